@@ -1,0 +1,13 @@
+//! What every room shares: time, ids, arenas, random streams, distributions, units and outcomes.
+
+pub mod arena;
+pub mod dist;
+pub mod outcome;
+pub mod rng;
+pub mod time;
+pub mod units;
+
+pub use arena::{Arena, Id};
+pub use outcome::Outcome;
+pub use rng::{Rng, Streams};
+pub use time::{SimDuration, SimTime};

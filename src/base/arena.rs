@@ -1,0 +1,195 @@
+//! An arena: slots that are used again, and ids that know when theirs has been.
+//!
+//! An id is a slot and a generation. Freeing a slot raises its generation, so a timer that outlives the thing it
+//! was set for finds nothing, and cancelling it is not doing anything.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+/// The name of a `T` in an [`Arena`]: 8 bytes, `Copy`, stale once the thing is gone.
+pub struct Id<T> {
+    slot: u32,
+    generation: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// An id that names nothing.
+    pub const NONE: Self = Self { slot: u32::MAX, generation: u32::MAX, of: PhantomData };
+
+    /// Whether this id names nothing by construction.
+    #[inline]
+    pub fn is_none(self) -> bool {
+        self.slot == u32::MAX
+    }
+
+    /// The slot, for tables kept beside the arena.
+    #[inline]
+    pub fn slot(self) -> u32 {
+        self.slot
+    }
+}
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Id<T> {}
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.slot == other.slot && self.generation == other.generation
+    }
+}
+impl<T> Eq for Id<T> {}
+impl<T> Hash for Id<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.slot, self.generation).hash(state);
+    }
+}
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.slot, self.generation)
+    }
+}
+
+/// A store of `T` with stable ids; freed slots are used again, last freed first.
+#[derive(Debug, Clone)]
+pub struct Arena<T> {
+    slots: Vec<Slot<T>>,
+    free_head: u32,
+    len: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Slot<T> {
+    generation: u32,
+    next_free: u32,
+    value: Option<T>,
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free_head: u32::MAX, len: 0 }
+    }
+}
+
+impl<T> Arena<T> {
+    /// An empty arena.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many things live here.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether nothing lives here.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Stores `value` and returns its id.
+    #[inline]
+    pub fn insert(&mut self, value: T) -> Id<T> {
+        self.len += 1;
+        if self.free_head == u32::MAX {
+            let slot = self.slots.len() as u32;
+            self.slots.push(Slot { generation: 0, next_free: u32::MAX, value: Some(value) });
+            return Id { slot, generation: 0, of: PhantomData };
+        }
+        let slot = self.free_head;
+        let s = &mut self.slots[slot as usize];
+        self.free_head = s.next_free;
+        s.value = Some(value);
+        Id { slot, generation: s.generation, of: PhantomData }
+    }
+
+    /// Takes the thing out; `None` if it is gone already.
+    #[inline]
+    pub fn remove(&mut self, id: Id<T>) -> Option<T> {
+        let s = self.slots.get_mut(id.slot as usize)?;
+        if s.generation != id.generation {
+            return None;
+        }
+        let value = s.value.take()?;
+        s.generation = s.generation.wrapping_add(1);
+        s.next_free = self.free_head;
+        self.free_head = id.slot;
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// The thing, if it still lives.
+    #[inline]
+    pub fn get(&self, id: Id<T>) -> Option<&T> {
+        let s = self.slots.get(id.slot as usize)?;
+        if s.generation == id.generation { s.value.as_ref() } else { None }
+    }
+
+    /// The thing, to be changed, if it still lives.
+    #[inline]
+    pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+        let s = self.slots.get_mut(id.slot as usize)?;
+        if s.generation == id.generation { s.value.as_mut() } else { None }
+    }
+
+    /// All that lives here, in order of slot.
+    pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.slots.iter().enumerate().filter_map(|(i, s)| {
+            let id = Id { slot: i as u32, generation: s.generation, of: PhantomData };
+            s.value.as_ref().map(|v| (id, v))
+        })
+    }
+
+    /// Forgets everything and keeps the memory. Ids handed out before must not be used again.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.free_head = u32::MAX;
+        self.len = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_stale_id_finds_nothing() {
+        let mut arena = Arena::new();
+        let a = arena.insert("a");
+        assert_eq!(arena.remove(a), Some("a"));
+        let b = arena.insert("b");
+        assert_eq!(a.slot(), b.slot());
+        assert_eq!(arena.get(a), None);
+        assert_eq!(arena.remove(a), None);
+        assert_eq!(arena.get(b), Some(&"b"));
+        assert_eq!(arena.get(Id::NONE), None);
+    }
+
+    #[test]
+    fn behaves_like_a_map() {
+        let mut arena = Arena::new();
+        let mut model = BTreeMap::new();
+        let mut ids = Vec::new();
+        for step in 0u64..2_000 {
+            let pick = (step.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33) as usize;
+            if ids.is_empty() || pick % 3 != 0 {
+                ids.push(arena.insert(step));
+                model.insert(ids.len() - 1, step);
+            } else {
+                let at = pick % ids.len();
+                assert_eq!(arena.remove(ids[at]), model.remove(&at));
+            }
+            assert_eq!(arena.len(), model.len());
+        }
+        for (at, id) in ids.iter().enumerate() {
+            assert_eq!(arena.get(*id), model.get(&at));
+        }
+    }
+}

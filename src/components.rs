@@ -1,0 +1,14 @@
+//! The mechanisms: pure state machines with no clock, no engine, no world and no I/O.
+//!
+//! A component is told what happened and when, and answers with a decision. It never schedules, sends or logs;
+//! randomness is handed to it.
+
+pub mod balancer;
+pub mod breaker;
+pub mod budget;
+pub mod bulkhead;
+pub mod cpu;
+pub mod health;
+pub mod pool;
+pub mod queue;
+pub mod retry;
