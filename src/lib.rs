@@ -8,3 +8,4 @@ pub mod base;
 pub mod components;
 pub mod engine;
 pub mod metrics;
+pub mod spec;

@@ -1,0 +1,24 @@
+//! The language: RON text to a typed, checked specification.
+//!
+//! Text becomes a tree of [`node::Node`]s with spans; includes are merged and settings overridden on that tree,
+//! by one mechanism for `--set`, variants and the timeline; the tree is decoded into the types of [`topology`]
+//! and [`experiment`]; names are resolved and values checked against one another by [`check`]. Every mistake on
+//! the way becomes a [`diagnostic::Diagnostic`] that points into the source, and several are reported at once.
+
+pub mod check;
+pub mod csv_file;
+pub mod decode;
+pub mod diagnostic;
+pub mod dist;
+pub mod experiment;
+pub mod expression;
+pub mod load;
+pub mod node;
+pub mod policy;
+pub mod quantity;
+pub mod reference;
+pub mod source;
+pub mod topology;
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use source::{Sources, Span, Spanned};

@@ -1,0 +1,54 @@
+//! What types cannot say: names that must exist, values that must fit one another, calls that must end.
+
+mod cycles;
+mod names;
+pub mod timeline;
+mod values;
+
+use super::decode::Context;
+use super::diagnostic::Diagnostics;
+use super::experiment::Experiment;
+use super::topology::{Call, Step, Topology};
+
+pub use names::{Component, Target, resolve};
+
+/// Everything that is wrong with a topology whose fields are all of the right type.
+pub fn topology(topology: &Topology) -> Diagnostics {
+    let mut cx = Context::default();
+    names::check(topology, &mut cx);
+    values::check(topology, &mut cx);
+    if !cx.diagnostics.has_errors() {
+        cycles::check(topology, &mut cx);
+    }
+    cx.diagnostics
+}
+
+/// Everything that is wrong with an experiment, given its topology.
+pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
+    let mut cx = Context::default();
+    timeline::check(experiment, topology, &mut cx);
+    cx.diagnostics
+}
+
+/// Calls `visit` for every step of a program, the outer before the inner.
+pub fn each_step<'s>(steps: &'s [Step], visit: &mut dyn FnMut(&'s Step)) {
+    for step in steps {
+        visit(step);
+        match step {
+            Step::Parallel(p) => p.branches.iter().for_each(|b| each_step(b, visit)),
+            Step::Choose(c) => c.ways.iter().for_each(|w| each_step(&w.steps, visit)),
+            Step::Repeat(r) => each_step(&r.steps, visit),
+            Step::Optional(o) => each_step(&o.steps, visit),
+            Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Hold(_) | Step::Fail(_) => {}
+        }
+    }
+}
+
+/// Calls `visit` for every call of a program.
+pub fn each_call<'s>(steps: &'s [Step], visit: &mut dyn FnMut(&'s Call)) {
+    each_step(steps, &mut |step| {
+        if let Step::Call(call) = step {
+            visit(call);
+        }
+    });
+}

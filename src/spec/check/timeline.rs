@@ -1,0 +1,205 @@
+//! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
+
+use super::names::{Component, find};
+use crate::spec::decode::Context;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::experiment::{Action, At, Experiment, Instances};
+use crate::spec::source::{Span, Spanned};
+use crate::spec::topology::Topology;
+use std::collections::BTreeMap;
+
+pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Context) {
+    let duration = experiment.duration.0;
+    if duration <= 0.0 {
+        cx.fail::<()>(experiment.span, "`duration` must be more than 0");
+    }
+    if experiment.warmup.0 >= duration {
+        cx.diagnostics.push(
+            Diagnostic::error(experiment.span, "nothing is measured: the warm-up takes the whole run")
+                .help("`duration` is the whole simulated time, warm-up included"),
+        );
+    }
+    if experiment.runs == 0 {
+        cx.fail::<()>(experiment.span, "`runs` must be at least 1");
+    }
+    for (name, _, variant) in experiment.variants.spanned() {
+        let mut names = BTreeMap::new();
+        for at in experiment.timeline.iter().chain(&variant.0.timeline) {
+            event(at, duration, topology, cx);
+            distinct(at, &mut names, cx);
+        }
+        legal(name, experiment.variants.span(name).unwrap_or_default(), cx);
+    }
+    if experiment.variants.is_empty() {
+        let mut names = BTreeMap::new();
+        for at in &experiment.timeline {
+            event(at, duration, topology, cx);
+            distinct(at, &mut names, cx);
+        }
+    }
+    for (name, span, objective) in experiment.objectives.spanned() {
+        if topology.clients.get(name).is_none() {
+            cx.diagnostics.push(
+                Diagnostic::error(span, format!("there is no client population `{name}`"))
+                    .nearest(name, topology.clients.names()),
+            );
+        }
+        for (percentile, span, _) in objective.latency.spanned() {
+            if parse_percentile(percentile).is_none() {
+                cx.diagnostics.push(
+                    Diagnostic::error(span, format!("`{percentile}` is not a percentile"))
+                        .help("write p50, p95, p99.9, …"),
+                );
+            }
+        }
+    }
+    if experiment.recovery.window.0 < 1.0 {
+        cx.fail::<()>(experiment.recovery.span, "`window` must be at least 1s, the resolution of the series");
+    }
+    let variants: Vec<&str> =
+        if experiment.variants.is_empty() { vec!["base"] } else { experiment.variants.names().collect() };
+    for (name, span, _) in experiment.expect.spanned() {
+        if !variants.contains(&name) {
+            cx.diagnostics.push(
+                Diagnostic::error(span, format!("there is no variant `{name}`"))
+                    .nearest(name, variants.iter().copied()),
+            );
+        }
+    }
+}
+
+/// The percentile that `p99` or `p99.9` names, from 0 to 100.
+pub fn parse_percentile(name: &str) -> Option<f64> {
+    let value: f64 = name.strip_prefix('p')?.parse().ok()?;
+    (value > 0.0 && value < 100.0).then_some(value)
+}
+
+fn legal(name: &str, span: Span, cx: &mut Context) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(legal) {
+        cx.diagnostics.push(
+            Diagnostic::error(span, format!("`{name}` cannot be the name of a variant"))
+                .help("a name is made of letters, digits, `_` and `-`"),
+        );
+    }
+}
+
+fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
+    if at.at.0 >= duration {
+        cx.diagnostics.push(
+            Diagnostic::error(at.span, "this happens only after the end of the run")
+                .help("move it, or make the run longer by `duration`"),
+        );
+    }
+    if let Some(fault) = at.action.fault() {
+        let span = fault.target.span;
+        if let Some(lasts) = fault.lasts
+            && lasts.0 <= 0.0
+            && !matches!(at.action, Action::Crash(_))
+        {
+            cx.fail::<()>(at.action.span(), "`lasts` must be more than 0");
+        }
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if fault.name.is_empty() || !fault.name.chars().all(legal) {
+            cx.fail::<()>(span, format!("`{}` cannot be the name of a fault", fault.name));
+        }
+    }
+    match &at.action {
+        Action::Slow(f) => {
+            let component = target(topology, &f.target, true, cx);
+            if f.factor.is_none() == f.latency.is_none() {
+                cx.fail::<()>(f.span, "`Slow` needs either a factor or a latency");
+            }
+            if f.factor.is_some_and(|x| x < 0.0) {
+                cx.fail::<()>(f.span, "`factor` must not be negative");
+            }
+            instances(&f.instances, component, f.span, cx);
+        }
+        Action::Errors(f) => {
+            let component = target(topology, &f.target, true, cx);
+            instances(&f.instances, component, f.span, cx);
+        }
+        Action::Hang(f) => {
+            let component = target(topology, &f.target, true, cx);
+            instances(&f.instances, component, f.span, cx);
+        }
+        Action::Down(f) => {
+            let component = target(topology, &f.target, true, cx);
+            instances(&f.instances, component, f.span, cx);
+        }
+        Action::Crash(f) => {
+            let component = target(topology, &f.target, false, cx);
+            instances(&f.instances, component, f.span, cx);
+        }
+        Action::Restart(f) => {
+            target(topology, &f.target, false, cx);
+        }
+        Action::Spike(f) => {
+            if topology.clients.get(&f.target.value).is_none() {
+                cx.diagnostics.push(
+                    Diagnostic::error(
+                        f.target.span,
+                        format!("there is no client population `{}`", f.target.value),
+                    )
+                    .nearest(&f.target.value, topology.clients.names()),
+                );
+            }
+            if f.factor < 0.0 {
+                cx.fail::<()>(f.span, "`factor` must not be negative");
+            }
+        }
+        // Set is checked by doing it: see the plan.
+        Action::Set(_) => {}
+    }
+}
+
+fn target(
+    topology: &Topology,
+    name: &Spanned<String>,
+    external: bool,
+    cx: &mut Context,
+) -> Option<Component> {
+    let found = find(topology, &name.value);
+    match found {
+        Some(Component::Service(_) | Component::Database(_)) => found,
+        Some(Component::External(_)) if external => found,
+        Some(Component::External(_)) => {
+            let message = format!("`{}` is outside the system and cannot be restarted", name.value);
+            cx.fail(name.span, message)
+        }
+        _ => {
+            let names = topology
+                .services
+                .names()
+                .chain(topology.databases.names())
+                .chain(topology.externals.names().filter(|_| external));
+            cx.diagnostics.push(
+                Diagnostic::error(name.span, format!("nothing called `{}` can be struck", name.value))
+                    .nearest(&name.value, names),
+            );
+            None
+        }
+    }
+}
+
+fn instances(which: &Instances, component: Option<Component>, span: Span, cx: &mut Context) {
+    if matches!(component, Some(Component::Database(_) | Component::External(_)))
+        && !matches!(which, Instances::All)
+    {
+        cx.fail::<()>(span, "this component has no instances to choose from");
+    }
+}
+
+fn distinct<'e>(at: &'e At, names: &mut BTreeMap<&'e str, Span>, cx: &mut Context) {
+    let Some(fault) = at.action.fault() else { return };
+    match names.get(fault.name) {
+        Some(first) => cx.diagnostics.push(
+            Diagnostic::error(at.action.span(), format!("two faults are called `{}`", fault.name))
+                .context(*first, "the first is here")
+                .help("tell them apart with `name: \"…\"`"),
+        ),
+        None => {
+            names.insert(fault.name, at.action.span());
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Values: each possible by itself and together with its neighbours.
+
+use super::each_step;
+use crate::spec::decode::Context;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
+use crate::spec::quantity::{Cores, Seconds};
+use crate::spec::source::Span;
+use crate::spec::topology::{
+    Arrivals, Balancer, BalancerPolicy, Clients, Database, HealthCheck, Memory, Need, Point, Profile,
+    Service, Step, Topology,
+};
+
+/// The most instances of one service, and users of one population: enough for any fleet, far from any overflow.
+const MANY: u32 = 1_000_000;
+
+pub(super) fn check(topology: &Topology, cx: &mut Context) {
+    if topology.clients.is_empty() {
+        cx.diagnostics.push(
+            Diagnostic::error(topology.span.at_end(), "there are no clients: nothing would ever happen")
+                .help("add `clients: { \"users\": Clients(…) }`"),
+        );
+    }
+    for (_, c) in topology.clients.iter() {
+        clients(c, cx);
+    }
+    for (_, b) in topology.balancers.iter() {
+        balancer(b, topology, cx);
+    }
+    for (_, s) in topology.services.iter() {
+        service(s, cx);
+    }
+    for (_, d) in topology.databases.iter() {
+        database(d, cx);
+    }
+    for (_, e) in topology.externals.iter() {
+        if e.max_in_flight == Some(0) {
+            cx.fail::<()>(e.span, "`max_in_flight` must be at least 1");
+        }
+    }
+    for (_, layers) in topology.policies.iter() {
+        layers.iter().for_each(|l| layer(l, cx));
+    }
+}
+
+fn positive(value: f64, what: &str, span: Span, cx: &mut Context) {
+    if value <= 0.0 {
+        cx.diagnostics.push(
+            Diagnostic::error(span, format!("`{what}` must be more than 0"))
+                .label(format!("`{what}` is {value}")),
+        );
+    }
+}
+
+fn positive_time(value: Seconds, what: &str, span: Span, cx: &mut Context) {
+    positive(value.0, what, span, cx);
+}
+
+fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
+    if value == 0 {
+        cx.diagnostics.push(
+            Diagnostic::error(span, format!("`{what}` must be at least 1")).label(format!("`{what}` is 0")),
+        );
+    }
+}
+
+fn weights<'m>(
+    map: impl Iterator<Item = (&'m str, Span, f64)>,
+    what: &str,
+    span: Span,
+    cx: &mut Context,
+) {
+    let mut sum = 0.0;
+    let mut any = false;
+    for (name, at, weight) in map {
+        any = true;
+        sum += weight;
+        if weight < 0.0 {
+            cx.fail::<()>(at, format!("the weight of `{name}` must not be negative"));
+        }
+    }
+    if !any {
+        cx.fail::<()>(span, format!("{what} is empty"));
+    } else if sum <= 0.0 {
+        cx.fail::<()>(span, format!("all weights of {what} are 0"));
+    }
+}
+
+fn clients(c: &Clients, cx: &mut Context) {
+    weights(c.requests.spanned().map(|(n, s, w)| (n, s, *w)), "the mix of requests", c.span, cx);
+    if !c.tenants.is_empty() {
+        weights(c.tenants.spanned().map(|(n, s, t)| (n, s, t.share)), "the tenants", c.span, cx);
+    }
+    match &c.arrivals {
+        Arrivals::Poisson(a) => positive(a.rate.0, "rate", a.span, cx),
+        Arrivals::Regular(a) => positive(a.rate.0, "rate", a.span, cx),
+        Arrivals::Renewal(a) => {
+            positive(a.interval.dist.mean(), "the mean interval", a.interval.span, cx);
+        }
+        Arrivals::Mmpp(a) => {
+            if a.states.len() < 2 {
+                cx.fail::<()>(a.span, "`Mmpp` needs at least two states");
+            }
+            a.states.iter().for_each(|s| positive_time(s.mean, "mean", s.span, cx));
+            if a.states.iter().all(|s| s.rate.0 <= 0.0) {
+                cx.fail::<()>(a.span, "all rates are 0");
+            }
+        }
+        Arrivals::Users(a) => {
+            if a.count == 0 || a.count > MANY {
+                cx.fail::<()>(a.span, format!("`count` must be from 1 to {MANY}"));
+            }
+        }
+        Arrivals::Times(_) | Arrivals::Rates(_) => {}
+    }
+    if !c.profile.is_empty() && matches!(c.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_)) {
+        let message = "a profile cannot change recorded times or renewal arrivals";
+        cx.diagnostics.push(
+            Diagnostic::error(c.span, message).help("use `Poisson`, `Regular`, `Mmpp`, `Rates` or `Users`"),
+        );
+    }
+    c.profile.iter().for_each(|p| profile(p, cx));
+    if let Some(timeout) = c.timeout {
+        positive_time(timeout, "timeout", c.span, cx);
+    }
+    if let Some(r) = &c.retry {
+        retry(r, cx);
+    }
+}
+
+fn profile(p: &Profile, cx: &mut Context) {
+    match p {
+        Profile::Steps(s) => points(&s.points, s.span, cx),
+        Profile::Piecewise(s) => points(&s.points, s.span, cx),
+        Profile::Ramp(r) => {
+            positive_time(r.lasts, "lasts", r.span, cx);
+            if r.from < 0.0 || r.to < 0.0 {
+                cx.fail::<()>(r.span, "a factor must not be negative");
+            }
+        }
+        Profile::Diurnal(d) => positive_time(d.period, "period", d.span, cx),
+        Profile::Spike(s) => {
+            positive_time(s.lasts, "lasts", s.span, cx);
+            if s.factor < 0.0 {
+                cx.fail::<()>(s.span, "a factor must not be negative");
+            }
+        }
+    }
+}
+
+fn points(points: &[Point], span: Span, cx: &mut Context) {
+    if points.is_empty() {
+        cx.fail::<()>(span, "there are no points");
+    }
+    for pair in points.windows(2) {
+        if pair[1].at.0 <= pair[0].at.0 {
+            cx.fail::<()>(pair[1].span, "points must be in order of time");
+        }
+    }
+    for point in points.iter().filter(|p| p.factor < 0.0) {
+        cx.fail::<()>(point.span, "a factor must not be negative");
+    }
+}
+
+fn balancer(b: &Balancer, topology: &Topology, cx: &mut Context) {
+    if let Some(service) = topology.services.get(&b.targets.value)
+        && !b.weights.is_empty()
+    {
+        if b.weights.len() != service.replicas as usize {
+            let message = format!(
+                "there are {} weights and {} replicas of `{}`",
+                b.weights.len(),
+                service.replicas,
+                b.targets.value
+            );
+            cx.fail::<()>(b.span, message);
+        }
+        if b.weights.iter().all(|w| *w == 0) {
+            cx.fail::<()>(b.span, "all weights are 0");
+        }
+    }
+    if let Some(idle) = b.idle_timeout {
+        positive_time(idle, "idle_timeout", b.span, cx);
+    }
+    if let BalancerPolicy::RingHash(ring) = &b.policy
+        && !(1..=8_388_608).contains(&ring.ring_size)
+    {
+        cx.fail::<()>(ring.span, "`ring_size` must be from 1 to 8388608");
+    }
+    if let Some(check) = &b.health_check {
+        health_check(check, cx);
+    }
+}
+
+fn health_check(c: &HealthCheck, cx: &mut Context) {
+    positive_time(c.interval, "interval", c.span, cx);
+    positive_time(c.timeout, "timeout", c.span, cx);
+    at_least_one(c.healthy, "healthy", c.span, cx);
+    at_least_one(c.unhealthy, "unhealthy", c.span, cx);
+}
+
+fn service(s: &Service, cx: &mut Context) {
+    at_least_one(s.replicas, "replicas", s.span, cx);
+    if s.replicas > MANY {
+        cx.fail::<()>(s.span, format!("`replicas` must be at most {MANY}"));
+    }
+    if let Some(workers) = s.workers {
+        at_least_one(workers, "workers", s.span, cx);
+    }
+    if s.workers.is_none() && (s.queue.capacity.is_some() || s.queue.max_wait.is_some()) {
+        cx.diagnostics.push(
+            Diagnostic::error(s.queue.span, "a service without `workers` never queues")
+                .help("give `workers`, the requests that an instance executes at once"),
+        );
+    }
+    if let Some(cpu) = &s.cpu {
+        cores(cpu.cores, "cores", cpu.span, cx);
+        if let Some(limit) = cpu.limit {
+            cores(limit, "limit", cpu.span, cx);
+        }
+    }
+    if let Some(m) = &s.memory {
+        memory(m, cx);
+    }
+    if let Some(timeout) = s.request_timeout {
+        positive_time(timeout, "request_timeout", s.span, cx);
+    }
+    if s.endpoints.is_empty() {
+        cx.fail::<()>(s.span, "a service needs at least one endpoint");
+    }
+    for (_, program) in s.endpoints.iter() {
+        steps(program, cx);
+    }
+}
+
+fn cores(value: Cores, what: &str, span: Span, cx: &mut Context) {
+    positive(value.0, what, span, cx);
+}
+
+fn memory(m: &Memory, cx: &mut Context) {
+    if m.limit.0 <= m.base.0.saturating_add(m.per_request.0) {
+        cx.diagnostics.push(
+            Diagnostic::error(m.span, "the memory limit does not even hold one request")
+                .help("`limit` must be more than `base` + `per_request`"),
+        );
+    }
+}
+
+fn database(d: &Database, cx: &mut Context) {
+    cores(d.cores, "cores", d.span, cx);
+    if d.max_connections <= d.reserved {
+        cx.diagnostics.push(
+            Diagnostic::error(d.span, "no connection is left for the application")
+                .help("`max_connections` must be more than `reserved`"),
+        );
+    }
+    if d.queries.is_empty() {
+        cx.fail::<()>(d.span, "a database needs at least one query");
+    }
+    for (_, program) in d.queries.iter() {
+        steps(program, cx);
+        each_step(program, &mut |step| {
+            if let Step::Call(call) = step {
+                cx.fail::<()>(call.span, "a query cannot call other components");
+            }
+        });
+    }
+}
+
+fn steps(program: &[Step], cx: &mut Context) {
+    each_step(program, &mut |step| match step {
+        Step::Parallel(p) => {
+            let count = p.branches.len() as u32;
+            if count == 0 {
+                cx.fail::<()>(p.span, "`Parallel` needs at least one branch");
+            }
+            if let Need::AtLeast(n) = &p.need
+                && !(1..=count).contains(&n.count)
+            {
+                cx.fail::<()>(n.span, format!("`count` must be from 1 to the {count} branches"));
+            }
+        }
+        Step::Choose(c) => {
+            let ways = c.ways.iter().map(|w| ("a way", w.span, w.weight));
+            weights(ways, "the ways to go on", c.span, cx);
+        }
+        Step::Repeat(r) => at_least_one(r.times, "times", r.span, cx),
+        Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {}
+    });
+}
+
+fn layer(l: &Layer, cx: &mut Context) {
+    match l {
+        Layer::Retry(r) => retry(r, cx),
+        Layer::Breaker(b) => breaker(b, cx),
+        Layer::Bulkhead(b) => {
+            at_least_one(b.max, "max", b.span, cx);
+            if let Some(wait) = b.max_wait {
+                positive_time(wait, "max_wait", b.span, cx);
+                if b.queue == 0 {
+                    let message = "`max_wait` has no effect without a `queue` to wait in";
+                    cx.fail::<()>(b.span, message);
+                }
+            }
+        }
+        Layer::Timeout(t) => positive_time(t.limit, "limit", t.span, cx),
+        Layer::Pool(p) => pool(p, cx),
+        Layer::Network(n) => {
+            if n.loss.0 >= 1.0 {
+                cx.fail::<()>(n.span, "`loss` must be below 100%: nothing would ever arrive");
+            }
+        }
+        Layer::Fallback(f) => {
+            if f.options.is_empty() {
+                cx.fail::<()>(f.span, "`Fallback` needs at least one option");
+            }
+        }
+    }
+}
+
+fn retry(r: &Retry, cx: &mut Context) {
+    match &r.backoff {
+        Backoff::Steps(s) if s.waits.is_empty() => {
+            cx.fail::<()>(s.span, "there are no waits");
+        }
+        Backoff::Exponential(e) if e.factor < 1.0 => {
+            cx.fail::<()>(e.span, "`factor` must be at least 1");
+        }
+        _ => {}
+    }
+    if r.max > 1_000 && r.max != u32::MAX {
+        cx.fail::<()>(r.span, "`max` must be at most 1000, or 4294967295 for no limit");
+    }
+    if let Some(b) = &r.budget {
+        for (value, what) in [
+            (b.ratio, "ratio"),
+            (b.min_per_second, "min_per_second"),
+            (b.capacity, "capacity"),
+            (b.initial, "initial"),
+        ] {
+            if !(0.0..=1e9).contains(&value) {
+                cx.fail::<()>(b.span, format!("`{what}` must be from 0 to 1e9"));
+            }
+        }
+    }
+}
+
+fn breaker(b: &Breaker, cx: &mut Context) {
+    if !(0.0..=100.0).contains(&b.error_percent) {
+        cx.fail::<()>(b.span, "`error_percent` must be from 0 to 100");
+    }
+    if !(1..=10_000).contains(&b.buckets) {
+        cx.fail::<()>(b.span, "`buckets` must be from 1 to 10000");
+    } else if b.window.duration().ns() < u64::from(b.buckets) {
+        cx.fail::<()>(b.span, "`window` is too short for its buckets");
+    }
+    positive_time(b.reset, "reset", b.span, cx);
+    if b.capacity == Some(0) {
+        cx.fail::<()>(b.span, "`capacity` must be at least 1");
+    }
+}
+
+fn pool(p: &Pool, cx: &mut Context) {
+    at_least_one(p.max, "max", p.span, cx);
+    if p.min > p.max {
+        cx.diagnostics.push(
+            Diagnostic::error(p.span, "`min` must not be more than `max`")
+                .label(format!("min is {}, max is {}", p.min, p.max)),
+        );
+    }
+    positive_time(p.acquire_timeout, "acquire_timeout", p.span, cx);
+    positive_time(p.evict, "evict", p.span, cx);
+    if p.max_uses == Some(0) {
+        cx.fail::<()>(p.span, "`max_uses` must be at least 1");
+    }
+    if let Some(limit) = p.statement_timeout {
+        positive_time(limit, "statement_timeout", p.span, cx);
+    }
+}

@@ -1,0 +1,604 @@
+//! From the tree to typed values, gathering every mistake on the way.
+//!
+//! [`record!`](crate::record) and [`choice!`](crate::choice) declare a type of the language once: its fields, their
+//! documentation, their types and defaults. The decoder, the language reference and the messages all follow from
+//! that one declaration. Defaults are written as RON and go through the same decoder as the user's text.
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::node::{self, Kind, Node};
+use super::source::{Span, Spanned};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What decoding needs beside the tree: a place for mistakes.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// The mistakes found so far.
+    pub diagnostics: Diagnostics,
+    /// The folder of each source, from which relative paths start.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Context {
+    /// Reports an error at `span` and returns `None`, for use with `return`.
+    pub fn fail<T>(&mut self, span: Span, message: impl Into<String>) -> Option<T> {
+        self.diagnostics.push(Diagnostic::error(span, message));
+        None
+    }
+
+    /// Reports that `node` is not what was expected.
+    pub fn expected<T>(&mut self, node: &Node, what: &str) -> Option<T> {
+        self.diagnostics.push(
+            Diagnostic::error(node.span, format!("expected {what}, found {}", node.describe()))
+                .label(format!("expected {what}")),
+        );
+        None
+    }
+}
+
+/// A type of the language.
+pub trait Decode: Sized {
+    /// The value of `node`, or `None` after reporting why not.
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self>;
+    /// How the reference names the type.
+    fn type_name() -> String;
+    /// Adds the declarations of this type and those it is made of to the reference.
+    fn declare(_into: &mut Declarations) {}
+}
+
+/// A type that can be decoded under the name of an enum's variant.
+pub trait Variant: Decode {
+    /// Decodes a record that may be written with the name `name` or without any.
+    fn decode_as(name: &str, node: &Node, cx: &mut Context) -> Option<Self>;
+    /// The names of the fields that may be given by position.
+    fn positional() -> &'static [&'static str];
+}
+
+/// One field in the reference.
+#[derive(Clone, Debug)]
+pub struct FieldDoc {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, as the reference names it.
+    pub type_name: String,
+    /// Its default, as RON; `None` if it must be given.
+    pub default: Option<&'static str>,
+    /// What it means.
+    pub doc: String,
+}
+
+/// One type in the reference.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub doc: String,
+    /// Fields of a record.
+    pub fields: Vec<FieldDoc>,
+    /// Names of the fields that may be given by position.
+    pub positional: &'static [&'static str],
+    /// Variants of a choice: name, meaning, and the record that each carries.
+    pub variants: Vec<(&'static str, String, Option<String>)>,
+    /// What may be written instead of a variant.
+    pub shorthand: &'static str,
+}
+
+/// The declarations of the reference, in order of first use.
+#[derive(Clone, Debug, Default)]
+pub struct Declarations {
+    /// The types.
+    pub list: Vec<Declaration>,
+}
+
+impl Declarations {
+    /// Starts a declaration unless the type is there already; `true` if it was started.
+    pub fn start(&mut self, declaration: Declaration) -> bool {
+        if self.list.iter().any(|d| d.name == declaration.name) {
+            return false;
+        }
+        self.list.push(declaration);
+        true
+    }
+}
+
+/// Joins the lines of a doc comment.
+pub fn doc_text(lines: &[&str]) -> String {
+    lines.iter().map(|l| l.trim()).collect::<Vec<_>>().join(" ").trim().to_string()
+}
+
+/// The fields of a record while it is being decoded.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    record: &'static str,
+    span: Span,
+    found: Vec<(&'n str, &'n Node)>,
+}
+
+impl<'n> Fields<'n> {
+    /// Opens `node` as a record that is called `name`, reporting a wrong shape, a wrong name and unknown fields.
+    pub fn open(
+        name: &str,
+        record: &'static str,
+        known: &'static [&'static str],
+        positional: &'static [&'static str],
+        node: &'n Node,
+        cx: &mut Context,
+    ) -> Option<Self> {
+        if let Some(given) = node.name()
+            && given.value != name
+        {
+            cx.diagnostics.push(
+                Diagnostic::error(given.span, format!("expected `{name}`, found `{}`", given.value))
+                    .label(format!("expected `{name}`")),
+            );
+            return None;
+        }
+        let found = match &node.kind {
+            Kind::Record { fields, .. } => {
+                let mut found = Vec::with_capacity(fields.len());
+                for (key, value) in fields {
+                    if known.contains(&key.value.as_str()) {
+                        found.push((key.value.as_str(), value));
+                    } else {
+                        cx.diagnostics.push(unknown_field(name, key, known));
+                    }
+                }
+                found
+            }
+            Kind::Tuple { items, .. } if items.len() <= positional.len() => {
+                positional.iter().copied().zip(items.iter()).collect()
+            }
+            Kind::Tuple { items, .. } => {
+                let at = items.get(positional.len()).map_or(node.span, |n| n.span);
+                let help = match positional {
+                    [] => format!("write the fields by name: `{name}({}: …)`", known.first().unwrap_or(&"field")),
+                    _ => format!("without names, `{name}` takes only: {}", positional.join(", ")),
+                };
+                let message = format!("`{name}` has a value too many without a name");
+                cx.diagnostics.push(Diagnostic::error(at, message).help(help));
+                return None;
+            }
+            // A record whose first field may go by position may also be written as that bare value.
+            _ if positional.len() == 1 && known.len() == 1 => vec![(positional[0], node)],
+            _ => return cx.expected(node, &format!("`{name}(…)`")),
+        };
+        Some(Self { record, span: node.span, found })
+    }
+
+    /// Decodes one field; `default` is RON.
+    pub fn take<T: Decode>(
+        &mut self,
+        field: &'static str,
+        default: Option<&'static str>,
+        cx: &mut Context,
+    ) -> Option<T> {
+        if let Some((_, node)) = self.found.iter().find(|(name, _)| *name == field) {
+            return T::decode(node, cx);
+        }
+        match default {
+            Some(text) => decode_default(text, self.span, cx),
+            None => {
+                cx.diagnostics.push(
+                    Diagnostic::error(self.span.at_end(), format!("`{}` needs the field `{field}`", self.record))
+                        .label(format!("`{field}` is missing")),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn unknown_field(record: &str, key: &Spanned<String>, known: &'static [&'static str]) -> Diagnostic {
+    Diagnostic::error(key.span, format!("`{record}` has no field `{}`", key.value))
+        .label("unknown field")
+        .nearest(&key.value, known.iter().copied())
+}
+
+/// Decodes a default, which stands nowhere in the user's text: mistakes point at the record.
+fn decode_default<T: Decode>(text: &'static str, span: Span, cx: &mut Context) -> Option<T> {
+    let mut node = node::parse(span.source, text, &mut cx.diagnostics)?;
+    node.span = span;
+    T::decode(&node, cx)
+}
+
+/// Finds a choice's variant by the node's name and reports what there is if it is none.
+pub fn variant_name<'n>(
+    type_name: &str,
+    known: &'static [&'static str],
+    node: &'n Node,
+    cx: &mut Context,
+) -> Option<&'n str> {
+    let Some(name) = node.name() else {
+        cx.diagnostics.push(
+            Diagnostic::error(node.span, format!("expected one of {type_name}, found {}", node.describe()))
+                .help(format!("there is: {}", known.join(", "))),
+        );
+        return None;
+    };
+    if !known.contains(&name.value.as_str()) {
+        cx.diagnostics.push(
+            Diagnostic::error(name.span, format!("there is no {type_name} `{}`", name.value))
+                .nearest(&name.value, known.iter().copied()),
+        );
+        return None;
+    }
+    Some(&name.value)
+}
+
+/// Declares a record of the language.
+///
+/// `struct Name [a, b] { /// doc \n field: Type = default, … }`: the fields in brackets may be given by position;
+/// a field without a default must be given; the default is one token of RON.
+#[macro_export]
+macro_rules! record {
+    (
+        $(#[doc = $doc:literal])+
+        $vis:vis struct $name:ident $([$($pos:ident),*])? $(as $shown:literal)? {
+            $( $(#[doc = $fdoc:literal])+ $field:ident : $ftype:ty $(= $default:tt)? ),* $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug)]
+        $vis struct $name {
+            $( $(#[doc = $fdoc])+ pub $field: $ftype, )*
+            /// Where it was written.
+            pub span: $crate::spec::Span,
+        }
+
+        impl $crate::spec::decode::Variant for $name {
+            fn decode_as(
+                name: &str,
+                node: &$crate::spec::node::Node,
+                cx: &mut $crate::spec::decode::Context,
+            ) -> Option<Self> {
+                let known: &'static [&'static str] = &[$(stringify!($field)),*];
+                let mut fields = $crate::spec::decode::Fields::open(
+                    name, $crate::record!(@name $name $($shown)?), known, Self::positional(), node, cx)?;
+                // Every field is decoded before the first failure returns, so that all are reported.
+                $( let $field = fields.take::<$ftype>(
+                    stringify!($field), $crate::record!(@default $($default)?), cx); )*
+                let _ = &mut fields;
+                Some(Self { $( $field: $field?, )* span: node.span })
+            }
+            fn positional() -> &'static [&'static str] {
+                &[$($(stringify!($pos)),*)?]
+            }
+        }
+
+        impl $crate::spec::decode::Decode for $name {
+            fn decode(
+                node: &$crate::spec::node::Node,
+                cx: &mut $crate::spec::decode::Context,
+            ) -> Option<Self> {
+                <Self as $crate::spec::decode::Variant>::decode_as(
+                    $crate::record!(@name $name $($shown)?), node, cx)
+            }
+            fn type_name() -> String {
+                $crate::record!(@name $name $($shown)?).to_string()
+            }
+            fn declare(into: &mut $crate::spec::decode::Declarations) {
+                let started = into.start($crate::spec::decode::Declaration {
+                    name: $crate::record!(@name $name $($shown)?),
+                    doc: $crate::spec::decode::doc_text(&[$($doc),+]),
+                    fields: vec![$( $crate::spec::decode::FieldDoc {
+                        name: stringify!($field),
+                        type_name: <$ftype as $crate::spec::decode::Decode>::type_name(),
+                        default: $crate::record!(@default $($default)?),
+                        doc: $crate::spec::decode::doc_text(&[$($fdoc),+]),
+                    } ),*],
+                    positional: <Self as $crate::spec::decode::Variant>::positional(),
+                    variants: Vec::new(),
+                    shorthand: "",
+                });
+                if started {
+                    $( <$ftype as $crate::spec::decode::Decode>::declare(into); )*
+                }
+            }
+        }
+    };
+    (@default) => { None };
+    (@default $default:tt) => { Some(stringify!($default)) };
+    (@name $name:ident) => { stringify!($name) };
+    (@name $name:ident $shown:literal) => { $shown };
+}
+
+/// Declares a choice of the language: an enum whose variants are bare names or carry a record.
+///
+/// `shorthand "what may be written instead" => path::to::function` adds another way to write it: the function
+/// gets the node first and answers `None` if it is not the shorthand.
+#[macro_export]
+macro_rules! choice {
+    (
+        $(#[doc = $doc:literal])+
+        $vis:vis enum $name:ident {
+            $( $(#[doc = $vdoc:literal])+ $variant:ident $(($payload:ty))? ),* $(,)?
+        }
+        $(shorthand $short_doc:literal => $short:path)?
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug)]
+        $vis enum $name {
+            $( $(#[doc = $vdoc])+ $variant $(($payload))?, )*
+        }
+
+        impl $crate::spec::decode::Decode for $name {
+            fn decode(
+                node: &$crate::spec::node::Node,
+                cx: &mut $crate::spec::decode::Context,
+            ) -> Option<Self> {
+                $( if let Some(value) = $short(node, cx) { return value; } )?
+                let known: &'static [&'static str] = &[$(stringify!($variant)),*];
+                match $crate::spec::decode::variant_name(stringify!($name), known, node, cx)? {
+                    $( stringify!($variant) => $crate::choice!(@decode $name $variant $($payload)? ; node cx), )*
+                    _ => None,
+                }
+            }
+            fn type_name() -> String {
+                stringify!($name).to_string()
+            }
+            fn declare(into: &mut $crate::spec::decode::Declarations) {
+                #[allow(unused_mut, unused_assignments)]
+                let mut shorthand = "";
+                $( shorthand = $short_doc; )?
+                let started = into.start($crate::spec::decode::Declaration {
+                    name: stringify!($name),
+                    doc: $crate::spec::decode::doc_text(&[$($doc),+]),
+                    fields: Vec::new(),
+                    positional: &[],
+                    variants: vec![$((
+                        stringify!($variant),
+                        $crate::spec::decode::doc_text(&[$($vdoc),+]),
+                        $crate::choice!(@payload $($payload)?),
+                    )),*],
+                    shorthand,
+                });
+                if started {
+                    $( $( <$payload as $crate::spec::decode::Decode>::declare(into); )? )*
+                }
+            }
+        }
+    };
+    (@decode $name:ident $variant:ident $payload:ty ; $node:ident $cx:ident) => {
+        <$payload as $crate::spec::decode::Variant>::decode_as(stringify!($variant), $node, $cx)
+            .map(Self::$variant)
+    };
+    (@decode $name:ident $variant:ident ; $node:ident $cx:ident) => {
+        $crate::spec::decode::bare(stringify!($variant), $node, $cx).map(|()| Self::$variant)
+    };
+    (@payload) => { None };
+    (@payload $payload:ty) => { Some(<$payload as $crate::spec::decode::Decode>::type_name()) };
+}
+
+/// Checks that a variant without a record is written as a bare name.
+pub fn bare(name: &str, node: &Node, cx: &mut Context) -> Option<()> {
+    match &node.kind {
+        Kind::Record { fields, .. } if fields.is_empty() => Some(()),
+        _ => cx.fail(node.span, format!("`{name}` takes no settings")),
+    }
+}
+
+impl Decode for bool {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        match node.kind {
+            Kind::Bool(b) => Some(b),
+            _ => cx.expected(node, "true or false"),
+        }
+    }
+    fn type_name() -> String {
+        "true or false".into()
+    }
+}
+
+impl Decode for String {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        match &node.kind {
+            Kind::Text(t) => Some(t.clone()),
+            _ => cx.expected(node, "a string"),
+        }
+    }
+    fn type_name() -> String {
+        "string".into()
+    }
+}
+
+/// A whole number as written in RON: underscores and hexadecimal are allowed.
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = text.replace('_', "");
+    match digits.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => digits.parse().ok(),
+    }
+}
+
+macro_rules! decode_whole {
+    ($($type:ty),*) => {$(
+        impl Decode for $type {
+            fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+                let Kind::Number(text) = &node.kind else {
+                    return cx.expected(node, "a whole number");
+                };
+                match whole_number(text).and_then(|n| <$type>::try_from(n).ok()) {
+                    Some(n) => Some(n),
+                    None => {
+                        let what = format!("a whole number from 0 to {}", <$type>::MAX);
+                        cx.expected(node, &what)
+                    }
+                }
+            }
+            fn type_name() -> String {
+                "whole number".into()
+            }
+        }
+    )*};
+}
+decode_whole!(u8, u16, u32, u64);
+
+impl Decode for f64 {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        let Kind::Number(text) = &node.kind else { return cx.expected(node, "a number") };
+        let value = text.replace('_', "").parse::<f64>().ok();
+        let value = value.or_else(|| whole_number(text).map(|n| n as f64));
+        match value.filter(|v| v.is_finite()) {
+            Some(v) => Some(v),
+            None => cx.expected(node, "a finite number"),
+        }
+    }
+    fn type_name() -> String {
+        "number".into()
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        match node.kind {
+            Kind::Nothing => Some(None),
+            _ => T::decode(node, cx).map(Some),
+        }
+    }
+    fn type_name() -> String {
+        format!("{} or None", T::type_name())
+    }
+    fn declare(into: &mut Declarations) {
+        T::declare(into);
+    }
+}
+
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        T::decode(node, cx).map(Self::new)
+    }
+    fn type_name() -> String {
+        T::type_name()
+    }
+    fn declare(into: &mut Declarations) {
+        T::declare(into);
+    }
+}
+
+impl<T: Decode> Decode for Spanned<T> {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        T::decode(node, cx).map(|value| Self { value, span: node.span })
+    }
+    fn type_name() -> String {
+        T::type_name()
+    }
+    fn declare(into: &mut Declarations) {
+        T::declare(into);
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        let Kind::List(items) = &node.kind else {
+            return cx.expected(node, &format!("a list of {}", T::type_name()));
+        };
+        // All items are decoded before a failure returns, so that all are reported.
+        let decoded: Vec<Option<T>> = items.iter().map(|item| T::decode(item, cx)).collect();
+        decoded.into_iter().collect()
+    }
+    fn type_name() -> String {
+        format!("list of {}", T::type_name())
+    }
+    fn declare(into: &mut Declarations) {
+        T::declare(into);
+    }
+}
+
+/// A map from names to `T`, in order of name: the order of declaration changes nothing.
+#[derive(Clone, Debug)]
+pub struct Map<T> {
+    entries: BTreeMap<String, (Span, T)>,
+}
+
+impl<T> Default for Map<T> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new() }
+    }
+}
+
+impl<T> Map<T> {
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.entries.get(name).map(|(_, v)| v)
+    }
+
+    /// Where a name is declared.
+    pub fn span(&self, name: &str) -> Option<Span> {
+        self.entries.get(name).map(|(s, _)| *s)
+    }
+
+    /// The position of a name in order of name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.entries.keys().position(|k| k == name)
+    }
+
+    /// Names and values in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.entries.iter().map(|(k, (_, v))| (k.as_str(), v))
+    }
+
+    /// Names, where they stand, and values, in order of name.
+    pub fn spanned(&self) -> impl Iterator<Item = (&str, Span, &T)> {
+        self.entries.iter().map(|(k, (s, v))| (k.as_str(), *s, v))
+    }
+
+    /// Names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds an entry that no file declares, as a topology run on its own needs.
+    pub fn insert(&mut self, name: &str, span: Span, value: T) {
+        self.entries.insert(name.to_string(), (span, value));
+    }
+}
+
+impl<T: Decode> Decode for Map<T> {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        let entries = match &node.kind {
+            Kind::Map(entries) => entries,
+            _ => return cx.expected(node, &format!("a map {{\"name\": {}}}", T::type_name())),
+        };
+        let mut map = Self::default();
+        let mut whole = true;
+        for (key, value) in entries {
+            match T::decode(value, cx) {
+                Some(value) => {
+                    map.entries.insert(key.value.clone(), (key.span, value));
+                }
+                None => whole = false,
+            }
+        }
+        whole.then_some(map)
+    }
+    fn type_name() -> String {
+        format!("map of {}", T::type_name())
+    }
+    fn declare(into: &mut Declarations) {
+        T::declare(into);
+    }
+}
+
+/// Any RON value, kept as it is: for settings whose type depends on their path.
+#[derive(Clone, Debug)]
+pub struct Anything(pub Node);
+
+impl Decode for Anything {
+    fn decode(node: &Node, _: &mut Context) -> Option<Self> {
+        Some(Self(node.clone()))
+    }
+    fn type_name() -> String {
+        "any value".into()
+    }
+}

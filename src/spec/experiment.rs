@@ -1,0 +1,294 @@
+//! An experiment: a topology, variants of it, what happens to it, and what is expected.
+
+use super::decode::{Anything, Context, Decode, Declarations, Map, Variant as _};
+use super::dist::Distribution;
+use super::node::{Kind, Node};
+use super::quantity::{Ratio, Seconds};
+use super::source::{Span, Spanned};
+use crate::{choice, record};
+
+record! {
+    /// What is done to a topology, how often, and what is expected of it.
+    pub struct Experiment {
+        /// What it is called, in reports and in the output folder; the file's name if not given.
+        name: Option<String> = None,
+        /// The topology file, relative to this one.
+        topology: Spanned<String>,
+        /// The topology with other settings, by name; the topology as it is (`base`) if not given.
+        variants: Map<Variant> = {},
+        /// Simulated time before measuring begins.
+        warmup: Seconds = "0s",
+        /// Simulated time in all, warm-up included.
+        duration: Seconds,
+        /// What happens when; a variant may add to it.
+        timeline: Vec<At> = [],
+        /// How many times each variant is run, each time with other random numbers; the same for all variants.
+        runs: u32 = 10,
+        /// The seed of all random numbers.
+        seed: u64 = 42,
+        /// What counts as working, by the name of the client population.
+        objectives: Map<Objective> = {},
+        /// What counts as recovered.
+        recovery: Recovery = (),
+        /// What is expected, by the name of the variant.
+        expect: Map<Vec<Spanned<String>>> = {},
+    }
+}
+
+record! {
+    /// A variant: settings that differ, and what happens to it alone.
+    pub struct VariantSettings as "Variant" {
+        /// Settings by path, such as `"services.api.replicas": 24`.
+        set: Map<Anything> = {},
+        /// What happens to this variant in addition.
+        timeline: Vec<At> = [],
+    }
+}
+
+/// A variant, written as its settings alone or with a timeline.
+#[derive(Clone, Debug)]
+pub struct Variant(pub VariantSettings);
+
+impl Decode for Variant {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        match &node.kind {
+            Kind::Map(_) => Map::<Anything>::decode(node, cx)
+                .map(|set| Self(VariantSettings { set, timeline: Vec::new(), span: node.span })),
+            _ => VariantSettings::decode_as("Variant", node, cx).map(Self),
+        }
+    }
+    fn type_name() -> String {
+        "Variant, or a map of settings by path".into()
+    }
+    fn declare(into: &mut Declarations) {
+        VariantSettings::declare(into);
+    }
+}
+
+record! {
+    /// Something that happens at a moment.
+    pub struct At [at, action] {
+        /// When, from the start of the run.
+        at: Seconds,
+        /// What.
+        action: Action,
+    }
+}
+
+record! {
+    /// What counts as working for a client population.
+    pub struct Objective {
+        /// The share of requests that must succeed.
+        availability: Ratio = "99%",
+        /// Limits on latency by percentile, such as `"p95": "200ms"`.
+        latency: Map<Seconds> = {},
+    }
+}
+
+record! {
+    /// When a system has recovered from a fault: its objectives hold again, and stay held.
+    pub struct Recovery {
+        /// Objectives are judged over windows of this length.
+        window: Seconds = "10s",
+        /// How long they must hold.
+        stable: Seconds = "30s",
+        /// The share of the goodput before the fault that must be back.
+        goodput: Ratio = "90%",
+    }
+}
+
+choice! {
+    /// Which instances are struck.
+    pub enum Instances {
+        /// All of them.
+        All,
+        /// Some, chosen at random.
+        Number(Number),
+        /// A share, chosen at random, rounded up.
+        Share(Share),
+        /// Those that some balancer believes unhealthy.
+        Unhealthy,
+    }
+}
+record! {
+    /// A number of instances, chosen at random.
+    pub struct Number [count] {
+        /// How many.
+        count: u32,
+    }
+}
+record! {
+    /// A share of the instances, chosen at random, rounded up.
+    pub struct Share [ratio] {
+        /// Which share.
+        ratio: Ratio,
+    }
+}
+
+record! {
+    /// Makes a component slow. Requests that it has begun on are not touched.
+    pub struct Slow {
+        /// The service, database or external dependency.
+        target: Spanned<String>,
+        /// Multiplies the time of each `Work` and `Wait`, and an external's latency.
+        factor: Option<f64> = None,
+        /// Replaces an external's latency; a service or database waits this long before each request.
+        latency: Option<Distribution> = None,
+        /// Which instances.
+        instances: Instances = All,
+        /// For how long; to the end of the run if not given.
+        lasts: Option<Seconds> = None,
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+record! {
+    /// Makes a component answer with errors, at once.
+    pub struct Errors {
+        /// The service, database or external dependency.
+        target: Spanned<String>,
+        /// The share of requests.
+        ratio: Ratio = 1,
+        /// Which instances.
+        instances: Instances = All,
+        /// For how long; to the end of the run if not given.
+        lasts: Option<Seconds> = None,
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+record! {
+    /// Stops instances without closing their connections: requests are taken and not worked on.
+    pub struct Hang {
+        /// The service, database or external dependency.
+        target: Spanned<String>,
+        /// Which instances.
+        instances: Instances = All,
+        /// For how long; to the end of the run if not given.
+        lasts: Option<Seconds> = None,
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+record! {
+    /// Kills instances: their requests fail, and they start again after restart delay and start-up time.
+    pub struct Crash {
+        /// The service or database.
+        target: Spanned<String>,
+        /// Which instances.
+        instances: Instances = All,
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+record! {
+    /// Takes a component away: its requests fail, and new ones are refused until it is back.
+    pub struct Down {
+        /// The service, database or external dependency.
+        target: Spanned<String>,
+        /// Which instances.
+        instances: Instances = All,
+        /// For how long; to the end of the run if not given.
+        lasts: Option<Seconds> = None,
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+record! {
+    /// Multiplies a client population's rate, or its number of users.
+    pub struct TrafficSpike as "Spike" {
+        /// The client population.
+        target: Spanned<String>,
+        /// The factor.
+        factor: f64,
+        /// For how long; to the end of the run if not given.
+        lasts: Option<Seconds> = None,
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+record! {
+    /// An operator changes a setting. Requests that have begun go on under the old one.
+    pub struct Set [path, value] {
+        /// The setting, such as `balancers.alb.health_check.endpoint`.
+        path: Spanned<String>,
+        /// Its new value.
+        value: Anything,
+    }
+}
+record! {
+    /// An operator restarts instances: their requests fail, and they are back after the start-up time.
+    pub struct Restart [target, instances] {
+        /// The service or database.
+        target: Spanned<String>,
+        /// Which instances.
+        instances: Instances = All,
+    }
+}
+
+choice! {
+    /// A fault, or what an operator does.
+    pub enum Action {
+        /// Makes a component slow.
+        Slow(Slow),
+        /// Makes a component answer with errors.
+        Errors(Errors),
+        /// Stops instances without closing their connections.
+        Hang(Hang),
+        /// Kills instances.
+        Crash(Crash),
+        /// Takes a component away.
+        Down(Down),
+        /// More traffic.
+        Spike(TrafficSpike),
+        /// An operator changes a setting.
+        Set(Set),
+        /// An operator restarts instances.
+        Restart(Restart),
+    }
+}
+
+impl Action {
+    /// The fault's name, where it strikes and how long it lasts; `None` for what operators do.
+    pub fn fault(&self) -> Option<FaultView<'_>> {
+        let (name, target, lasts, instant) = match self {
+            Self::Slow(f) => (&f.name, &f.target, f.lasts, false),
+            Self::Errors(f) => (&f.name, &f.target, f.lasts, false),
+            Self::Hang(f) => (&f.name, &f.target, f.lasts, false),
+            Self::Down(f) => (&f.name, &f.target, f.lasts, false),
+            Self::Spike(f) => (&f.name, &f.target, f.lasts, false),
+            Self::Crash(f) => (&f.name, &f.target, None, true),
+            Self::Set(_) | Self::Restart(_) => return None,
+        };
+        Some(FaultView {
+            name: name.as_deref().unwrap_or(&target.value),
+            target,
+            lasts: if instant { Some(Seconds(0.0)) } else { lasts },
+        })
+    }
+
+    /// Where it was written.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Slow(f) => f.span,
+            Self::Errors(f) => f.span,
+            Self::Hang(f) => f.span,
+            Self::Crash(f) => f.span,
+            Self::Down(f) => f.span,
+            Self::Spike(f) => f.span,
+            Self::Set(f) => f.span,
+            Self::Restart(f) => f.span,
+        }
+    }
+}
+
+/// What all faults have.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultView<'a> {
+    /// What it is called in `during(…)` and in reports.
+    pub name: &'a str,
+    /// The component it strikes.
+    pub target: &'a Spanned<String>,
+    /// How long it lasts; `None` to the end of the run.
+    pub lasts: Option<Seconds>,
+}

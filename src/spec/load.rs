@@ -1,0 +1,257 @@
+//! Reading files: their text, their includes, and what they turn out to be.
+
+use super::decode::{Context, Decode};
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::experiment::Experiment;
+use super::node::{self, Kind, Node};
+use super::policy::positional;
+use super::source::{Sources, Span, Spanned};
+use super::topology::Topology;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The largest file that is read, in bytes: far above any real system, far below what would exhaust memory.
+pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// How deep includes may be nested.
+const INCLUDE_DEPTH_MAX: usize = 16;
+
+/// What a file turned out to be.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// A topology, as a tree that settings can still be changed in.
+    Topology(Node),
+    /// An experiment and the tree of its topology.
+    Experiment(Box<Experiment>, Node),
+}
+
+/// A setting given from outside the files, such as `services.api.replicas=24`.
+#[derive(Clone, Debug)]
+pub struct Override {
+    /// The path of the setting.
+    pub path: Spanned<String>,
+    /// Its new value.
+    pub value: Node,
+}
+
+/// Everything read for one command.
+#[derive(Clone, Debug, Default)]
+pub struct Loader {
+    /// The texts.
+    pub sources: Sources,
+    /// What was wrong with them.
+    pub diagnostics: Diagnostics,
+}
+
+impl Loader {
+    /// Reads a topology or an experiment, with its topology and includes, and settings from the command line.
+    pub fn load(&mut self, path: &Path, sets: &[String]) -> Option<Document> {
+        let mut root = self.read(path, None, &mut Vec::new())?;
+        let mut overrides = Vec::new();
+        for set in sets {
+            overrides.extend(self.parse_set(set));
+        }
+        match root.name().map(|n| n.value.as_str()) {
+            Some("Topology") => {
+                self.apply(&mut root, &overrides);
+                Some(Document::Topology(root))
+            }
+            Some("Experiment") => self.experiment(root, overrides),
+            _ => {
+                let at = root.name().map_or(root.span, |n| n.span);
+                let found = root.describe();
+                self.diagnostics.push(
+                    Diagnostic::error(at, format!("expected `Topology(…)` or `Experiment(…)`, found {found}"))
+                        .help("a file describes one system or one experiment"),
+                );
+                None
+            }
+        }
+    }
+
+    fn experiment(&mut self, mut root: Node, overrides: Vec<Override>) -> Option<Document> {
+        const OF_TOPOLOGY: [&str; 6] =
+            ["clients", "balancers", "services", "databases", "externals", "policies"];
+        let (of_topology, of_experiment): (Vec<_>, Vec<_>) = overrides.into_iter().partition(|o| {
+            let first = o.path.value.split('.').next().unwrap_or("");
+            OF_TOPOLOGY.contains(&first) || root.field(first).is_none() && !is_experiment_field(first)
+        });
+        self.apply(&mut root, &of_experiment);
+        let experiment: Experiment = self.decode(&root)?;
+        let folder = self.sources.get(experiment.topology.span.source).map(|s| s.folder.clone());
+        let path = folder.unwrap_or_default().join(&experiment.topology.value);
+        let mut topology = self.read(&path, Some(experiment.topology.span), &mut Vec::new())?;
+        if topology.name().is_none_or(|n| n.value != "Topology") {
+            let at = topology.name().map_or(topology.span, |n| n.span);
+            let found = topology.describe();
+            self.diagnostics.push(
+                Diagnostic::error(at, format!("expected `Topology(…)`, found {found}"))
+                    .context(experiment.topology.span, "the experiment names this file as its topology"),
+            );
+            return None;
+        }
+        self.apply(&mut topology, &of_topology);
+        Some(Document::Experiment(Box::new(experiment), topology))
+    }
+
+    /// Decodes a tree, gathering mistakes.
+    pub fn decode<T: Decode>(&mut self, node: &Node) -> Option<T> {
+        let folders = self.sources.iter().map(|s| s.folder.clone()).collect();
+        let mut cx = Context { folders, ..Context::default() };
+        let value = T::decode(node, &mut cx);
+        self.diagnostics.extend(cx.diagnostics);
+        value
+    }
+
+    /// Decodes and checks a topology.
+    pub fn topology(&mut self, node: &Node) -> Option<Topology> {
+        let topology: Topology = self.decode(node)?;
+        let found = super::check::topology(&topology);
+        let usable = !found.has_errors();
+        self.diagnostics.extend(found);
+        usable.then_some(topology)
+    }
+
+    /// Changes settings in a tree.
+    pub fn apply(&mut self, root: &mut Node, overrides: &[Override]) {
+        for o in overrides {
+            if let Err(diagnostic) = node::set_path(root, &o.path, o.value.clone(), &positional) {
+                self.diagnostics.push(diagnostic);
+            }
+        }
+    }
+
+    /// Reads `PATH=VALUE`; a value that is not RON is taken as a string, so that `timeout=5s` needs no quotes.
+    fn parse_set(&mut self, set: &str) -> Option<Override> {
+        let source = self.sources.add("--set", set, Path::new("."));
+        let span = |start: usize, end: usize| Span { source, start: start as u32, end: end as u32 };
+        let Some((path, value)) = set.split_once('=') else {
+            self.diagnostics.push(
+                Diagnostic::error(span(0, set.len()), "a setting is written PATH=VALUE")
+                    .help("for example --set services.api.replicas=24"),
+            );
+            return None;
+        };
+        let (path_end, value_start) = (path.len(), path.len() + 1);
+        let path = Spanned { value: path.trim().to_string(), span: span(0, path_end) };
+        let mut scratch = Diagnostics::default();
+        let parsed = node::parse(source, value, &mut scratch).filter(|n| !is_plain_word(n, value));
+        let mut value = parsed
+            .unwrap_or_else(|| Node { kind: Kind::Text(value.trim().to_string()), span: Span::default() });
+        shift(&mut value, span(value_start, set.len()));
+        Some(Override { path, value })
+    }
+
+    fn read(&mut self, path: &Path, named_at: Option<Span>, open: &mut Vec<PathBuf>) -> Option<Node> {
+        let text = match read_text(path) {
+            Ok(text) => text,
+            Err(message) => {
+                self.diagnostics.push(match named_at {
+                    Some(span) => Diagnostic::error(span, message),
+                    None => Diagnostic::general(message),
+                });
+                return None;
+            }
+        };
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let source = self.sources.add(path.display().to_string(), text, &folder);
+        let text = self.sources.get(source).map(|s| s.text.clone()).unwrap_or_default();
+        let mut root = node::parse(source, &text, &mut self.diagnostics)?;
+        let identity = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        open.push(identity);
+        let root = self.include(&mut root, &folder, open).then_some(root);
+        open.pop();
+        root
+    }
+
+    /// Merges the included files underneath `root`; `false` after reporting a mistake.
+    fn include(&mut self, root: &mut Node, folder: &Path, open: &mut Vec<PathBuf>) -> bool {
+        let Some(list) = root.take_field("include") else { return true };
+        let Some(files) = self.decode::<Vec<Spanned<String>>>(&list) else { return false };
+        let name = root.name().cloned();
+        let mut base: Option<Node> = None;
+        for file in files {
+            let path = folder.join(&file.value);
+            let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if open.contains(&identity) {
+                let message = format!("{} includes itself", file.value);
+                self.diagnostics.push(Diagnostic::error(file.span, message).label("the circle closes here"));
+                return false;
+            }
+            if open.len() > INCLUDE_DEPTH_MAX {
+                let message = format!("includes are nested more than {INCLUDE_DEPTH_MAX} deep");
+                self.diagnostics.push(Diagnostic::error(file.span, message));
+                return false;
+            }
+            let Some(included) = self.read(&path, Some(file.span), open) else { return false };
+            if included.name().map(|n| &n.value) != name.as_ref().map(|n| &n.value) {
+                let message = format!("{} is {}, not what includes it", file.value, included.describe());
+                self.diagnostics.push(Diagnostic::error(file.span, message));
+                return false;
+            }
+            match &mut base {
+                Some(base) => base.merge(included),
+                None => base = Some(included),
+            }
+        }
+        if let Some(mut base) = base {
+            base.merge(std::mem::replace(root, Node::empty_record(list.span)));
+            *root = base;
+        }
+        true
+    }
+}
+
+/// A bare word such as `health`, which RON reads as a name and people mean as a string, unless it is a choice.
+fn is_plain_word(node: &Node, text: &str) -> bool {
+    match &node.kind {
+        Kind::Record { name: Some(name), fields } => {
+            fields.is_empty() && name.value == text.trim() && text.starts_with(|c: char| c.is_lowercase())
+        }
+        _ => false,
+    }
+}
+
+fn is_experiment_field(name: &str) -> bool {
+    ["name", "topology", "variants", "warmup", "duration", "timeline", "runs", "seed", "objectives", "recovery", "expect"]
+        .contains(&name)
+}
+
+/// Points every span of a tree at one place.
+fn shift(node: &mut Node, span: Span) {
+    node.span = span;
+    match &mut node.kind {
+        Kind::List(items) => items.iter_mut().for_each(|n| shift(n, span)),
+        Kind::Map(entries) => entries.iter_mut().for_each(|(k, n)| {
+            k.span = span;
+            shift(n, span);
+        }),
+        Kind::Record { name, fields } => {
+            name.iter_mut().for_each(|n| n.span = span);
+            fields.iter_mut().for_each(|(k, n)| {
+                k.span = span;
+                shift(n, span);
+            });
+        }
+        Kind::Tuple { name, items } => {
+            name.iter_mut().for_each(|n| n.span = span);
+            items.iter_mut().for_each(|n| shift(n, span));
+        }
+        Kind::Nothing | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => {}
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let file = std::fs::File::open(path).map_err(|e| format!("cannot open {shown}: {e}"))?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| format!("cannot read {shown}: {e}"))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("{shown} is larger than {} MiB: this is no model", FILE_BYTES_MAX >> 20));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        format!("{shown} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to() + 1)
+    })
+}

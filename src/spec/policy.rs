@@ -1,0 +1,311 @@
+//! Policies: stacks of layers around a call, outermost first.
+
+use super::decode::{Context, Decode, Variant};
+use super::dist::Distribution;
+use super::node::{Kind, Node};
+use super::quantity::{Ratio, Seconds};
+use super::source::Spanned;
+use crate::{choice, record};
+
+choice! {
+    /// Who shares the state of a layer.
+    pub enum Per {
+        /// Each calling instance has its own, as client libraries do.
+        Instance,
+        /// All instances of the calling service share one, as a central proxy would.
+        Service,
+    }
+}
+
+choice! {
+    /// How the wait before a retry grows.
+    pub enum Backoff {
+        /// No wait.
+        None,
+        /// The same wait before every retry.
+        Constant(ConstantBackoff),
+        /// A wait that grows by a factor, up to a limit.
+        Exponential(ExponentialBackoff),
+        /// One wait after the other; the last repeats.
+        Steps(StepsBackoff),
+        /// A wait drawn anew before every retry.
+        Random(RandomBackoff),
+    }
+    shorthand "None, for no wait" => no_backoff
+}
+
+/// RON reads a bare `None` as an absent value: here it is the name of a variant.
+fn no_backoff(node: &Node, _: &mut Context) -> Option<Option<Backoff>> {
+    matches!(node.kind, Kind::Nothing).then_some(Some(Backoff::None))
+}
+
+record! {
+    /// The same wait before every retry.
+    pub struct ConstantBackoff [wait] as "Constant backoff" {
+        /// The wait.
+        wait: Seconds,
+    }
+}
+record! {
+    /// A wait that grows by a factor: min(max, base x factor^n) before retry n = 0, 1, …
+    pub struct ExponentialBackoff [base] as "Exponential backoff" {
+        /// The wait before the first retry.
+        base: Seconds,
+        /// The factor of growth.
+        factor: f64 = 2.0,
+        /// The longest wait.
+        max: Seconds = "20s",
+    }
+}
+record! {
+    /// Listed waits; the last repeats.
+    pub struct StepsBackoff [waits] as "Steps backoff" {
+        /// The waits.
+        waits: Vec<Seconds>,
+    }
+}
+record! {
+    /// A wait drawn anew before every retry.
+    pub struct RandomBackoff [wait] as "Random backoff" {
+        /// What it is drawn from.
+        wait: Distribution,
+    }
+}
+
+choice! {
+    /// How a wait is made random (AWS, "Exponential backoff and jitter").
+    pub enum Jitter {
+        /// Not at all.
+        None,
+        /// Any time from 0 to the wait.
+        Full,
+        /// Half the wait, plus any time up to the other half.
+        Equal,
+        /// From the base to three times the wait before, up to the limit.
+        Decorrelated,
+    }
+    shorthand "None, for no jitter" => no_jitter
+}
+
+fn no_jitter(node: &Node, _: &mut Context) -> Option<Option<Jitter>> {
+    matches!(node.kind, Kind::Nothing).then_some(Some(Jitter::None))
+}
+
+choice! {
+    /// An outcome of a call.
+    pub enum OutcomeName {
+        /// Answered in full.
+        Ok,
+        /// Answered by a fallback, or with a part missing.
+        Degraded,
+        /// Answered with an error, or the connection was broken.
+        Error,
+        /// No answer within a time limit.
+        Timeout,
+        /// Turned away by a limit.
+        Rejected,
+        /// There was no target.
+        Unavailable,
+        /// Called off by the caller.
+        Cancelled,
+    }
+}
+
+record! {
+    /// A budget that retries are paid from, so that they cannot multiply an outage's load.
+    pub struct Budget {
+        /// Tokens that each call adds; a retry takes one, so 0.2 allows one retry in five calls.
+        ratio: f64 = 0.2,
+        /// Retries per second that are always allowed.
+        min_per_second: f64 = 0.0,
+        /// The most tokens that can be saved up.
+        capacity: f64 = 10.0,
+        /// Tokens at the start.
+        initial: f64 = 0.0,
+        /// Who shares the budget.
+        per: Per = Instance,
+    }
+}
+
+record! {
+    /// Tries a failed call again.
+    pub struct Retry {
+        /// Retries after the first attempt.
+        max: u32 = 3,
+        /// The wait before each.
+        backoff: Backoff = None,
+        /// How the wait is made random.
+        jitter: Jitter = None,
+        /// The outcomes that are tried again.
+        on: Vec<OutcomeName> = [Error, Timeout, Rejected, Unavailable],
+        /// What limits the retries of all calls together.
+        budget: Option<Budget> = None,
+    }
+}
+
+record! {
+    /// Stops waiting for an answer.
+    pub struct Timeout [limit] {
+        /// The longest wait.
+        limit: Seconds,
+        /// Whether the callee is told and stops; if not, it works on for nobody.
+        cancel: bool = false,
+    }
+}
+
+record! {
+    /// Stops calling what mostly fails. Behaves as opossum 10.0.0; put a `Timeout` inside it for opossum's `timeout`.
+    pub struct Breaker {
+        /// Opens when more than this percentage of the calls in the window failed (`errorThresholdPercentage`).
+        error_percent: f64 = 50,
+        /// The length of the rolling window (`rollingCountTimeout`).
+        window: Seconds = "10s",
+        /// The buckets that the window is made of (`rollingCountBuckets`).
+        buckets: u32 = 10,
+        /// How long it stays open before it lets one trial call through (`resetTimeout`).
+        reset: Seconds = "30s",
+        /// The fewest calls in the window before it can open (`volumeThreshold`).
+        volume: u32 = 0,
+        /// The most calls in progress; more are rejected and count as failures (`capacity`).
+        capacity: Option<u32> = None,
+        /// Whether it cannot open during its first window (`allowWarmUp`).
+        warm_up: bool = false,
+        /// Who shares the breaker.
+        per: Per = Instance,
+    }
+}
+
+record! {
+    /// Limits the calls in progress, with a bounded room to wait in.
+    pub struct Bulkhead [max] {
+        /// The most calls in progress.
+        max: u32,
+        /// How many more may wait.
+        queue: u32 = 0,
+        /// The longest wait; without it a call waits for its turn.
+        max_wait: Option<Seconds> = None,
+        /// Who shares the limit.
+        per: Per = Instance,
+    }
+}
+
+record! {
+    /// A pool of connections to the callee. Behaves as sequelize-pool 8.0.1.
+    pub struct Pool {
+        /// The most connections (`max`).
+        max: u32 = 5,
+        /// Connections that idling does not close (`min`); not opened in advance.
+        min: u32 = 0,
+        /// The longest wait for a connection (`acquireTimeoutMillis`).
+        acquire_timeout: Seconds = "60s",
+        /// How long a connection may lie idle (`idleTimeoutMillis`).
+        idle: Seconds = "10s",
+        /// How often idle connections are looked through (`reapIntervalMillis`).
+        evict: Seconds = "1s",
+        /// Uses after which a connection is closed (`maxUses`).
+        max_uses: Option<u32> = None,
+        /// The time to open a connection.
+        connect: Distribution = "0s",
+        /// The longest time the server works on one call; it stops the work (`statement_timeout`).
+        statement_timeout: Option<Seconds> = None,
+        /// Who shares the pool.
+        per: Per = Instance,
+    }
+}
+
+record! {
+    /// Answers from the results of earlier calls.
+    pub struct CacheFallback [ttl] as "Cache" {
+        /// How old a stored answer may be.
+        ttl: Seconds,
+        /// The share of calls whose answer has been stored before.
+        coverage: Ratio = "100%",
+    }
+}
+record! {
+    /// Calls something else instead.
+    pub struct CallFallback [to] as "Call" {
+        /// Another endpoint: `component/endpoint`.
+        to: Spanned<String>,
+        /// The policy around that call.
+        through: Option<Spanned<String>> = None,
+    }
+}
+choice! {
+    /// What to answer when the call fails.
+    pub enum FallbackOption {
+        /// A stored answer, if there is one.
+        Cache(CacheFallback),
+        /// A default value, always there.
+        Value,
+        /// The answer of another endpoint.
+        Call(CallFallback),
+    }
+}
+record! {
+    /// Answers something else when the call fails; the outcome is then degraded, not failed.
+    pub struct Fallback [options] {
+        /// What to try, in order.
+        options: Vec<FallbackOption>,
+    }
+}
+
+record! {
+    /// The network between caller and callee.
+    pub struct Network [latency] {
+        /// The time one way; request and answer each take it.
+        latency: Distribution,
+        /// The chance that a message is lost and sent again after 200 ms, then 400 ms and so on, as Linux does.
+        loss: Ratio = 0,
+    }
+}
+
+choice! {
+    /// A layer of a policy.
+    pub enum Layer {
+        /// Answers something else when the call fails.
+        Fallback(Fallback),
+        /// Tries a failed call again.
+        Retry(Retry),
+        /// Stops calling what mostly fails.
+        Breaker(Breaker),
+        /// Limits the calls in progress.
+        Bulkhead(Bulkhead),
+        /// Stops waiting for an answer.
+        Timeout(Timeout),
+        /// A pool of connections to the callee.
+        Pool(Pool),
+        /// The network between caller and callee.
+        Network(Network),
+    }
+}
+
+/// The fields that a record may be given by position, by the record's name: for paths into such records.
+pub fn positional(name: &str) -> &'static [&'static str] {
+    use super::dist as d;
+    match name {
+        "Timeout" => Timeout::positional(),
+        "Bulkhead" => Bulkhead::positional(),
+        "Cache" => CacheFallback::positional(),
+        "Call" => super::topology::Call::positional(),
+        "Fallback" => Fallback::positional(),
+        "Network" => Network::positional(),
+        "Steps" => StepsBackoff::positional(),
+        "Random" => RandomBackoff::positional(),
+        "Constant" => d::Constant::positional(),
+        "Exponential" => d::Exponential::positional(),
+        "Uniform" => d::Uniform::positional(),
+        "Normal" => d::Normal::positional(),
+        "Gamma" => d::Gamma::positional(),
+        "Erlang" => d::Erlang::positional(),
+        "Mixture" => d::Mixture::positional(),
+        "Shifted" => d::Shifted::positional(),
+        "Scaled" => d::Scaled::positional(),
+        "Work" => super::topology::Work::positional(),
+        "Wait" => super::topology::Wait::positional(),
+        "Hold" => super::topology::Hold::positional(),
+        "Fail" => super::topology::Fail::positional(),
+        "Poisson" => super::topology::Poisson::positional(),
+        _ => &[],
+    }
+}
