@@ -2,7 +2,7 @@
 
 use super::source::{Sources, Span};
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// One mistake (or warning) with the place it points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl Diagnostics {
 
 fn render_one(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
     let level = if diagnostic.is_error { Level::ERROR } else { Level::WARNING };
-    let mut group = level.primary_title(diagnostic.message.as_str()).elements(Vec::<Snippet<'_, _>>::new());
+    let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
     if let Some((span, source)) = diagnostic.span.and_then(|s| sources.get(s.source).map(|f| (s, f))) {
         let (range, text, line) = excerpt(&source.text, span);
         let mut snippet = Snippet::source(text).path(source.name.as_str()).line_start(line);

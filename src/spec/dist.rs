@@ -259,8 +259,8 @@ fn build(choice: DistributionChoice, cx: &mut Context) -> Option<Result<Dist, Di
         D::Pareto(d) => Dist::pareto(d.shape, d.min.0, d.max.map(|m| m.0)),
         D::HyperExponential(d) => match (d.branches.is_empty(), d.mean, d.cv) {
             (false, None, None) => Dist::hyper_exponential(
-                d.branches.iter().map(|b| b.weight).collect(),
-                d.branches.iter().map(|b| b.mean.0).collect(),
+                &d.branches.iter().map(|b| b.weight).collect::<Vec<_>>(),
+                &d.branches.iter().map(|b| b.mean.0).collect::<Vec<_>>(),
             ),
             (true, Some(mean), Some(cv)) => Dist::hyper_exponential_mean_cv(mean.0, cv),
             _ => return cx.fail(d.span, "`HyperExponential` needs either branches, or mean and cv"),

@@ -1,6 +1,6 @@
 //! Policies: stacks of layers around a call, outermost first.
 
-use super::decode::{Context, Decode, Variant};
+use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
