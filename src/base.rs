@@ -9,5 +9,5 @@ pub mod units;
 
 pub use arena::{Arena, Id};
 pub use outcome::Outcome;
-pub use rng::{Rng, Streams};
+pub use rng::{Rng, Streams, mix, salt, uniform_of};
 pub use time::{SimDuration, SimTime};

@@ -28,7 +28,7 @@ impl Rng {
     /// A uniform number in the open interval (0, 1): never 0, never 1.
     #[inline]
     pub fn uniform(&mut self) -> f64 {
-        ((self.bits() >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
+        uniform_of(self.bits())
     }
 
     /// A uniform whole number below `n` (`n` at least 1), by Lemire's multiplication; its bias is below n / 2^64.
@@ -65,13 +65,39 @@ impl Streams {
 
     /// The stream of one quantity: `path` names the component, `purpose` what is drawn there.
     pub fn stream(&self, path: &str, purpose: &str) -> Rng {
+        Rng::from_seed(self.key(path, purpose))
+    }
+
+    /// The key of a family of draws, of which each member is found by [`mix`]: the n-th request of a population
+    /// has the key `mix(key, n)`, whatever happened before it.
+    pub fn key(&self, path: &str, purpose: &str) -> u64 {
         let mut hash = Xxh64::new(self.seed);
         hash.update(&self.run.to_le_bytes());
         hash.update(&(path.len() as u64).to_le_bytes());
         hash.update(path.as_bytes());
         hash.update(purpose.as_bytes());
-        Rng::from_seed(hash.digest())
+        hash.digest()
     }
+}
+
+/// The salt of a quantity that belongs to a request, such as the work of one step: a hash of its path.
+pub fn salt(path: &str) -> u64 {
+    xxhash_rust::xxh64::xxh64(path.as_bytes(), 0)
+}
+
+/// The key that `salt` names below `key`: SplitMix64's output function (Steele, Lea and Flood 2014).
+#[inline]
+pub fn mix(key: u64, salt: u64) -> u64 {
+    let mut z = key.wrapping_add(salt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// The uniform number in (0, 1) that a key stands for.
+#[inline]
+pub fn uniform_of(key: u64) -> f64 {
+    ((key >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
 }
 
 #[cfg(test)]
@@ -92,6 +118,31 @@ mod tests {
         assert_ne!(got[0], Streams::new(43, 0).stream("services.api", "demand").bits());
         assert_ne!(got[0], Streams::new(42, 0).stream("services.api", "route").bits());
         assert_ne!(got[0], Streams::new(42, 0).stream("services.apid", "emand").bits());
+    }
+
+    #[test]
+    fn keyed_draws_are_uniform_and_do_not_follow_their_neighbours() {
+        // 1,000,000 members of one family, two quantities each: mean 1/2, variance 1/12, no correlation between
+        // neighbours or between quantities; tolerances are four standard errors.
+        let key = Streams::new(7, 3).key("clients.users", "requests");
+        let (work, route) = (salt("services.api.endpoints.a.0"), salt("clients.users.mix"));
+        let n = 1_000_000;
+        let (mut sum, mut squares, mut serial, mut cross, mut before) = (0.0, 0.0, 0.0, 0.0, 0.5);
+        for i in 0..n {
+            let request = mix(key, i);
+            let a = uniform_of(mix(request, work)) - 0.5;
+            let b = uniform_of(mix(request, route)) - 0.5;
+            sum += a;
+            squares += a * a;
+            serial += a * before;
+            cross += a * b;
+            before = a;
+        }
+        let n = n as f64;
+        assert!((sum / n).abs() < 4.0 * (1.0f64 / 12.0 / n).sqrt());
+        assert!((squares / n - 1.0 / 12.0).abs() < 4.0 * (1.0f64 / 180.0 / n).sqrt());
+        assert!((serial / n).abs() < 4.0 / 12.0 / n.sqrt());
+        assert!((cross / n).abs() < 4.0 / 12.0 / n.sqrt());
     }
 
     #[test]

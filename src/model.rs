@@ -1,0 +1,502 @@
+//! The specification compiled: dense ids, programs as flat step lists, policies as flat layer lists.
+//!
+//! A [`Model`] is immutable, total and shared by all runs. It holds one or more [`Epoch`]s: the settings at the
+//! start, and those after each `Set` on the timeline. Programs, routes and layers of all epochs lie in the same
+//! tables, so a request that began under one epoch ends under it, while new ones see the new settings.
+//! Strings stop here: beyond the model there are ids, and names come back through the [`catalog::Catalog`].
+
+pub mod catalog;
+pub mod compile;
+pub mod profile;
+
+use crate::base::dist::Dist;
+use crate::base::{SimDuration, SimTime};
+use crate::components::balancer::PolicyConfig;
+use crate::components::breaker::BreakerConfig;
+use crate::components::budget::BudgetConfig;
+use crate::components::bulkhead::BulkheadConfig;
+use crate::components::cpu::CpuDiscipline;
+use crate::components::health::{HealthConfig, TargetHealth};
+use crate::components::pool::PoolConfig;
+use crate::components::queue::Discipline;
+use crate::components::retry::RetryConfig;
+use catalog::Catalog;
+use profile::Profile;
+use std::ops::Range;
+
+/// A compiled system.
+#[derive(Debug)]
+pub struct Model {
+    /// What the system is called.
+    pub name: String,
+    /// Client populations, in order of name.
+    pub clients: Vec<ClientShape>,
+    /// Balancers, in order of name.
+    pub balancers: Vec<BalancerShape>,
+    /// Services, then databases, then externals, each in order of name.
+    pub groups: Vec<GroupShape>,
+    /// All endpoints of all groups.
+    pub endpoints: Vec<EndpointShape>,
+    /// Who calls whom through which policy.
+    pub edges: Vec<EdgeShape>,
+    /// Instances of all groups together.
+    pub instances: u32,
+    /// The steps of all programs of all epochs.
+    pub steps: Vec<Step>,
+    /// The ways to go on of all `Choose` steps: cumulative weight and first step.
+    pub ways: Vec<(f64, u32)>,
+    /// The first steps of the branches of all `Parallel` steps.
+    pub branches: Vec<u32>,
+    /// All calls of all programs.
+    pub routes: Vec<Route>,
+    /// The layers of all policy stacks.
+    pub layers: Vec<Layer>,
+    /// How many states of each kind the layers keep.
+    pub slots: SlotCounts,
+    /// The settings at the start and after each change.
+    pub epochs: Vec<Epoch>,
+    /// Every metric, with its path, unit and meaning.
+    pub catalog: Catalog,
+}
+
+/// A client population, as far as it never changes during a run.
+#[derive(Clone, Debug)]
+pub struct ClientShape {
+    /// Its name.
+    pub name: String,
+    /// Names of its requests, `component/endpoint`, in order of name.
+    pub requests: Vec<String>,
+    /// Names of its tenants, in order of name.
+    pub tenants: Vec<String>,
+}
+
+/// A balancer, as far as it never changes.
+#[derive(Clone, Debug)]
+pub struct BalancerShape {
+    /// Its name.
+    pub name: String,
+    /// The group it balances.
+    pub group: u32,
+}
+
+/// What a group of instances is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GroupKind {
+    /// A service that runs in replicas.
+    Service,
+    /// A database: one instance with a limit on connections.
+    Database,
+    /// A dependency outside the system: one instance that takes any load.
+    External,
+}
+
+/// A group of instances, as far as it never changes.
+#[derive(Clone, Debug)]
+pub struct GroupShape {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: GroupKind,
+    /// The first of its instances.
+    pub first: u32,
+    /// The most instances it ever has.
+    pub capacity: u32,
+    /// Its endpoints, a range of [`Model::endpoints`].
+    pub endpoints: Range<u32>,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointShape {
+    /// Its name.
+    pub name: String,
+    /// The group it belongs to.
+    pub group: u32,
+}
+
+/// Who calls.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Caller {
+    /// A client population.
+    Client(u32),
+    /// A service.
+    Group(u32),
+}
+
+/// What is called.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Callee {
+    /// Through a balancer.
+    Balancer(u32),
+    /// A group, one instance after the other among those that are up.
+    Group(u32),
+}
+
+/// A caller, a callee and the policy between them.
+#[derive(Clone, Debug)]
+pub struct EdgeShape {
+    /// Who calls.
+    pub caller: Caller,
+    /// What is called.
+    pub callee: Callee,
+    /// The name of the policy; empty if there is none.
+    pub policy: String,
+}
+
+/// A call that some program makes.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// What is called.
+    pub callee: Callee,
+    /// The endpoint there.
+    pub endpoint: u32,
+    /// The policy stack, outermost layer first: a range of [`Model::layers`].
+    pub layers: Range<u32>,
+    /// The edge it belongs to.
+    pub edge: u32,
+    /// The salt of its random numbers.
+    pub salt: u64,
+}
+
+/// A time to be drawn.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    /// From what.
+    pub dist: Dist,
+    /// The salt of its random numbers.
+    pub salt: u64,
+}
+
+/// A step of a program.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Uses the CPU.
+    Work(Draw),
+    /// Waits without the CPU.
+    Wait(Draw),
+    /// Calls and waits for the answer.
+    Call(u32),
+    /// Runs branches at once; goes on when `need` of them have succeeded.
+    Parallel {
+        /// A range of [`Model::branches`].
+        branches: Range<u32>,
+        /// How many must succeed.
+        need: u32,
+        /// The salt of the branches' random numbers.
+        salt: u64,
+    },
+    /// Goes on at one of several steps.
+    Choose {
+        /// A range of [`Model::ways`].
+        ways: Range<u32>,
+        /// The salt of the choice.
+        salt: u64,
+    },
+    /// Runs a program several times.
+    Repeat {
+        /// Its first step.
+        body: u32,
+        /// How often.
+        times: u32,
+        /// The salt of the repetitions' random numbers.
+        salt: u64,
+    },
+    /// Runs a program that may fail.
+    Optional {
+        /// Its first step.
+        body: u32,
+        /// The salt of its random numbers.
+        salt: u64,
+    },
+    /// Takes memory, in bytes, until the request ends.
+    Hold(u64),
+    /// Fails with a probability.
+    Fail {
+        /// How often.
+        ratio: f64,
+        /// The salt of the draw.
+        salt: u64,
+    },
+    /// Goes on elsewhere.
+    Jump(u32),
+    /// The end of a program.
+    End,
+}
+
+/// A layer of a policy stack.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// What it does.
+    pub kind: LayerKind,
+    /// The first of its states; see [`SlotCounts`].
+    pub slot: u32,
+    /// Whether all calling instances share one state.
+    pub shared: bool,
+}
+
+/// What a layer does.
+#[derive(Clone, Debug)]
+pub enum LayerKind {
+    /// Answers something else when the call fails. The state is when it last saw a success.
+    Fallback {
+        /// What to try, in order.
+        options: Vec<FallbackOption>,
+        /// The salt of the cache's coverage.
+        salt: u64,
+    },
+    /// Tries again. The state is the budget, if it has one.
+    Retry {
+        /// How.
+        config: RetryConfig,
+        /// A wait drawn anew before each retry, instead of the backoff.
+        random: Option<Dist>,
+        /// Whether a budget limits it.
+        budget: Option<BudgetConfig>,
+        /// The salt of waits and jitter.
+        salt: u64,
+    },
+    /// Stops calling what mostly fails.
+    Breaker(BreakerConfig),
+    /// Limits calls in progress.
+    Bulkhead {
+        /// How.
+        config: BulkheadConfig,
+    },
+    /// Stops waiting.
+    Timeout {
+        /// After how long.
+        limit: SimDuration,
+        /// Whether the callee stops too.
+        cancel: bool,
+    },
+    /// Stops waiting after a time drawn for each request, and calls it off.
+    Patience(Draw),
+    /// A pool of connections.
+    Pool {
+        /// How it behaves.
+        config: PoolConfig,
+        /// The time to open a connection.
+        connect: Draw,
+        /// The longest time the server works on a call.
+        statement_timeout: Option<SimDuration>,
+    },
+    /// Time on the way, and loss.
+    Network {
+        /// One way.
+        latency: Draw,
+        /// The chance that a message is lost.
+        loss: f64,
+    },
+}
+
+/// What a fallback answers.
+#[derive(Clone, Debug)]
+pub enum FallbackOption {
+    /// A stored answer.
+    Cache {
+        /// How old it may be.
+        ttl: SimDuration,
+        /// The share of calls whose answer was stored.
+        coverage: f64,
+    },
+    /// A default value.
+    Value,
+    /// The answer of another call.
+    Call(u32),
+}
+
+/// How many states of each kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotCounts {
+    /// Breakers.
+    pub breakers: u32,
+    /// Pools.
+    pub pools: u32,
+    /// Bulkheads.
+    pub bulkheads: u32,
+    /// Retry budgets.
+    pub budgets: u32,
+    /// Fallback caches.
+    pub caches: u32,
+}
+
+/// Which state a configuration is for.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotUse {
+    /// The first state.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+    /// The layer that configures them.
+    pub layer: u32,
+    /// The group that the layer's calls go to.
+    pub callee_group: u32,
+    /// The edge it belongs to.
+    pub edge: u32,
+    /// The gauges and counters of the layer.
+    pub meters: u32,
+}
+
+/// All settings from one moment on.
+#[derive(Clone, Debug)]
+pub struct Epoch {
+    /// Client populations.
+    pub clients: Vec<Client>,
+    /// Balancers.
+    pub balancers: Vec<Balancer>,
+    /// Groups.
+    pub groups: Vec<Group>,
+    /// The first step of each endpoint's program.
+    pub programs: Vec<u32>,
+    /// The layers with state.
+    pub slots: Vec<SlotUse>,
+}
+
+/// When a population sends requests.
+#[derive(Clone, Debug)]
+pub enum Arrivals {
+    /// A Poisson process of so many per second.
+    Poisson(f64),
+    /// At equal distances, so many per second.
+    Regular(f64),
+    /// At random distances.
+    Renewal(Dist),
+    /// A Poisson process whose rate jumps: rates per second and mean seconds.
+    Mmpp(Vec<(f64, f64)>),
+    /// At recorded moments.
+    Times(Vec<SimTime>),
+    /// A Poisson process whose rate moves along straight lines between (seconds, per second).
+    Rates(Vec<(f64, f64)>),
+    /// Users who think between an answer and the next request.
+    Users {
+        /// How many.
+        count: u32,
+        /// How long each thinks.
+        think: Dist,
+    },
+}
+
+/// A client population's settings.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// When it sends.
+    pub arrivals: Arrivals,
+    /// How that changes over time.
+    pub profile: Profile,
+    /// Cumulative weight and route of each request of the mix.
+    pub mix: Vec<(f64, u32)>,
+    /// Cumulative share and priority of each tenant.
+    pub tenants: Vec<(f64, u8)>,
+    /// The priority without tenants.
+    pub priority: u8,
+}
+
+/// A balancer's settings.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    /// How it chooses.
+    pub policy: PolicyConfig,
+    /// Weights of the targets; empty for equal ones.
+    pub weights: Vec<u32>,
+    /// How it checks health.
+    pub check: Option<HealthCheck>,
+    /// Whether it sends to all targets when it believes none healthy.
+    pub fail_open: bool,
+    /// How long a target that is taken out may finish.
+    pub deregistration_delay: SimDuration,
+    /// How long it waits for an answer.
+    pub idle_timeout: Option<SimDuration>,
+}
+
+/// How a balancer checks health.
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    /// The endpoint that is asked.
+    pub endpoint: u32,
+    /// From one check to the next.
+    pub interval: SimDuration,
+    /// The longest wait.
+    pub timeout: SimDuration,
+    /// How many in a row.
+    pub thresholds: HealthConfig,
+    /// What is believed at the start.
+    pub initial: TargetHealth,
+}
+
+/// A group's settings.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Instances that should run.
+    pub replicas: u32,
+    /// Requests each executes at once.
+    pub workers: Option<u32>,
+    /// Requests that may wait for a worker.
+    pub queue_capacity: Option<u32>,
+    /// In which order they are served.
+    pub discipline: Discipline,
+    /// The longest wait for a worker.
+    pub queue_wait_max: Option<SimDuration>,
+    /// Cores of each instance, as far as it may use them; `None` for one core for everyone.
+    pub cores: Option<f64>,
+    /// How work shares them.
+    pub cpu_discipline: CpuDiscipline,
+    /// The memory of each instance.
+    pub memory: Option<Memory>,
+    /// How long an instance works on a request.
+    pub request_timeout: Option<SimDuration>,
+    /// From a kill to the start of the new process.
+    pub restart_delay: Dist,
+    /// From the start of the process until it answers.
+    pub start_up: Dist,
+    /// The most connections (databases), reserved ones left out.
+    pub connections_max: Option<u32>,
+    /// The most requests in flight (externals).
+    pub in_flight_max: Option<u32>,
+}
+
+/// The memory of an instance, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Beyond this it is killed.
+    pub limit: u64,
+    /// Without requests.
+    pub base: u64,
+    /// For each request.
+    pub per_request: u64,
+}
+
+impl Model {
+    /// The group a callee leads to.
+    pub fn callee_group(&self, callee: Callee) -> u32 {
+        match callee {
+            Callee::Balancer(b) => self.balancers[b as usize].group,
+            Callee::Group(g) => g,
+        }
+    }
+
+    /// The name of an instance, such as `api.3`; of a group with one instance, its name alone.
+    pub fn instance_name(&self, instance: u32) -> String {
+        let group = self.groups.iter().rfind(|g| g.first <= instance);
+        match group {
+            Some(g) if g.kind == GroupKind::Service => format!("{}.{}", g.name, instance - g.first),
+            Some(g) => g.name.clone(),
+            None => String::new(),
+        }
+    }
+
+    /// The name of a caller.
+    pub fn caller_name(&self, caller: Caller) -> &str {
+        match caller {
+            Caller::Client(c) => &self.clients[c as usize].name,
+            Caller::Group(g) => &self.groups[g as usize].name,
+        }
+    }
+
+    /// The name of a callee.
+    pub fn callee_name(&self, callee: Callee) -> &str {
+        match callee {
+            Callee::Balancer(b) => &self.balancers[b as usize].name,
+            Callee::Group(g) => &self.groups[g as usize].name,
+        }
+    }
+}

@@ -1,0 +1,553 @@
+//! Every metric of a model: where it is kept, what its path is, its unit and its meaning.
+//!
+//! Meters are kept in four dense tables, by id: *reds* (rate, errors, duration: arrivals and outcomes), *timers*
+//! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
+//! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
+
+use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
+use crate::base::Outcome;
+use crate::base::units::Unit;
+use crate::spec::diagnostic::nearest_help;
+
+/// How a metric is computed from the meters of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    /// Arrivals per second of a red.
+    Rate(u32),
+    /// Requests that ended, whatever their outcome, per second.
+    Throughput(u32),
+    /// Requests that ended well, per second.
+    Goodput(u32),
+    /// Share of the requests that ended and did not end well.
+    ErrorRatio(u32),
+    /// Requests that ended with one outcome, per second.
+    OutcomeRate(u32, Outcome),
+    /// Mean of a timer.
+    TimerMean(u32),
+    /// Quantile of a timer, from 0 to 1.
+    TimerQuantile(u32, f64),
+    /// Longest time of a timer.
+    TimerMax(u32),
+    /// Mean level of a gauge, times a factor.
+    Level(u32, f64),
+    /// Highest level of a gauge, times a factor.
+    LevelMax(u32, f64),
+    /// Mean level of one gauge over that of another.
+    LevelRatio(u32, u32),
+    /// A counter, per second.
+    CounterRate(u32),
+    /// A counter in all.
+    CounterTotal(u32),
+    /// A counter over the arrivals of a red.
+    PerArrival(u32, u32),
+    /// A counter over another.
+    CounterRatio(u32, u32),
+}
+
+/// A metric.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// Its path, such as `services.api.latency.p99`.
+    pub path: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// What it means.
+    pub meaning: String,
+    /// How it is computed.
+    pub source: Source,
+}
+
+/// Ids of the meters that belong to a group.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GroupMeters {
+    /// Red: requests that reached an instance, health checks left out. Its timer has the same id.
+    pub red: u32,
+    /// Timer: waiting for a worker.
+    pub wait: u32,
+    /// Gauge: requests at the instances, waiting or executed.
+    pub in_flight: u32,
+    /// Gauge: requests that wait for a worker.
+    pub queue: u32,
+    /// Gauge: requests that are executed.
+    pub busy: u32,
+    /// Gauge: workers of running instances.
+    pub workers: u32,
+    /// Gauge: CPU in use, in thousandths of a core.
+    pub cpu: u32,
+    /// Gauge: CPU there is, in thousandths of a core.
+    pub cores: u32,
+    /// Gauge: memory in use, in bytes.
+    pub memory: u32,
+    /// Gauge: instances that run.
+    pub up: u32,
+    /// Gauge: connections open (databases).
+    pub connections: u32,
+    /// Counter: requests finished for nobody.
+    pub nobody: u32,
+    /// Counter: requests finished.
+    pub finished: u32,
+    /// Counter: instances killed, by crash, memory or restart.
+    pub kills: u32,
+    /// Counter: connections refused (databases).
+    pub refused: u32,
+}
+
+/// Ids of the meters that belong to a balancer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BalancerMeters {
+    /// Red: requests.
+    pub red: u32,
+    /// Red: health checks.
+    pub checks: u32,
+    /// Gauge: targets believed healthy.
+    pub healthy: u32,
+    /// Gauge: targets registered.
+    pub targets: u32,
+    /// Gauge: requests in flight.
+    pub in_flight: u32,
+    /// Counter: requests sent while no target was believed healthy.
+    pub failed_open: u32,
+}
+
+/// Ids of the meters that belong to a client population.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientMeters {
+    /// Red: requests.
+    pub red: u32,
+    /// Red of the first request of the mix; the others follow.
+    pub requests: u32,
+    /// Red of the first tenant; the others follow.
+    pub tenants: u32,
+    /// Timer: requests that ended well.
+    pub success: u32,
+    /// Gauge: requests in flight.
+    pub in_flight: u32,
+}
+
+/// Ids of the meters that belong to an edge.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EdgeMeters {
+    /// Red: calls, as the caller sees them, policy included.
+    pub red: u32,
+    /// Counter: attempts sent to the callee.
+    pub attempts: u32,
+    /// Counter: calls begun.
+    pub calls: u32,
+    /// Counter: calls that a fallback answered.
+    pub fallbacks: u32,
+}
+
+/// Where all meters are and what they mean.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Meters of groups, by group.
+    pub groups: Vec<GroupMeters>,
+    /// Meters of balancers, by balancer.
+    pub balancers: Vec<BalancerMeters>,
+    /// Meters of client populations.
+    pub clients: Vec<ClientMeters>,
+    /// Meters of edges.
+    pub edges: Vec<EdgeMeters>,
+    /// Red of each endpoint.
+    pub endpoints: Vec<u32>,
+    /// Meters of each layer with state: first gauge, first counter, timer.
+    pub layers: Vec<LayerMeters>,
+    /// How many reds; timers 0 to this are theirs.
+    pub reds: u32,
+    /// How many timers.
+    pub timers: u32,
+    /// How many gauges.
+    pub gauges: u32,
+    /// How many counters.
+    pub counters: u32,
+    /// All metrics, in order of path.
+    pub metrics: Vec<Metric>,
+}
+
+/// Ids of the meters of a layer with state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LayerMeters {
+    /// Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed.
+    pub gauge: u32,
+    /// Counter: calls turned away (breaker, bulkhead), acquires timed out (pool), retries refused (budget).
+    pub rejected: u32,
+    /// Timer: waiting for a connection (pool).
+    pub wait: u32,
+}
+
+impl Catalog {
+    /// The metric with this path.
+    pub fn find(&self, path: &str) -> Option<&Metric> {
+        self.metrics.binary_search_by(|m| m.path.as_str().cmp(path)).ok().map(|at| &self.metrics[at])
+    }
+
+    /// A sentence that names metrics with paths like one that was not found.
+    pub fn suggestion(&self, path: &str) -> Option<String> {
+        // Within the same component if there is one, so that the list stays short.
+        let prefix: Vec<&str> = path.split('.').take(2).collect();
+        let prefix = format!("{}.", prefix.join("."));
+        let near: Vec<&str> =
+            self.metrics.iter().map(|m| m.path.as_str()).filter(|p| p.starts_with(&prefix)).collect();
+        if near.is_empty() {
+            return nearest_help(path, self.metrics.iter().map(|m| m.path.as_str()));
+        }
+        nearest_help(path, near)
+    }
+}
+
+/// Builds the catalog while handing out ids.
+#[derive(Debug, Default)]
+struct Builder {
+    catalog: Catalog,
+}
+
+/// Builds the catalog of a compiled model.
+pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
+    let mut b = Builder::default();
+    // Reds first, so that the timer of a red has the id of the red.
+    b.reds(model);
+    b.catalog.timers = b.catalog.reds;
+    for (index, client) in model.clients.iter().enumerate() {
+        b.client(index, &client.name, &client.requests, &client.tenants);
+    }
+    for (index, balancer) in model.balancers.iter().enumerate() {
+        b.balancer(index, &balancer.name);
+    }
+    for (index, group) in model.groups.iter().enumerate() {
+        b.group(index, group, model);
+    }
+    for (index, edge) in model.edges.iter().enumerate() {
+        b.edge(index, &edge_path(model, edge));
+    }
+    for slot in slots {
+        let edge = edge_path(model, &model.edges[slot.edge as usize]);
+        b.layer(slot, &model.layers[slot.layer as usize].kind, &edge, slots);
+    }
+    b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
+    b.catalog
+}
+
+/// The path of an edge: `services.api.calls.db`, with `:policy` where one callee is called through several.
+fn edge_path(model: &Model, edge: &EdgeShape) -> String {
+    let family = match edge.caller {
+        Caller::Client(_) => "clients",
+        Caller::Group(_) => "services",
+    };
+    let same = model.edges.iter().filter(|e| e.caller == edge.caller && e.callee == edge.callee).count();
+    let policy = match (same > 1, edge.policy.as_str()) {
+        (false, _) => String::new(),
+        (true, "") => ":direct".to_string(),
+        (true, name) => format!(":{name}"),
+    };
+    format!("{family}.{}.calls.{}{policy}", model.caller_name(edge.caller), model.callee_name(edge.callee))
+}
+
+impl Builder {
+    fn red(&mut self) -> u32 {
+        self.catalog.reds += 1;
+        self.catalog.reds - 1
+    }
+
+    fn timer(&mut self) -> u32 {
+        self.catalog.timers += 1;
+        self.catalog.timers - 1
+    }
+
+    fn gauge(&mut self) -> u32 {
+        self.catalog.gauges += 1;
+        self.catalog.gauges - 1
+    }
+
+    fn counter(&mut self) -> u32 {
+        self.catalog.counters += 1;
+        self.catalog.counters - 1
+    }
+
+    fn add(&mut self, path: String, unit: Unit, meaning: impl Into<String>, source: Source) {
+        self.catalog.metrics.push(Metric { path, unit, meaning: meaning.into(), source });
+    }
+
+    fn reds(&mut self, model: &Model) {
+        for client in &model.clients {
+            let red = self.red();
+            let requests = self.catalog.reds;
+            self.catalog.reds += client.requests.len() as u32;
+            let tenants = self.catalog.reds;
+            self.catalog.reds += client.tenants.len() as u32;
+            self.catalog.clients.push(ClientMeters { red, requests, tenants, ..Default::default() });
+        }
+        for _ in &model.balancers {
+            let (red, checks) = (self.red(), self.red());
+            self.catalog.balancers.push(BalancerMeters { red, checks, ..Default::default() });
+        }
+        for _ in &model.groups {
+            let red = self.red();
+            self.catalog.groups.push(GroupMeters { red, ..Default::default() });
+        }
+        for _ in &model.endpoints {
+            let red = self.red();
+            self.catalog.endpoints.push(red);
+        }
+        for _ in &model.edges {
+            let red = self.red();
+            self.catalog.edges.push(EdgeMeters { red, ..Default::default() });
+        }
+    }
+
+    /// The metrics of a red and its timer.
+    fn red_metrics(&mut self, path: &str, red: u32, of: &str) {
+        self.add(format!("{path}.rate"), Unit::PerSecond, format!("{of} begun"), Source::Rate(red));
+        self.add(
+            format!("{path}.throughput"),
+            Unit::PerSecond,
+            format!("{of} ended, well or not"),
+            Source::Throughput(red),
+        );
+        self.add(
+            format!("{path}.goodput"),
+            Unit::PerSecond,
+            format!("{of} ended well (ok or degraded)"),
+            Source::Goodput(red),
+        );
+        self.add(
+            format!("{path}.error_ratio"),
+            Unit::Ratio,
+            format!("share of the {of} ended that did not end well"),
+            Source::ErrorRatio(red),
+        );
+        for outcome in Outcome::ALL {
+            self.add(
+                format!("{path}.outcomes.{}", outcome.name()),
+                Unit::PerSecond,
+                format!("{of} that ended: {}", outcome.name()),
+                Source::OutcomeRate(red, outcome),
+            );
+        }
+        self.timer_metrics(&format!("{path}.latency"), red, &format!("{of}, from begin to end, whatever the outcome"));
+    }
+
+    fn timer_metrics(&mut self, path: &str, timer: u32, of: &str) {
+        self.add(format!("{path}.mean"), Unit::Seconds, format!("mean time: {of}"), Source::TimerMean(timer));
+        for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)] {
+            let meaning = format!("time that {} % stay below: {of}", q * 100.0);
+            self.add(format!("{path}.{name}"), Unit::Seconds, meaning, Source::TimerQuantile(timer, q));
+        }
+        self.add(format!("{path}.max"), Unit::Seconds, format!("longest time: {of}"), Source::TimerMax(timer));
+    }
+
+    fn level(&mut self, path: String, unit: Unit, meaning: &str, gauge: u32, factor: f64) {
+        self.add(path.clone(), unit, format!("{meaning}, mean over time"), Source::Level(gauge, factor));
+        self.add(path + ".max", unit, format!("{meaning}, most at any moment"), Source::LevelMax(gauge, factor));
+    }
+
+    fn client(&mut self, index: usize, name: &str, requests: &[String], tenants: &[String]) {
+        let path = format!("clients.{name}");
+        let (success, in_flight) = (self.timer(), self.gauge());
+        let meters = &mut self.catalog.clients[index];
+        meters.success = success;
+        meters.in_flight = in_flight;
+        let meters = *meters;
+        self.red_metrics(&path, meters.red, "requests of this population");
+        self.timer_metrics(&format!("{path}.success_latency"), success, "requests that ended well");
+        self.level(format!("{path}.in_flight"), Unit::Count("requests"), "requests in flight", in_flight, 1.0);
+        for (i, request) in requests.iter().enumerate() {
+            let red = meters.requests + i as u32;
+            self.red_metrics(&format!("{path}.requests.{request}"), red, "requests of this kind");
+        }
+        for (i, tenant) in tenants.iter().enumerate() {
+            let red = meters.tenants + i as u32;
+            self.red_metrics(&format!("{path}.tenants.{tenant}"), red, "requests of this tenant");
+        }
+    }
+
+    fn balancer(&mut self, index: usize, name: &str) {
+        let path = format!("balancers.{name}");
+        let (healthy, targets, in_flight) = (self.gauge(), self.gauge(), self.gauge());
+        let failed_open = self.counter();
+        let meters = &mut self.catalog.balancers[index];
+        *meters = BalancerMeters { healthy, targets, in_flight, failed_open, ..*meters };
+        let meters = *meters;
+        self.red_metrics(&path, meters.red, "requests through the balancer");
+        self.red_metrics(&format!("{path}.checks"), meters.checks, "health checks");
+        self.level(format!("{path}.healthy"), Unit::Count("targets"), "targets believed healthy", healthy, 1.0);
+        self.level(format!("{path}.targets"), Unit::Count("targets"), "targets registered", targets, 1.0);
+        self.level(format!("{path}.in_flight"), Unit::Count("requests"), "requests in flight", in_flight, 1.0);
+        self.add(
+            format!("{path}.failed_open"),
+            Unit::PerSecond,
+            "requests sent while no target was believed healthy",
+            Source::CounterRate(failed_open),
+        );
+    }
+
+    fn group(&mut self, index: usize, group: &GroupShape, model: &Model) {
+        let family = match group.kind {
+            GroupKind::Service => "services",
+            GroupKind::Database => "databases",
+            GroupKind::External => "externals",
+        };
+        let path = format!("{family}.{}", group.name);
+        let red = self.catalog.groups[index].red;
+        let meters = GroupMeters {
+            red,
+            wait: self.timer(),
+            in_flight: self.gauge(),
+            queue: self.gauge(),
+            busy: self.gauge(),
+            workers: self.gauge(),
+            cpu: self.gauge(),
+            cores: self.gauge(),
+            memory: self.gauge(),
+            up: self.gauge(),
+            connections: self.gauge(),
+            nobody: self.counter(),
+            finished: self.counter(),
+            kills: self.counter(),
+            refused: self.counter(),
+        };
+        self.catalog.groups[index] = meters;
+        self.red_metrics(&path, red, "requests at the instances");
+        let requests = Unit::Count("requests");
+        self.level(format!("{path}.in_flight"), requests, "requests waiting or executed", meters.in_flight, 1.0);
+        self.add(
+            format!("{path}.work_for_nobody"),
+            Unit::Ratio,
+            "share of the finished requests that nobody waited for any more",
+            Source::CounterRatio(meters.nobody, meters.finished),
+        );
+        for endpoint in group.endpoints.clone() {
+            let name = &model.endpoints[endpoint as usize].name;
+            let red = self.catalog.endpoints[endpoint as usize];
+            self.red_metrics(&format!("{path}.endpoints.{name}"), red, "requests to this endpoint");
+        }
+        if group.kind == GroupKind::External {
+            return;
+        }
+        self.level(format!("{path}.up"), Unit::Count("instances"), "instances that run", meters.up, 1.0);
+        self.add(
+            format!("{path}.kills"),
+            Unit::Count("kills"),
+            "instances killed: by a crash, for memory, by a restart",
+            Source::CounterTotal(meters.kills),
+        );
+        self.level(format!("{path}.cpu"), Unit::Cores, "CPU in use, all instances", meters.cpu, 1e-3);
+        self.add(
+            format!("{path}.cpu_utilization"),
+            Unit::Ratio,
+            "CPU in use over CPU there is",
+            Source::LevelRatio(meters.cpu, meters.cores),
+        );
+        if group.kind == GroupKind::Database {
+            let unit = Unit::Count("connections");
+            self.level(format!("{path}.connections"), unit, "connections open", meters.connections, 1.0);
+            self.add(
+                format!("{path}.refused"),
+                Unit::PerSecond,
+                "connections refused because there were too many",
+                Source::CounterRate(meters.refused),
+            );
+            return;
+        }
+        self.level(format!("{path}.queue"), requests, "requests waiting for a worker", meters.queue, 1.0);
+        self.level(format!("{path}.busy"), requests, "requests executed", meters.busy, 1.0);
+        self.add(
+            format!("{path}.worker_utilization"),
+            Unit::Ratio,
+            "requests executed over workers there are (services with `workers`)",
+            Source::LevelRatio(meters.busy, meters.workers),
+        );
+        self.level(format!("{path}.memory"), Unit::Bytes, "memory in use, all instances", meters.memory, 1.0);
+        self.timer_metrics(&format!("{path}.wait"), meters.wait, "waiting for a worker, zero included");
+    }
+
+    fn edge(&mut self, index: usize, path: &str) {
+        let (attempts, calls, fallbacks) = (self.counter(), self.counter(), self.counter());
+        let meters = &mut self.catalog.edges[index];
+        *meters = EdgeMeters { attempts, calls, fallbacks, ..*meters };
+        let red = meters.red;
+        self.red_metrics(path, red, "calls, as the caller sees them");
+        self.add(
+            format!("{path}.attempts"),
+            Unit::PerSecond,
+            "attempts sent to the callee, retries included",
+            Source::CounterRate(attempts),
+        );
+        self.add(
+            format!("{path}.amplification"),
+            Unit::Level,
+            "attempts sent for each call",
+            Source::CounterRatio(attempts, calls),
+        );
+        self.add(
+            format!("{path}.fallbacks"),
+            Unit::PerSecond,
+            "calls answered by a fallback",
+            Source::CounterRate(fallbacks),
+        );
+    }
+
+    fn layer(&mut self, slot: &SlotUse, kind: &LayerKind, edge: &str, all: &[SlotUse]) {
+        let name = match kind {
+            LayerKind::Breaker(_) => "breaker",
+            LayerKind::Pool { .. } => "pool",
+            LayerKind::Bulkhead { .. } => "bulkhead",
+            LayerKind::Retry { .. } => "retry_budget",
+            LayerKind::Fallback { .. }
+            | LayerKind::Timeout { .. }
+            | LayerKind::Patience(_)
+            | LayerKind::Network { .. } => {
+                self.catalog.layers.push(LayerMeters::default());
+                return;
+            }
+        };
+        // A second layer of the same kind on the same edge: pool2, pool3, …
+        let before = all[..slot.meters as usize].iter().filter(|s| s.edge == slot.edge).count();
+        let taken = |n: &str| self.catalog.metrics.iter().any(|m| m.path.starts_with(&format!("{edge}.{n}.")));
+        let mut path = name.to_string();
+        for number in 2..=before + 2 {
+            if !taken(&path) {
+                break;
+            }
+            path = format!("{name}{number}");
+        }
+        let path = format!("{edge}.{path}");
+        let meters = LayerMeters { gauge: self.catalog.gauges, rejected: self.counter(), wait: 0 };
+        let meters = match kind {
+            LayerKind::Pool { .. } => LayerMeters { wait: self.timer(), ..meters },
+            _ => meters,
+        };
+        self.catalog.layers.push(meters);
+        let connections = Unit::Count("connections");
+        match kind {
+            LayerKind::Pool { .. } => {
+                let (size, in_use, waiting) = (self.gauge(), self.gauge(), self.gauge());
+                self.level(format!("{path}.size"), connections, "connections, all pools", size, 1.0);
+                self.level(format!("{path}.in_use"), connections, "connections lent, all pools", in_use, 1.0);
+                self.level(format!("{path}.waiting"), Unit::Count("calls"), "calls waiting for a connection", waiting, 1.0);
+                let timeouts = "calls that waited too long for a connection";
+                self.add(format!("{path}.timeouts"), Unit::PerSecond, timeouts, Source::CounterRate(meters.rejected));
+                self.timer_metrics(&format!("{path}.wait"), meters.wait, "waiting for a connection, zero included");
+            }
+            LayerKind::Breaker(_) => {
+                let open = self.gauge();
+                self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);
+                self.add(format!("{path}.rejected"), Unit::PerSecond, "calls turned away", Source::CounterRate(meters.rejected));
+            }
+            LayerKind::Bulkhead { .. } => {
+                let (in_use, waiting) = (self.gauge(), self.gauge());
+                let calls = Unit::Count("calls");
+                self.level(format!("{path}.in_use"), calls, "calls in progress", in_use, 1.0);
+                self.level(format!("{path}.waiting"), calls, "calls waiting for their turn", waiting, 1.0);
+                self.add(format!("{path}.rejected"), Unit::PerSecond, "calls turned away", Source::CounterRate(meters.rejected));
+            }
+            _ => {
+                self.add(
+                    format!("{path}.refused"),
+                    Unit::PerSecond,
+                    "retries that the budget did not allow",
+                    Source::CounterRate(meters.rejected),
+                );
+            }
+        }
+    }
+}
