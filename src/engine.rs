@@ -1,3 +1,8 @@
 //! The engine: clock, event queue, delay lanes and ranks; generic over the event.
 
+pub mod heap;
+pub mod key;
 pub mod queue;
+
+pub use key::Rank;
+pub use queue::{EventQueue, LaneId};

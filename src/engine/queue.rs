@@ -1,1 +1,414 @@
-//! The event queue.
+//! The event queue: what happens next.
+//!
+//! Three parts. A heap orders the keys ([`super::key`], [`super::heap`]). A slab holds the events, so that the heap
+//! moves 16 bytes whatever an event weighs. And *lanes* hold what needs no sorting: events of one constant delay
+//! (timeouts, intervals, hedges) fall due in the order in which they were scheduled, so each such delay has a queue
+//! of its own, first in, first out, of which only the head is in the heap. Thirty thousand pending timeouts of 1 s
+//! then weigh on the heap as one key.
+//!
+//! ```text
+//! heap    3 ─ 5 ─ 9 ─ 12 …              least key first
+//!         │   └──────────────► slab     any delay: the event waits in a slot
+//!         └──────────────────► lane     one delay: head, next, next, …
+//! ```
+//!
+//! Invariants: events leave in order of `(time, rank, sequence)`, and sequence numbers are given when an event is
+//! scheduled, to a lane or not: a lane changes the cost of an event, never its turn. The keys of a lane rise from
+//! head to tail, since the clock never goes back. After warm-up nothing is allocated: slots and lanes are used again.
+
+use std::collections::VecDeque;
+
+use super::heap::KeyHeap;
+use super::key::{EVENTS_MAX, Key, Rank};
+use crate::base::{SimDuration, SimTime};
+
+/// Names a lane of one [`EventQueue`]: a queue of events with the same delay and rank.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LaneId(u16);
+
+/// Pending events of type `E`, and the clock that they move.
+#[derive(Clone, Debug)]
+pub struct EventQueue<E> {
+    now: SimTime,
+    sequence: u64,
+    pending: usize,
+    heap: KeyHeap,
+    slab: Slab<E>,
+    lanes: Vec<Lane<E>>,
+}
+
+impl<E: Copy> Default for EventQueue<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Copy> EventQueue<E> {
+    /// An empty queue at time zero.
+    pub fn new() -> Self {
+        Self {
+            now: SimTime::ZERO,
+            sequence: 0,
+            pending: 0,
+            heap: KeyHeap::default(),
+            slab: Slab { events: Vec::new(), free: Vec::new() },
+            lanes: Vec::new(),
+        }
+    }
+
+    /// The time of the last event popped; zero at the start.
+    #[inline]
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// How many events are pending.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.pending
+    }
+
+    /// Whether no event is pending.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.pending == 0
+    }
+
+    /// How many events have been scheduled since the start; a run must stay below [`EVENTS_MAX`].
+    #[inline]
+    pub fn scheduled(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Schedules `event` for the instant `at`, which must not be past.
+    #[inline]
+    pub fn schedule(&mut self, at: SimTime, rank: Rank, event: E) {
+        debug_assert!(at >= self.now, "nothing can be scheduled for {at}: it is {} already", self.now);
+        let slot = self.slab.insert(event);
+        let key = self.next_key(at.max(self.now).min(SimTime::NEVER), rank, slot);
+        self.heap.insert(key);
+    }
+
+    /// The lane of one delay and rank, opened if there is none yet. Meant for set-up: the search is linear.
+    pub fn lane(&mut self, delay: SimDuration, rank: Rank) -> LaneId {
+        let known = self.lanes.iter().position(|lane| lane.delay == delay && lane.rank == rank);
+        let index = known.unwrap_or_else(|| {
+            self.lanes.push(Lane { delay, rank, waiting: VecDeque::new() });
+            self.lanes.len() - 1
+        });
+        assert!(index <= usize::from(u16::MAX), "a queue has at most 65,536 lanes");
+        LaneId(index as u16)
+    }
+
+    /// Schedules `event` for now plus the delay of `lane`.
+    #[inline]
+    pub fn schedule_lane(&mut self, lane: LaneId, event: E) {
+        let Lane { delay, rank, .. } = self.lanes[usize::from(lane.0)];
+        let key = self.next_key(self.now + delay, rank, LANE | u32::from(lane.0));
+        let waiting = &mut self.lanes[usize::from(lane.0)].waiting;
+        debug_assert!(waiting.back().is_none_or(|&(last, _)| last < key), "a lane is in order");
+        if waiting.is_empty() {
+            self.heap.insert(key);
+        }
+        waiting.push_back((key, event));
+    }
+
+    /// Removes the next event and moves the clock to it.
+    #[inline]
+    pub fn pop(&mut self) -> Option<(SimTime, E)> {
+        let key = self.heap.peek()?;
+        Some(self.take(key))
+    }
+
+    /// Removes the next event and moves the clock to it if its time is before `end`; otherwise leaves all as it is.
+    #[inline]
+    pub fn pop_until(&mut self, end: SimTime) -> Option<(SimTime, E)> {
+        let key = self.heap.peek()?;
+        if key.time() >= end {
+            return None;
+        }
+        Some(self.take(key))
+    }
+
+    /// Back to an empty queue at time zero. Keeps the memory, and the lanes with their names.
+    pub fn clear(&mut self) {
+        self.now = SimTime::ZERO;
+        self.sequence = 0;
+        self.pending = 0;
+        self.heap.clear();
+        self.slab.clear();
+        for lane in &mut self.lanes {
+            lane.waiting.clear();
+        }
+    }
+
+    /// The key of one more pending event.
+    #[inline]
+    fn next_key(&mut self, at: SimTime, rank: Rank, slot: u32) -> Key {
+        debug_assert!(self.sequence < EVENTS_MAX, "out of sequence numbers");
+        let key = Key::new(at, rank, self.sequence, slot);
+        self.sequence += 1;
+        self.pending += 1;
+        key
+    }
+
+    /// Takes out the event whose key is on top. If it was the head of a lane, the next in the lane takes its place
+    /// in the heap at once.
+    #[inline]
+    fn take(&mut self, key: Key) -> (SimTime, E) {
+        debug_assert!(key.time() >= self.now, "time never goes back");
+        self.now = key.time();
+        self.pending -= 1;
+        self.heap.take();
+        let slot = key.slot();
+        if slot & LANE == 0 {
+            return (self.now, self.slab.remove(slot));
+        }
+        let lane = &mut self.lanes[(slot & !LANE) as usize];
+        let Some((head, event)) = lane.waiting.pop_front() else {
+            unreachable!("the heap holds the head of a lane")
+        };
+        debug_assert!(head == key, "the heap holds the head of a lane");
+        if let Some(&(next, _)) = lane.waiting.front() {
+            self.heap.insert(next);
+        }
+        (self.now, event)
+    }
+}
+
+/// The bit by which a key says that its event waits in a lane; the rest of the slot is then the lane.
+const LANE: u32 = 1 << 31;
+
+/// Events of one delay and rank, head first.
+#[derive(Clone, Debug)]
+struct Lane<E> {
+    delay: SimDuration,
+    rank: Rank,
+    waiting: VecDeque<(Key, E)>,
+}
+
+/// Events in slots; a free slot is used again, last freed first, while it is still in the cache.
+#[derive(Clone, Debug)]
+struct Slab<E> {
+    events: Vec<E>,
+    free: Vec<u32>,
+}
+
+impl<E: Copy> Slab<E> {
+    #[inline]
+    fn insert(&mut self, event: E) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.events[slot as usize] = event;
+            return slot;
+        }
+        let slot = self.events.len() as u32;
+        debug_assert!(slot < LANE, "at most 2^31 events can be pending");
+        self.events.push(event);
+        // Room to free every slot, so that removing never allocates.
+        self.free.reserve(self.events.capacity());
+        slot
+    }
+
+    #[inline]
+    fn remove(&mut self, slot: u32) -> E {
+        self.free.push(slot);
+        self.events[slot as usize]
+    }
+
+    fn clear(&mut self) {
+        self.events.clear();
+        self.free.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RANKS: [Rank; 8] = [
+        Rank::Fault,
+        Rank::Completion,
+        Rank::Delivery,
+        Rank::Timer,
+        Rank::Arrival,
+        Rank::Control,
+        Rank::Probe,
+        Rank::Sample,
+    ];
+
+    fn at(ns: u64) -> SimTime {
+        SimTime::from_ns(ns)
+    }
+
+    fn drain<E: Copy>(queue: &mut EventQueue<E>) -> Vec<E> {
+        std::iter::from_fn(|| queue.pop().map(|(_, event)| event)).collect()
+    }
+
+    #[test]
+    fn ties_go_by_rank_then_by_sequence() {
+        let mut queue = EventQueue::new();
+        for (number, rank) in RANKS.into_iter().rev().chain(RANKS).enumerate() {
+            queue.schedule(at(5), rank, (rank, number));
+        }
+        queue.schedule(at(4), Rank::Sample, (Rank::Sample, 99));
+        let order = drain(&mut queue);
+        assert_eq!(order[0], (Rank::Sample, 99));
+        assert!(order[1..].is_sorted(), "{order:?}");
+        assert_eq!(order.len(), 17);
+    }
+
+    #[test]
+    fn a_lane_is_found_again() {
+        let mut queue = EventQueue::<()>::new();
+        let a = queue.lane(SimDuration::from_ms(1), Rank::Timer);
+        let b = queue.lane(SimDuration::from_ms(1), Rank::Probe);
+        let c = queue.lane(SimDuration::from_ms(2), Rank::Timer);
+        assert_eq!(queue.lane(SimDuration::from_ms(1), Rank::Timer), a);
+        assert!(a != b && b != c && a != c);
+        queue.clear();
+        assert_eq!(queue.lane(SimDuration::from_ms(2), Rank::Timer), c);
+    }
+
+    #[test]
+    fn pop_until_stops_before_its_end() {
+        let mut queue = EventQueue::new();
+        queue.schedule(at(10), Rank::Timer, 'a');
+        queue.schedule(at(20), Rank::Timer, 'b');
+        assert_eq!(queue.pop_until(at(20)), Some((at(10), 'a')));
+        assert_eq!(queue.pop_until(at(20)), None);
+        assert_eq!((queue.now(), queue.len()), (at(10), 1));
+        assert_eq!(queue.pop_until(at(21)), Some((at(20), 'b')));
+        assert_eq!(queue.pop_until(SimTime::NEVER), None);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_lies_beyond_the_end_of_time_is_cut_to_it() {
+        let mut queue = EventQueue::new();
+        let lane = queue.lane(SimDuration::MAX, Rank::Timer);
+        queue.schedule(at(1), Rank::Timer, 0);
+        queue.pop();
+        queue.schedule(at(u64::MAX), Rank::Timer, 1);
+        queue.schedule_lane(lane, 2);
+        assert_eq!(queue.pop(), Some((SimTime::NEVER, 1)));
+        assert_eq!(queue.pop(), Some((SimTime::NEVER, 2)));
+        assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let mut queue = EventQueue::new();
+        for step in 0..1_000 {
+            queue.schedule(at(step), Rank::Timer, step);
+            queue.schedule(at(step), Rank::Timer, step);
+            queue.pop();
+            queue.pop();
+        }
+        assert_eq!(queue.slab.events.len(), 2);
+    }
+
+    /// What a test does next.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Schedule { delay: u64, rank: usize },
+        Lane { number: usize },
+        Pop,
+        PopUntil { ahead: u64 },
+        Clear,
+    }
+
+    /// Short delays, so that most events tie.
+    const LANES: [(u64, Rank); 4] =
+        [(0, Rank::Delivery), (3, Rank::Timer), (3, Rank::Fault), (7, Rank::Timer)];
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            30 => (0u64..10, 0usize..8).prop_map(|(delay, rank)| Step::Schedule { delay, rank }),
+            30 => (0usize..4).prop_map(|number| Step::Lane { number }),
+            40 => Just(Step::Pop),
+            10 => (0u64..5).prop_map(|ahead| Step::PopUntil { ahead }),
+            1 => Just(Step::Clear),
+        ];
+        prop::collection::vec(step, 0..300)
+    }
+
+    /// The queue as one would explain it: a list, searched for the least.
+    #[derive(Default)]
+    struct Plain {
+        now: u64,
+        sequence: u64,
+        pending: Vec<(u64, Rank, u64)>,
+    }
+
+    impl Plain {
+        fn schedule(&mut self, delay: u64, rank: Rank) -> u64 {
+            self.pending.push((self.now + delay, rank, self.sequence));
+            self.sequence += 1;
+            self.sequence - 1
+        }
+
+        fn pop_until(&mut self, end: u64) -> Option<(SimTime, u64)> {
+            self.pending.sort_unstable();
+            if self.pending.first()?.0 >= end {
+                return None;
+            }
+            let (time, _, sequence) = self.pending.remove(0);
+            self.now = time;
+            Some((at(time), sequence))
+        }
+    }
+
+    /// Plays the steps on the queue and on the list, which must agree; lanes are used only if `lanes` says so.
+    fn replay(steps: &[Step], use_lanes: bool) -> Result<(), TestCaseError> {
+        let mut queue = EventQueue::new();
+        let lanes = LANES.map(|(delay, rank)| queue.lane(SimDuration::from_ns(delay), rank));
+        let mut plain = Plain::default();
+        for &step in steps {
+            match step {
+                Step::Schedule { delay, rank } => {
+                    let event = plain.schedule(delay, RANKS[rank]);
+                    queue.schedule(at(plain.now + delay), RANKS[rank], event);
+                }
+                Step::Lane { number } => {
+                    let (delay, rank) = LANES[number];
+                    let event = plain.schedule(delay, rank);
+                    if use_lanes {
+                        queue.schedule_lane(lanes[number], event);
+                    } else {
+                        queue.schedule(at(plain.now + delay), rank, event);
+                    }
+                }
+                Step::Pop => prop_assert_eq!(queue.pop(), plain.pop_until(u64::MAX)),
+                Step::PopUntil { ahead } => {
+                    let end = plain.now + ahead;
+                    prop_assert_eq!(queue.pop_until(at(end)), plain.pop_until(end));
+                }
+                Step::Clear => {
+                    queue.clear();
+                    plain = Plain::default();
+                }
+            }
+            prop_assert_eq!(queue.len(), plain.pending.len());
+            prop_assert_eq!(queue.now(), at(plain.now));
+            prop_assert_eq!(queue.scheduled(), plain.sequence);
+        }
+        while let Some(expected) = plain.pop_until(u64::MAX) {
+            prop_assert_eq!(queue.pop(), Some(expected));
+        }
+        prop_assert_eq!(queue.pop(), None);
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_sorted_list(steps in steps()) {
+            replay(&steps, true)?;
+        }
+
+        #[test]
+        fn lanes_change_no_turn(steps in steps()) {
+            replay(&steps, false)?;
+        }
+    }
+}
