@@ -9,3 +9,4 @@ pub mod components;
 pub mod engine;
 pub mod metrics;
 pub mod spec;
+pub mod model;

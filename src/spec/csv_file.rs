@@ -1,7 +1,8 @@
 //! Numbers from CSV files: samples, quantiles, arrival times, rates.
 
-use super::decode::Context;
+use super::decode::{Context, Decode};
 use super::diagnostic::Diagnostic;
+use super::node::Node;
 use super::source::Spanned;
 use std::path::PathBuf;
 
@@ -50,4 +51,44 @@ pub fn read_numbers(path: &Spanned<String>, columns: usize, cx: &mut Context) ->
         return cx.fail(path.span, format!("{} holds no numbers", full.display()));
     }
     Some(rows)
+}
+
+/// A CSV file of moments, in seconds, in order.
+#[derive(Clone, Debug)]
+pub struct TimesFile(pub Vec<Vec<f64>>);
+
+/// A CSV file of moments and rates, in order of time.
+#[derive(Clone, Debug)]
+pub struct RatesFile(pub Vec<Vec<f64>>);
+
+fn ordered(node: &Node, columns: usize, strictly: bool, cx: &mut Context) -> Option<Vec<Vec<f64>>> {
+    let path = Spanned::<String>::decode(node, cx)?;
+    let rows = read_numbers(&path, columns, cx)?;
+    let falls = |pair: &[Vec<f64>]| pair[1][0] < pair[0][0] || strictly && pair[1][0] == pair[0][0];
+    match rows.windows(2).position(falls) {
+        Some(at) => cx.fail(path.span, format!("{}: number {} is not later than the one before", path.value, at + 2)),
+        None => Some(rows),
+    }
+}
+
+impl Decode for TimesFile {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        ordered(node, 1, false, cx).map(Self)
+    }
+    fn type_name() -> String {
+        "file name".into()
+    }
+}
+
+impl Decode for RatesFile {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        let rows = ordered(node, 2, true, cx)?;
+        if rows.iter().all(|row| row[1] <= 0.0) {
+            return cx.fail(node.span, "all rates in this file are 0");
+        }
+        Some(Self(rows))
+    }
+    fn type_name() -> String {
+        "file name".into()
+    }
 }

@@ -1,5 +1,6 @@
 //! A system as its team describes it.
 
+use super::csv_file::{RatesFile, TimesFile};
 use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
@@ -106,14 +107,14 @@ record! {
     /// Requests at the recorded times of a CSV file.
     pub struct Times [file] {
         /// The file, relative to this one: one column, seconds from the start.
-        file: Spanned<String>,
+        file: TimesFile,
     }
 }
 record! {
     /// Poisson requests whose rate follows a CSV file.
     pub struct Rates [file] {
         /// The file, relative to this one: seconds from the start, requests per second; straight lines between.
-        file: Spanned<String>,
+        file: RatesFile,
     }
 }
 record! {
