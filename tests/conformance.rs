@@ -1,0 +1,44 @@
+//! The components against recordings of the real things.
+//!
+//! A recording says, line by line, what happened to a real component and what it did then. A test tells ours the
+//! same and compares what it does, on every line. One module per product; the recordings lie beside it.
+
+mod conformance {
+    pub mod opossum;
+}
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+/// A recording: a name, a first line that says how it was made, and the lines that follow.
+struct Recording {
+    name: String,
+    header: Value,
+    lines: Vec<Value>,
+}
+
+/// All recordings `tests/conformance/<product>/*.jsonl.gz`, by name.
+fn recordings(product: &str) -> Vec<Recording> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(product);
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with(".jsonl.gz"));
+    paths.sort();
+    assert!(!paths.is_empty(), "no recordings of {product}");
+    paths.iter().map(|path| read(path)).collect()
+}
+
+fn read(path: &Path) -> Recording {
+    let text = BufReader::new(flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()));
+    let mut lines = text.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap());
+    let header = lines.next().unwrap();
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    Recording { name, header, lines: lines.collect() }
+}
+
+/// Says how much was compared, past the capture of the test harness.
+fn report(component: &str, recordings: usize, steps: usize, deviations: usize) {
+    let line =
+        format!("{component}: {steps} steps of {recordings} recordings compared, {deviations} deviate\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
