@@ -7,6 +7,7 @@
 pub mod base;
 pub mod components;
 pub mod engine;
+pub mod experiment;
 pub mod metrics;
-pub mod spec;
 pub mod model;
+pub mod spec;

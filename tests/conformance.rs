@@ -5,6 +5,7 @@
 
 mod conformance {
     pub mod opossum;
+    pub mod sequelize_pool;
 }
 
 use serde_json::Value;

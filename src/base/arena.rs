@@ -179,7 +179,7 @@ mod tests {
         let mut ids = Vec::new();
         for step in 0u64..2_000 {
             let pick = (step.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33) as usize;
-            if ids.is_empty() || pick % 3 != 0 {
+            if ids.is_empty() || !pick.is_multiple_of(3) {
                 ids.push(arena.insert(step));
                 model.insert(ids.len() - 1, step);
             } else {

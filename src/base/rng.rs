@@ -88,7 +88,8 @@ pub fn salt(path: &str) -> u64 {
 /// The key that `salt` names below `key`: SplitMix64's output function (Steele, Lea and Flood 2014).
 #[inline]
 pub fn mix(key: u64, salt: u64) -> u64 {
-    let mut z = key.wrapping_add(salt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z =
+        key.wrapping_add(salt.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)

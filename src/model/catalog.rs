@@ -323,7 +323,11 @@ impl Builder {
                 Source::OutcomeRate(red, outcome),
             );
         }
-        self.timer_metrics(&format!("{path}.latency"), red, &format!("{of}, from begin to end, whatever the outcome"));
+        self.timer_metrics(
+            &format!("{path}.latency"),
+            red,
+            &format!("{of}, from begin to end, whatever the outcome"),
+        );
     }
 
     fn timer_metrics(&mut self, path: &str, timer: u32, of: &str) {
@@ -332,12 +336,22 @@ impl Builder {
             let meaning = format!("time that {} % stay below: {of}", q * 100.0);
             self.add(format!("{path}.{name}"), Unit::Seconds, meaning, Source::TimerQuantile(timer, q));
         }
-        self.add(format!("{path}.max"), Unit::Seconds, format!("longest time: {of}"), Source::TimerMax(timer));
+        self.add(
+            format!("{path}.max"),
+            Unit::Seconds,
+            format!("longest time: {of}"),
+            Source::TimerMax(timer),
+        );
     }
 
     fn level(&mut self, path: String, unit: Unit, meaning: &str, gauge: u32, factor: f64) {
         self.add(path.clone(), unit, format!("{meaning}, mean over time"), Source::Level(gauge, factor));
-        self.add(path + ".max", unit, format!("{meaning}, most at any moment"), Source::LevelMax(gauge, factor));
+        self.add(
+            path + ".max",
+            unit,
+            format!("{meaning}, most at any moment"),
+            Source::LevelMax(gauge, factor),
+        );
     }
 
     fn client(&mut self, index: usize, name: &str, requests: &[String], tenants: &[String]) {
@@ -349,7 +363,13 @@ impl Builder {
         let meters = *meters;
         self.red_metrics(&path, meters.red, "requests of this population");
         self.timer_metrics(&format!("{path}.success_latency"), success, "requests that ended well");
-        self.level(format!("{path}.in_flight"), Unit::Count("requests"), "requests in flight", in_flight, 1.0);
+        self.level(
+            format!("{path}.in_flight"),
+            Unit::Count("requests"),
+            "requests in flight",
+            in_flight,
+            1.0,
+        );
         for (i, request) in requests.iter().enumerate() {
             let red = meters.requests + i as u32;
             self.red_metrics(&format!("{path}.requests.{request}"), red, "requests of this kind");
@@ -369,9 +389,21 @@ impl Builder {
         let meters = *meters;
         self.red_metrics(&path, meters.red, "requests through the balancer");
         self.red_metrics(&format!("{path}.checks"), meters.checks, "health checks");
-        self.level(format!("{path}.healthy"), Unit::Count("targets"), "targets believed healthy", healthy, 1.0);
+        self.level(
+            format!("{path}.healthy"),
+            Unit::Count("targets"),
+            "targets believed healthy",
+            healthy,
+            1.0,
+        );
         self.level(format!("{path}.targets"), Unit::Count("targets"), "targets registered", targets, 1.0);
-        self.level(format!("{path}.in_flight"), Unit::Count("requests"), "requests in flight", in_flight, 1.0);
+        self.level(
+            format!("{path}.in_flight"),
+            Unit::Count("requests"),
+            "requests in flight",
+            in_flight,
+            1.0,
+        );
         self.add(
             format!("{path}.failed_open"),
             Unit::PerSecond,
@@ -408,7 +440,13 @@ impl Builder {
         self.catalog.groups[index] = meters;
         self.red_metrics(&path, red, "requests at the instances");
         let requests = Unit::Count("requests");
-        self.level(format!("{path}.in_flight"), requests, "requests waiting or executed", meters.in_flight, 1.0);
+        self.level(
+            format!("{path}.in_flight"),
+            requests,
+            "requests waiting or executed",
+            meters.in_flight,
+            1.0,
+        );
         self.add(
             format!("{path}.work_for_nobody"),
             Unit::Ratio,
@@ -502,7 +540,8 @@ impl Builder {
         };
         // A second layer of the same kind on the same edge: pool2, pool3, …
         let before = all[..slot.meters as usize].iter().filter(|s| s.edge == slot.edge).count();
-        let taken = |n: &str| self.catalog.metrics.iter().any(|m| m.path.starts_with(&format!("{edge}.{n}.")));
+        let taken =
+            |n: &str| self.catalog.metrics.iter().any(|m| m.path.starts_with(&format!("{edge}.{n}.")));
         let mut path = name.to_string();
         for number in 2..=before + 2 {
             if !taken(&path) {
@@ -523,22 +562,47 @@ impl Builder {
                 let (size, in_use, waiting) = (self.gauge(), self.gauge(), self.gauge());
                 self.level(format!("{path}.size"), connections, "connections, all pools", size, 1.0);
                 self.level(format!("{path}.in_use"), connections, "connections lent, all pools", in_use, 1.0);
-                self.level(format!("{path}.waiting"), Unit::Count("calls"), "calls waiting for a connection", waiting, 1.0);
+                self.level(
+                    format!("{path}.waiting"),
+                    Unit::Count("calls"),
+                    "calls waiting for a connection",
+                    waiting,
+                    1.0,
+                );
                 let timeouts = "calls that waited too long for a connection";
-                self.add(format!("{path}.timeouts"), Unit::PerSecond, timeouts, Source::CounterRate(meters.rejected));
-                self.timer_metrics(&format!("{path}.wait"), meters.wait, "waiting for a connection, zero included");
+                self.add(
+                    format!("{path}.timeouts"),
+                    Unit::PerSecond,
+                    timeouts,
+                    Source::CounterRate(meters.rejected),
+                );
+                self.timer_metrics(
+                    &format!("{path}.wait"),
+                    meters.wait,
+                    "waiting for a connection, zero included",
+                );
             }
             LayerKind::Breaker(_) => {
                 let open = self.gauge();
                 self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);
-                self.add(format!("{path}.rejected"), Unit::PerSecond, "calls turned away", Source::CounterRate(meters.rejected));
+                self.add(
+                    format!("{path}.rejected"),
+                    Unit::PerSecond,
+                    "calls turned away",
+                    Source::CounterRate(meters.rejected),
+                );
             }
             LayerKind::Bulkhead { .. } => {
                 let (in_use, waiting) = (self.gauge(), self.gauge());
                 let calls = Unit::Count("calls");
                 self.level(format!("{path}.in_use"), calls, "calls in progress", in_use, 1.0);
                 self.level(format!("{path}.waiting"), calls, "calls waiting for their turn", waiting, 1.0);
-                self.add(format!("{path}.rejected"), Unit::PerSecond, "calls turned away", Source::CounterRate(meters.rejected));
+                self.add(
+                    format!("{path}.rejected"),
+                    Unit::PerSecond,
+                    "calls turned away",
+                    Source::CounterRate(meters.rejected),
+                );
             }
             _ => {
                 self.add(

@@ -129,11 +129,10 @@ impl Compiler {
 
     fn same_shape(&self, topology: &Topology, epoch: usize) -> Result<(), ShapeError> {
         let same = |what: &str, ours: Vec<&str>, theirs: Vec<&str>| {
-            let change = theirs
-                .iter()
-                .find(|n| !ours.contains(n))
-                .map(|n| format!("add the {what} `{n}`"))
-                .or_else(|| ours.iter().find(|n| !theirs.contains(n)).map(|n| format!("remove the {what} `{n}`")));
+            let change =
+                theirs.iter().find(|n| !ours.contains(n)).map(|n| format!("add the {what} `{n}`")).or_else(
+                    || ours.iter().find(|n| !theirs.contains(n)).map(|n| format!("remove the {what} `{n}`")),
+                );
             match change {
                 Some(what) => Err(ShapeError { what, epoch }),
                 None => Ok(()),
@@ -141,14 +140,42 @@ impl Compiler {
         };
         let m = &self.model;
         let groups = |kind| m.groups.iter().filter(move |g| g.kind == kind);
-        same("client population", m.clients.iter().map(|c| c.name.as_str()).collect(), topology.clients.names().collect())?;
-        same("balancer", m.balancers.iter().map(|b| b.name.as_str()).collect(), topology.balancers.names().collect())?;
-        same("service", groups(GroupKind::Service).map(|g| g.name.as_str()).collect(), topology.services.names().collect())?;
-        same("database", groups(GroupKind::Database).map(|g| g.name.as_str()).collect(), topology.databases.names().collect())?;
-        same("external", groups(GroupKind::External).map(|g| g.name.as_str()).collect(), topology.externals.names().collect())?;
+        same(
+            "client population",
+            m.clients.iter().map(|c| c.name.as_str()).collect(),
+            topology.clients.names().collect(),
+        )?;
+        same(
+            "balancer",
+            m.balancers.iter().map(|b| b.name.as_str()).collect(),
+            topology.balancers.names().collect(),
+        )?;
+        same(
+            "service",
+            groups(GroupKind::Service).map(|g| g.name.as_str()).collect(),
+            topology.services.names().collect(),
+        )?;
+        same(
+            "database",
+            groups(GroupKind::Database).map(|g| g.name.as_str()).collect(),
+            topology.databases.names().collect(),
+        )?;
+        same(
+            "external",
+            groups(GroupKind::External).map(|g| g.name.as_str()).collect(),
+            topology.externals.names().collect(),
+        )?;
         for (shape, (_, clients)) in m.clients.iter().zip(topology.clients.iter()) {
-            same("request", shape.requests.iter().map(String::as_str).collect(), clients.requests.names().collect())?;
-            same("tenant", shape.tenants.iter().map(String::as_str).collect(), clients.tenants.names().collect())?;
+            same(
+                "request",
+                shape.requests.iter().map(String::as_str).collect(),
+                clients.requests.names().collect(),
+            )?;
+            same(
+                "tenant",
+                shape.tenants.iter().map(String::as_str).collect(),
+                clients.tenants.names().collect(),
+            )?;
         }
         for (shape, (_, balancer)) in m.balancers.iter().zip(topology.balancers.iter()) {
             let group = m.groups[shape.group as usize].name.as_str();
@@ -157,10 +184,16 @@ impl Compiler {
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();
             let theirs: Vec<&str> = match shape.kind {
-                GroupKind::Service => {
-                    topology.services.get(&shape.name).map(|s| s.endpoints.names().collect()).unwrap_or_default()
-                }
-                _ => topology.databases.get(&shape.name).map(|d| d.queries.names().collect()).unwrap_or_default(),
+                GroupKind::Service => topology
+                    .services
+                    .get(&shape.name)
+                    .map(|s| s.endpoints.names().collect())
+                    .unwrap_or_default(),
+                _ => topology
+                    .databases
+                    .get(&shape.name)
+                    .map(|d| d.queries.names().collect())
+                    .unwrap_or_default(),
             };
             same("endpoint", ours, theirs)?;
         }
@@ -208,7 +241,10 @@ impl Compiler {
                 .unwrap_or(group.endpoints.start),
             interval: check.interval.duration(),
             timeout: check.timeout.duration(),
-            thresholds: HealthConfig { healthy_threshold: check.healthy, unhealthy_threshold: check.unhealthy },
+            thresholds: HealthConfig {
+                healthy_threshold: check.healthy,
+                unhealthy_threshold: check.unhealthy,
+            },
             initial: match check.initial {
                 st::InitialHealth::Initial => TargetHealth::Initial,
                 st::InitialHealth::Healthy => TargetHealth::Healthy,
@@ -253,7 +289,13 @@ impl Compiler {
             tenants.push((sum, tenant.priority.unwrap_or(c.priority)));
         }
         tenants.iter_mut().for_each(|(share, _)| *share /= sum);
-        Client { arrivals: arrivals(&c.arrivals), profile: profile(&c.profile), mix, tenants, priority: c.priority }
+        Client {
+            arrivals: arrivals(&c.arrivals),
+            profile: profile(&c.profile),
+            mix,
+            tenants,
+            priority: c.priority,
+        }
     }
 
     // ---- programs ----
@@ -321,14 +363,28 @@ impl Compiler {
         start
     }
 
-    fn step(&mut self, scope: &mut Scope<'_>, caller: Caller, step: &st::Step, path: &str, out: &mut Vec<Step>) {
+    fn step(
+        &mut self,
+        scope: &mut Scope<'_>,
+        caller: Caller,
+        step: &st::Step,
+        path: &str,
+        out: &mut Vec<Step>,
+    ) {
         match step {
             st::Step::Work(w) => out.push(Step::Work(draw(&w.time.dist, path))),
             st::Step::Wait(w) => out.push(Step::Wait(draw(&w.time.dist, path))),
             st::Step::Call(c) => {
                 let policy = c.through.as_ref().map_or(String::new(), |p| p.value.clone());
                 let route = self.route(scope, caller, &c.to, &policy, path, |s| {
-                    s.topology.policies.get(&policy).cloned().unwrap_or_default().into_iter().map(Spec::Layer).collect()
+                    s.topology
+                        .policies
+                        .get(&policy)
+                        .cloned()
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(Spec::Layer)
+                        .collect()
                 });
                 out.push(Step::Call(route));
             }
@@ -360,7 +416,14 @@ impl Compiler {
         }
     }
 
-    fn choose(&mut self, scope: &mut Scope<'_>, caller: Caller, c: &st::Choose, path: &str, out: &mut Vec<Step>) {
+    fn choose(
+        &mut self,
+        scope: &mut Scope<'_>,
+        caller: Caller,
+        c: &st::Choose,
+        path: &str,
+        out: &mut Vec<Step>,
+    ) {
         let total: f64 = c.ways.iter().map(|w| w.weight).sum();
         let from = self.model.ways.len();
         self.model.ways.extend(c.ways.iter().scan(0.0, |sum, way| {
@@ -519,7 +582,9 @@ impl Compiler {
     ) -> (LayerKind, bool) {
         let layer = match spec {
             Spec::Timeout(limit) => return (LayerKind::Timeout { limit: *limit, cancel: false }, false),
-            Spec::Patience(dist) => return (LayerKind::Patience(draw(dist, &format!("{path}.patience"))), false),
+            Spec::Patience(dist) => {
+                return (LayerKind::Patience(draw(dist, &format!("{path}.patience"))), false);
+            }
             Spec::Layer(layer) => layer,
         };
         match layer {
@@ -534,10 +599,12 @@ impl Compiler {
                         sp::FallbackOption::Value => FallbackOption::Value,
                         sp::FallbackOption::Call(c) => {
                             let policy = c.through.as_ref().map_or(String::new(), |p| p.value.clone());
-                            let route = self.route(scope, caller, &c.to, &policy, &format!("{path}.fallback"), |s| {
-                                let layers = s.topology.policies.get(&policy).cloned().unwrap_or_default();
-                                layers.into_iter().map(Spec::Layer).collect()
-                            });
+                            let route =
+                                self.route(scope, caller, &c.to, &policy, &format!("{path}.fallback"), |s| {
+                                    let layers =
+                                        s.topology.policies.get(&policy).cloned().unwrap_or_default();
+                                    layers.into_iter().map(Spec::Layer).collect()
+                                });
                             FallbackOption::Call(route)
                         }
                     })
@@ -796,7 +863,10 @@ fn service(s: &st::Service) -> Group {
         },
         queue_wait_max: s.queue.max_wait.map(|w| w.duration()),
         cores: s.cpu.as_ref().map(|c| c.limit.map_or(c.cores.0, |l| l.0.min(c.cores.0))),
-        cpu_discipline: s.cpu.as_ref().map_or(CpuDiscipline::ProcessorSharing, |c| cpu_discipline(&c.discipline)),
+        cpu_discipline: s
+            .cpu
+            .as_ref()
+            .map_or(CpuDiscipline::ProcessorSharing, |c| cpu_discipline(&c.discipline)),
         memory: s.memory.as_ref().map(|m| Memory {
             limit: m.limit.0,
             base: m.base.0,

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// Reads `columns` columns of finite, non-negative numbers from the CSV file that `path` names, relative to the
 /// folder of the file it is named in. One header line is allowed. Mistakes point at the path and name the line.
 pub fn read_numbers(path: &Spanned<String>, columns: usize, cx: &mut Context) -> Option<Vec<Vec<f64>>> {
-    let full = cx.folders.get(path.span.source as usize).cloned().unwrap_or_else(PathBuf::new).join(&path.value);
+    let full =
+        cx.folders.get(path.span.source as usize).cloned().unwrap_or_else(PathBuf::new).join(&path.value);
     let mut reader = match csv::ReaderBuilder::new()
         .has_headers(false)
         .trim(csv::Trim::All)
@@ -66,7 +67,9 @@ fn ordered(node: &Node, columns: usize, strictly: bool, cx: &mut Context) -> Opt
     let rows = read_numbers(&path, columns, cx)?;
     let falls = |pair: &[Vec<f64>]| pair[1][0] < pair[0][0] || strictly && pair[1][0] == pair[0][0];
     match rows.windows(2).position(falls) {
-        Some(at) => cx.fail(path.span, format!("{}: number {} is not later than the one before", path.value, at + 2)),
+        Some(at) => {
+            cx.fail(path.span, format!("{}: number {} is not later than the one before", path.value, at + 2))
+        }
         None => Some(rows),
     }
 }

@@ -152,7 +152,10 @@ impl<'n> Fields<'n> {
             Kind::Tuple { items, .. } => {
                 let at = items.get(positional.len()).map_or(node.span, |n| n.span);
                 let help = match positional {
-                    [] => format!("write the fields by name: `{name}({}: …)`", known.first().unwrap_or(&"field")),
+                    [] => format!(
+                        "write the fields by name: `{name}({}: …)`",
+                        known.first().unwrap_or(&"field")
+                    ),
                     _ => format!("without names, `{name}` takes only: {}", positional.join(", ")),
                 };
                 let message = format!("`{name}` has a value too many without a name");
@@ -180,8 +183,11 @@ impl<'n> Fields<'n> {
             Some(text) => decode_default(text, self.span, cx),
             None => {
                 cx.diagnostics.push(
-                    Diagnostic::error(self.span.at_end(), format!("`{}` needs the field `{field}`", self.record))
-                        .label(format!("`{field}` is missing")),
+                    Diagnostic::error(
+                        self.span.at_end(),
+                        format!("`{}` needs the field `{field}`", self.record),
+                    )
+                    .label(format!("`{field}` is missing")),
                 );
                 None
             }

@@ -277,7 +277,10 @@ fn log_normal(d: &LogNormal, cx: &mut Context) -> Option<Result<Dist, DistError>
         (Some(median), None, Some(p99), None) => Dist::log_normal_median_p99(median.0, p99.0),
         (None, Some(mean), Some(p99), None) => Dist::log_normal_mean_p99(mean.0, p99.0),
         (None, Some(mean), None, Some(cv)) => Dist::log_normal_mean_cv(mean.0, cv),
-        _ => return cx.fail(d.span, "`LogNormal` needs exactly: median and p99, or mean and p99, or mean and cv"),
+        _ => {
+            return cx
+                .fail(d.span, "`LogNormal` needs exactly: median and p99, or mean and p99, or mean and cv");
+        }
     })
 }
 
@@ -287,12 +290,15 @@ fn empirical(d: &Empirical, cx: &mut Context) -> Option<Result<Dist, DistError>>
         + usize::from(d.file.is_some())
         + usize::from(d.quantile_file.is_some());
     if given != 1 {
-        return cx.fail(d.span, "`Empirical` needs exactly one of samples, quantiles, file and quantile_file");
+        return cx
+            .fail(d.span, "`Empirical` needs exactly one of samples, quantiles, file and quantile_file");
     }
     Some(if let Some(file) = &d.file {
         Dist::empirical_samples(read_numbers(file, 1, cx)?.into_iter().map(|row| row[0]).collect())
     } else if let Some(file) = &d.quantile_file {
-        Dist::empirical_quantiles(read_numbers(file, 2, cx)?.into_iter().map(|row| (row[0], row[1])).collect())
+        Dist::empirical_quantiles(
+            read_numbers(file, 2, cx)?.into_iter().map(|row| (row[0], row[1])).collect(),
+        )
     } else if d.samples.is_empty() {
         Dist::empirical_quantiles(d.quantiles.iter().map(|q| (q.p.0, q.value.0)).collect())
     } else {

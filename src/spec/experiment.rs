@@ -1,6 +1,6 @@
 //! An experiment: a topology, variants of it, what happens to it, and what is expected.
 
-use super::decode::{Anything, Context, Decode, Declarations, Map, Variant as _};
+use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};

@@ -181,9 +181,12 @@ fn parse_value(text: &str, unit: Unit, span: Span) -> Result<f64, Diagnostic> {
         Unit::Bytes => units::parse_size(text).map(|bytes| bytes as f64),
         Unit::Cores => units::parse_cores(text),
         Unit::Count(_) | Unit::Level => {
-            return text.replace('_', "").parse::<f64>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
-                Diagnostic::error(span, format!("`{text}` is not a number"))
-            });
+            return text
+                .replace('_', "")
+                .parse::<f64>()
+                .ok()
+                .filter(|v| v.is_finite())
+                .ok_or_else(|| Diagnostic::error(span, format!("`{text}` is not a number")));
         }
     };
     parsed.map_err(|error| Diagnostic::error(span, error.to_string()))

@@ -61,8 +61,11 @@ impl Loader {
                 let at = root.name().map_or(root.span, |n| n.span);
                 let found = root.describe();
                 self.diagnostics.push(
-                    Diagnostic::error(at, format!("expected `Topology(…)` or `Experiment(…)`, found {found}"))
-                        .help("a file describes one system or one experiment"),
+                    Diagnostic::error(
+                        at,
+                        format!("expected `Topology(…)` or `Experiment(…)`, found {found}"),
+                    )
+                    .help("a file describes one system or one experiment"),
                 );
                 None
             }
@@ -213,8 +216,20 @@ fn is_plain_word(node: &Node, text: &str) -> bool {
 }
 
 fn is_experiment_field(name: &str) -> bool {
-    ["name", "topology", "variants", "warmup", "duration", "timeline", "runs", "seed", "objectives", "recovery", "expect"]
-        .contains(&name)
+    [
+        "name",
+        "topology",
+        "variants",
+        "warmup",
+        "duration",
+        "timeline",
+        "runs",
+        "seed",
+        "objectives",
+        "recovery",
+        "expect",
+    ]
+    .contains(&name)
 }
 
 /// Points every span of a tree at one place.
@@ -245,13 +260,10 @@ fn read_text(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let file = std::fs::File::open(path).map_err(|e| format!("cannot open {shown}: {e}"))?;
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| format!("cannot read {shown}: {e}"))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot read {shown}: {e}"))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("{shown} is larger than {} MiB: this is no model", FILE_BYTES_MAX >> 20));
     }
-    String::from_utf8(bytes).map_err(|e| {
-        format!("{shown} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to() + 1)
-    })
+    String::from_utf8(bytes)
+        .map_err(|e| format!("{shown} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to() + 1))
 }

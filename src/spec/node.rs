@@ -133,11 +133,8 @@ fn merge_entries(base: &mut Vec<(Spanned<String>, Node)>, new: Vec<(Spanned<Stri
 pub fn parse(source: u32, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     let (document, errors) = ast::parse_document_lossy(text);
     for error in errors.iter().take(3) {
-        let span = Span {
-            source,
-            start: error.span().start_offset as u32,
-            end: error.span().end_offset as u32,
-        };
+        let span =
+            Span { source, start: error.span().start_offset as u32, end: error.span().end_offset as u32 };
         diagnostics.push(Diagnostic::error(span, format!("this is not RON: {}", error.kind())));
     }
     if !errors.is_empty() {

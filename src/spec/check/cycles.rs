@@ -1,7 +1,7 @@
 //! Calls must end: an endpoint may not call itself, however many others lie between.
 
-use super::names::{Component, Target, resolve};
 use super::each_call;
+use super::names::{Component, Target, resolve};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{FallbackOption, Layer};

@@ -91,8 +91,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         if let (Some(check), Some(service)) = (&balancer.health_check, service)
             && service.endpoints.get(&check.endpoint.value).is_none()
         {
-            let message =
-                format!("`{}` has no endpoint `{}`", balancer.targets.value, check.endpoint.value);
+            let message = format!("`{}` has no endpoint `{}`", balancer.targets.value, check.endpoint.value);
             cx.diagnostics.push(
                 Diagnostic::error(check.endpoint.span, message)
                     .nearest(&check.endpoint.value, service.endpoints.names()),

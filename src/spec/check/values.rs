@@ -64,12 +64,7 @@ fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
     }
 }
 
-fn weights<'m>(
-    map: impl Iterator<Item = (&'m str, Span, f64)>,
-    what: &str,
-    span: Span,
-    cx: &mut Context,
-) {
+fn weights<'m>(map: impl Iterator<Item = (&'m str, Span, f64)>, what: &str, span: Span, cx: &mut Context) {
     let mut sum = 0.0;
     let mut any = false;
     for (name, at, weight) in map {
@@ -285,7 +280,8 @@ fn steps(program: &[Step], cx: &mut Context) {
             weights(ways, "the ways to go on", c.span, cx);
         }
         Step::Repeat(r) => at_least_one(r.times, "times", r.span, cx),
-        Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {}
+        Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {
+        }
     });
 }
 

@@ -1,0 +1,6 @@
+//! Experiments: the plan, the replications, what they mean together, and whether expectations hold.
+//!
+//! The only room with threads. A run is a pure function of `(model, timeline, seed, run number)`; runs are played in
+//! any order and merged in order of number, so the results do not depend on how many threads played them.
+
+pub mod results;

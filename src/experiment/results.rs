@@ -1,0 +1,223 @@
+//! What an experiment found: plain data, ready for any report.
+
+use crate::base::units::Unit;
+use crate::metrics::{Estimate, Proportion};
+
+/// All that an experiment found.
+#[derive(Clone, Debug)]
+pub struct ExperimentResult {
+    /// The experiment's name.
+    pub name: String,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// Runs of each variant.
+    pub runs: u32,
+    /// Simulated seconds of each run, warm-up included.
+    pub duration_s: f64,
+    /// Simulated seconds before measuring began.
+    pub warmup_s: f64,
+    /// Events played, all variants and runs.
+    pub events: u64,
+    /// The variants, in order of name.
+    pub variants: Vec<VariantResult>,
+    /// The verdicts, in order of variant and of writing.
+    pub expectations: Vec<ExpectationResult>,
+    /// What must be read before the numbers are trusted.
+    pub warnings: Vec<String>,
+}
+
+/// What one variant did.
+#[derive(Clone, Debug)]
+pub struct VariantResult {
+    /// Its name; `base` for a topology as it is.
+    pub name: String,
+    /// Requests that the clients sent, all runs, warm-up included.
+    pub requests: u64,
+    /// Events played, all runs.
+    pub events: u64,
+    /// A hash over all completions of each run: two runs that agree in it did the same.
+    pub fingerprints: Vec<u64>,
+    /// Every metric of the model over the measured time, in order of path.
+    pub metrics: Vec<MetricResult>,
+    /// What struck, in order of time.
+    pub faults: Vec<FaultResult>,
+    /// Every metric second by second.
+    pub series: Series,
+    /// The distribution of latency of each client population, over the measured time of all runs.
+    pub latency: Vec<LatencyCurve>,
+    /// State changes of every run.
+    pub log: Vec<RunLog>,
+}
+
+/// A metric over the measured time, across runs.
+#[derive(Clone, Debug)]
+pub struct MetricResult {
+    /// Its path.
+    pub path: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// What it means.
+    pub meaning: String,
+    /// Mean and 95 % confidence interval over runs; `None` if no run has a value (a latency without requests).
+    pub estimate: Option<Estimate>,
+}
+
+/// The share of requests that took longer, as a curve.
+#[derive(Clone, Debug)]
+pub struct LatencyCurve {
+    /// The client population.
+    pub client: String,
+    /// Seconds, and the share of requests (0 to 1) that took longer than that; falling.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A fault and what it did.
+#[derive(Clone, Debug)]
+pub struct FaultResult {
+    /// Its name.
+    pub name: String,
+    /// What it is, such as `Slow`.
+    pub kind: String,
+    /// What it struck.
+    pub target: String,
+    /// When it began, in seconds from the start of the run.
+    pub start_s: f64,
+    /// When it ended; `None` if it lasted to the end of the run.
+    pub end_s: Option<f64>,
+    /// Seconds from its start to the first reaction of the system (a target taken out, a breaker opened, an instance
+    /// replaced), over the runs in which there was one.
+    pub detect_s: Option<Estimate>,
+    /// Seconds from its start until the objectives held again and stayed held, over the runs in which they did.
+    pub recover_s: Option<Estimate>,
+    /// The share of runs that recovered.
+    pub recovered: Proportion,
+    /// The lowest goodput in any window, per second.
+    pub depth: Option<Estimate>,
+    /// The goodput before the fault, per second.
+    pub goodput_before: Option<Estimate>,
+    /// Requests that did not end well between its start and recovery (or the end of the run).
+    pub unserved: Option<Estimate>,
+    /// The share of runs that were metastable: fault over, load and capacity back, goodput not.
+    pub metastable: Proportion,
+    /// The same, run by run.
+    pub per_run: Vec<FaultRun>,
+}
+
+/// What a fault did in one run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FaultRun {
+    /// Seconds to the first reaction.
+    pub detect_s: Option<f64>,
+    /// Seconds to recovery.
+    pub recover_s: Option<f64>,
+    /// The lowest goodput in any window, per second.
+    pub depth: f64,
+    /// The goodput before the fault, per second.
+    pub goodput_before: f64,
+    /// Requests that did not end well between start and recovery.
+    pub unserved: f64,
+    /// Whether the run was metastable.
+    pub metastable: bool,
+}
+
+/// All metrics second by second, across runs.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    /// The end of each window, in seconds from the start of the run; windows are one second long.
+    pub times_s: Vec<f64>,
+    /// One column for each metric, in order of path.
+    pub columns: Vec<SeriesColumn>,
+}
+
+/// One metric second by second.
+#[derive(Clone, Debug)]
+pub struct SeriesColumn {
+    /// Its path.
+    pub path: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// The mean over runs; NaN where no run has a value (a latency without requests).
+    pub mean: Vec<f64>,
+    /// The least over runs.
+    pub lo: Vec<f64>,
+    /// The greatest over runs.
+    pub hi: Vec<f64>,
+}
+
+impl Series {
+    /// The column of a metric.
+    pub fn column(&self, path: &str) -> Option<&SeriesColumn> {
+        self.columns.binary_search_by(|c| c.path.as_str().cmp(path)).ok().map(|at| &self.columns[at])
+    }
+}
+
+/// The state changes of one run.
+#[derive(Clone, Debug)]
+pub struct RunLog {
+    /// The run's number, from 0.
+    pub run: u32,
+    /// What happened, in order of time.
+    pub lines: Vec<LogLine>,
+    /// Lines left out because there were too many.
+    pub dropped: u64,
+}
+
+/// One state change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLine {
+    /// When, in seconds from the start of the run.
+    pub time_s: f64,
+    /// What kind, such as `target_unhealthy` or `breaker_opened`.
+    pub kind: String,
+    /// Of what, such as `balancers.alb` or `services.api.calls.weather.breaker`.
+    pub component: String,
+    /// Which of them, such as `api.3`; empty if there is only one.
+    pub instance: String,
+    /// More, for people.
+    pub detail: String,
+}
+
+/// How an expectation fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The whole confidence interval meets it.
+    Held,
+    /// No part of the confidence interval meets it.
+    Failed,
+    /// The confidence interval straddles the limit.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The word used in every format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// An expectation and its verdict.
+#[derive(Clone, Debug)]
+pub struct ExpectationResult {
+    /// The variant it is about.
+    pub variant: String,
+    /// The text as written.
+    pub text: String,
+    /// The file it stands in, as the user named it.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The value found; `None` if no run has one.
+    pub value: Option<f64>,
+    /// Its 95 % confidence interval; `None` with fewer than two runs.
+    pub ci95: Option<(f64, f64)>,
+    /// How far the value is on the right side of the limit; negative on the wrong side.
+    pub margin: Option<f64>,
+    /// The unit of value, interval and margin.
+    pub unit: Unit,
+    /// The verdict.
+    pub verdict: Verdict,
+}
