@@ -1,6 +1,16 @@
 //! Experiments: the plan, the replications, what they mean together, and whether expectations hold.
 //!
-//! The only room with threads. A run is a pure function of `(model, timeline, seed, run number)`; runs are played in
+//! The only room with threads. A run is a pure function of `(model, script, seed, run number)`; runs are played in
 //! any order and merged in order of number, so the results do not depend on how many threads played them.
 
+pub mod fold;
+pub mod judge;
+pub mod log;
+pub mod plan;
+pub mod recovery;
 pub mod results;
+pub mod run;
+
+pub use plan::{Changes, Plan, plan};
+pub use results::ExperimentResult;
+pub use run::{RunError, run};

@@ -3,7 +3,13 @@
 pub mod estimate;
 pub mod gauge;
 pub mod histogram;
+pub mod meters;
+pub mod observer;
+pub mod recorder;
 
 pub use estimate::{Estimate, Proportion};
 pub use gauge::TimeAverage;
 pub use histogram::Histogram;
+pub use meters::{Meters, Red, Sizes, Source};
+pub use observer::{Change, Observer};
+pub use recorder::{Record, Recorder, Window};

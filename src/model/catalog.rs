@@ -7,42 +7,8 @@
 use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
 use crate::base::Outcome;
 use crate::base::units::Unit;
+use crate::metrics::{Sizes, Source};
 use crate::spec::diagnostic::nearest_help;
-
-/// How a metric is computed from the meters of a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Source {
-    /// Arrivals per second of a red.
-    Rate(u32),
-    /// Requests that ended, whatever their outcome, per second.
-    Throughput(u32),
-    /// Requests that ended well, per second.
-    Goodput(u32),
-    /// Share of the requests that ended and did not end well.
-    ErrorRatio(u32),
-    /// Requests that ended with one outcome, per second.
-    OutcomeRate(u32, Outcome),
-    /// Mean of a timer.
-    TimerMean(u32),
-    /// Quantile of a timer, from 0 to 1.
-    TimerQuantile(u32, f64),
-    /// Longest time of a timer.
-    TimerMax(u32),
-    /// Mean level of a gauge, times a factor.
-    Level(u32, f64),
-    /// Highest level of a gauge, times a factor.
-    LevelMax(u32, f64),
-    /// Mean level of one gauge over that of another.
-    LevelRatio(u32, u32),
-    /// A counter, per second.
-    CounterRate(u32),
-    /// A counter in all.
-    CounterTotal(u32),
-    /// A counter over the arrivals of a red.
-    PerArrival(u32, u32),
-    /// A counter over another.
-    CounterRatio(u32, u32),
-}
 
 /// A metric.
 #[derive(Clone, Debug)]
@@ -176,6 +142,16 @@ pub struct LayerMeters {
 }
 
 impl Catalog {
+    /// How many meters there are.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            reds: self.reds as usize,
+            timers: self.timers as usize,
+            gauges: self.gauges as usize,
+            counters: self.counters as usize,
+        }
+    }
+
     /// The metric with this path.
     pub fn find(&self, path: &str) -> Option<&Metric> {
         self.metrics.binary_search_by(|m| m.path.as_str().cmp(path)).ok().map(|at| &self.metrics[at])

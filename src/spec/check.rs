@@ -10,7 +10,7 @@ use super::diagnostic::Diagnostics;
 use super::experiment::Experiment;
 use super::topology::{Call, Step, Topology};
 
-pub use names::{Component, Target, resolve};
+pub use names::{Component, Target, find, resolve};
 
 /// Everything that is wrong with a topology whose fields are all of the right type.
 pub fn topology(topology: &Topology) -> Diagnostics {

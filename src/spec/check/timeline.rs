@@ -47,8 +47,8 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
         for (percentile, span, _) in objective.latency.spanned() {
             if parse_percentile(percentile).is_none() {
                 cx.diagnostics.push(
-                    Diagnostic::error(span, format!("`{percentile}` is not a percentile"))
-                        .help("write p50, p95, p99.9, …"),
+                    Diagnostic::error(span, format!("`{percentile}` is not a percentile of an objective"))
+                        .help("there is: p50, p90, p95, p99, p99.9"),
                 );
             }
         }
@@ -70,8 +70,10 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
 
 /// The percentile that `p99` or `p99.9` names, from 0 to 100.
 pub fn parse_percentile(name: &str) -> Option<f64> {
-    let value: f64 = name.strip_prefix('p')?.parse().ok()?;
-    (value > 0.0 && value < 100.0).then_some(value)
+    [("p50", 50.0), ("p90", 90.0), ("p95", 95.0), ("p99", 99.0), ("p99.9", 99.9)]
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
 }
 
 fn legal(name: &str, span: Span, cx: &mut Context) {

@@ -1,0 +1,572 @@
+//! From an experiment's text to something that can be run: a model and a script for each variant.
+
+use super::log;
+use crate::base::{SimDuration, SimTime};
+use crate::model::{Model, compile};
+use crate::sim::script::{Blow, Effect, Fault, Script, ScriptAction, What, Which};
+use crate::spec::check::{self, Component};
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::experiment::{Action, At, Experiment, Instances};
+use crate::spec::expression::{self, Comparison, Event, Expectation, Limits, Measure, Statistic, Subject, Window};
+use crate::spec::load::{Document, Loader, Override};
+use crate::spec::node::Node;
+use crate::spec::source::{Span, Spanned};
+use crate::spec::topology::{Arrivals, Topology};
+use crate::metrics::Source;
+use crate::base::units::Unit;
+
+/// What the command line changes about an experiment.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The seed.
+    pub seed: Option<u64>,
+    /// Runs of each variant.
+    pub runs: Option<u32>,
+    /// Simulated time of each run.
+    pub duration: Option<SimDuration>,
+}
+
+/// The simulated time of a topology that is run on its own, and its warm-up.
+const QUICK_LOOK: SimDuration = SimDuration::from_secs(60);
+const QUICK_WARMUP: SimDuration = SimDuration::from_secs(10);
+const QUICK_RUNS: u32 = 5;
+const SEED: u64 = 42;
+
+/// An experiment, ready to be run.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// Runs of each variant.
+    pub runs: u32,
+    /// When measuring begins.
+    pub warmup: SimTime,
+    /// When each run ends.
+    pub end: SimTime,
+    /// The variants, in order of name.
+    pub variants: Vec<VariantPlan>,
+    /// What counts as recovered.
+    pub recovery: RecoveryPlan,
+}
+
+/// What counts as recovered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecoveryPlan {
+    /// Objectives are judged over windows of so many seconds.
+    pub window_s: f64,
+    /// Seconds for which they must hold.
+    pub stable_s: f64,
+    /// The share of the goodput before the fault that must be back.
+    pub goodput: f64,
+}
+
+/// A variant, ready to be run.
+#[derive(Debug)]
+pub struct VariantPlan {
+    /// Its name.
+    pub name: String,
+    /// The system.
+    pub model: Model,
+    /// What happens to it.
+    pub script: Script,
+    /// What strikes, for reports.
+    pub faults: Vec<FaultPlan>,
+    /// What each change of settings says, in order.
+    pub settings: Vec<String>,
+    /// What counts as working, by client population.
+    pub objectives: Vec<ObjectivePlan>,
+    /// What is expected.
+    pub expectations: Vec<ExpectationPlan>,
+}
+
+/// A fault as reports see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultPlan {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: &'static str,
+    /// What it strikes.
+    pub target: String,
+    /// When it begins.
+    pub start: SimTime,
+    /// When it ends, if it does before the run.
+    pub end: Option<SimTime>,
+}
+
+/// What counts as working for a client population.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectivePlan {
+    /// The population, by number.
+    pub client: u32,
+    /// The share of requests that must succeed.
+    pub availability: f64,
+    /// Quantiles of latency (0 to 1) and their limits in seconds.
+    pub latency: Vec<(f64, f64)>,
+}
+
+/// An expectation whose metric is found.
+#[derive(Clone, Debug)]
+pub struct ExpectationPlan {
+    /// The expectation.
+    pub expectation: Expectation,
+    /// What is judged in each run.
+    pub subject: SubjectPlan,
+    /// The limits, in the unit.
+    pub limits: Limits,
+    /// The unit.
+    pub unit: Unit,
+    /// The file and line it stands in.
+    pub place: (String, usize),
+}
+
+/// What is judged in each run.
+#[derive(Clone, Debug)]
+pub enum SubjectPlan {
+    /// The mean over runs.
+    Measure(MeasurePlan),
+    /// The share of runs that recovered, in time if it matters, from one fault or all.
+    Recovered(Option<f64>, Option<usize>),
+    /// The share of runs that were metastable after one fault or any.
+    Metastable(Option<usize>),
+    /// The share of runs in which a measure meets limits.
+    Holds(MeasurePlan, Limits),
+}
+
+/// A metric over a part of the run.
+#[derive(Clone, Debug)]
+pub struct MeasurePlan {
+    /// How it is computed over the whole part.
+    pub source: Source,
+    /// The number of its column in the series.
+    pub column: usize,
+    /// What is taken of it.
+    pub statistic: Statistic,
+    /// The part of the run.
+    pub window: WindowPlan,
+}
+
+/// A part of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowPlan {
+    /// From when.
+    pub from: SimTime,
+    /// To when.
+    pub to: SimTime,
+}
+
+/// Plans what a document asks for; mistakes are left in the loader's diagnostics.
+pub fn plan(loader: &mut Loader, document: Document, changes: &Changes) -> Option<Plan> {
+    match document {
+        Document::Topology(node) => plan_topology(loader, &node, changes),
+        Document::Experiment(experiment, node) => plan_experiment(loader, &experiment, &node, changes),
+    }
+}
+
+fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<Plan> {
+    let topology = loader.topology(node)?;
+    let end = SimTime::ZERO + changes.duration.unwrap_or(QUICK_LOOK);
+    let warmup = changes.duration.map_or(QUICK_WARMUP, |d| d.scaled(1.0 / 6.0));
+    let model = match compile::compile(std::slice::from_ref(&topology)) {
+        Ok(model) => model,
+        Err(error) => {
+            loader.diagnostics.push(Diagnostic::error(topology.span, error.to_string()));
+            return None;
+        }
+    };
+    let warmup = SimTime::ZERO + warmup;
+    let script = Script { end, windows: vec![warmup], ..Script::default() };
+    let variant = VariantPlan {
+        name: "base".into(),
+        model,
+        script,
+        faults: Vec::new(),
+        settings: Vec::new(),
+        objectives: Vec::new(),
+        expectations: Vec::new(),
+    };
+    Some(Plan {
+        name: topology.name,
+        seed: changes.seed.unwrap_or(SEED),
+        runs: changes.runs.unwrap_or(QUICK_RUNS),
+        warmup,
+        end,
+        variants: vec![variant],
+        recovery: RecoveryPlan { window_s: 10.0, stable_s: 30.0, goodput: 0.9 },
+    })
+}
+
+fn plan_experiment(
+    loader: &mut Loader,
+    experiment: &Experiment,
+    node: &Node,
+    changes: &Changes,
+) -> Option<Plan> {
+    let mut experiment = experiment.clone();
+    if let Some(duration) = changes.duration {
+        experiment.duration.0 = duration.seconds();
+    }
+    let base = loader.topology(node)?;
+    let found = check::experiment(&experiment, &base);
+    let usable = !found.has_errors();
+    loader.diagnostics.extend(found);
+    if !usable {
+        return None;
+    }
+    let end = SimTime::ZERO + experiment.duration.duration();
+    let warmup = SimTime::ZERO + experiment.warmup.duration();
+    let mut variants = Vec::new();
+    if experiment.variants.is_empty() {
+        variants.extend(plan_variant(loader, &experiment, node, "base", (warmup, end)));
+    }
+    for name in experiment.variants.names() {
+        variants.extend(plan_variant(loader, &experiment, node, name, (warmup, end)));
+    }
+    if loader.diagnostics.has_errors() {
+        return None;
+    }
+    let name = experiment.name.clone().unwrap_or_else(|| file_name(loader, experiment.span));
+    Some(Plan {
+        name,
+        seed: changes.seed.unwrap_or(experiment.seed),
+        runs: changes.runs.unwrap_or(experiment.runs),
+        warmup,
+        end,
+        variants,
+        recovery: RecoveryPlan {
+            window_s: experiment.recovery.window.0,
+            stable_s: experiment.recovery.stable.0,
+            goodput: experiment.recovery.goodput.0,
+        },
+    })
+}
+
+/// The name of the file that a span stands in, without folder and ending.
+fn file_name(loader: &Loader, span: Span) -> String {
+    let name = loader.sources.get(span.source).map_or("experiment", |s| s.name.as_str());
+    let stem = std::path::Path::new(name).file_stem().and_then(|s| s.to_str());
+    stem.unwrap_or("experiment").to_string()
+}
+
+fn plan_variant(
+    loader: &mut Loader,
+    experiment: &Experiment,
+    node: &Node,
+    name: &str,
+    (warmup, end): (SimTime, SimTime),
+) -> Option<VariantPlan> {
+    let mut node = node.clone();
+    let mut timeline: Vec<&At> = experiment.timeline.iter().collect();
+    if let Some(variant) = experiment.variants.get(name) {
+        let sets: Vec<Override> = variant
+            .0
+            .set
+            .spanned()
+            .map(|(path, span, value)| Override {
+                path: Spanned { value: path.to_string(), span },
+                value: value.0.clone(),
+            })
+            .collect();
+        loader.apply(&mut node, &sets);
+        timeline.extend(&variant.0.timeline);
+    }
+    // In order of time, then of writing: the sort is stable.
+    timeline.sort_by_key(|at| at.at.duration());
+    let epochs = epochs(loader, &mut node, &timeline)?;
+    let model = match compile::compile(&epochs) {
+        Ok(model) => model,
+        Err(error) => {
+            let set = timeline.iter().filter(|a| matches!(a.action, Action::Set(_))).nth(error.epoch - 1);
+            let span = set.map_or(experiment.span, |a| a.action.span());
+            loader.diagnostics.push(Diagnostic::error(span, error.to_string()));
+            return None;
+        }
+    };
+    let (script, faults) = script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
+    let settings = timeline
+        .iter()
+        .filter_map(|at| match &at.action {
+            Action::Set(s) => Some(log::setting(&s.path.value, &log::text_of(&loader.sources, s.value.0.span))),
+            _ => None,
+        })
+        .collect();
+    let objectives = objectives(experiment, &model);
+    let mut expectations = Vec::new();
+    for text in experiment.expect.get(name).into_iter().flatten() {
+        match expectation(text, &model, &faults, (warmup, end)) {
+            Ok(mut planned) => {
+                let file = loader.sources.get(text.span.source).map_or("", |s| s.name.as_str());
+                planned.place = (file.to_string(), loader.sources.position(text.span).0);
+                expectations.push(planned);
+            }
+            Err(diagnostic) => loader.diagnostics.push(diagnostic),
+        }
+    }
+    Some(VariantPlan { name: name.to_string(), model, script, faults, settings, objectives, expectations })
+}
+
+/// The topology at the start and after each `Set`.
+fn epochs(loader: &mut Loader, node: &mut Node, timeline: &[&At]) -> Option<Vec<Topology>> {
+    let mut epochs = vec![loader.topology(node)?];
+    for at in timeline {
+        let Action::Set(set) = &at.action else { continue };
+        loader.apply(node, &[Override { path: set.path.clone(), value: set.value.0.clone() }]);
+        epochs.push(loader.topology(node)?);
+    }
+    Some(epochs)
+}
+
+fn script(
+    epochs: &[Topology],
+    model: &Model,
+    timeline: &[&At],
+    warmup: SimTime,
+    end: SimTime,
+    diagnostics: &mut crate::spec::Diagnostics,
+) -> (Script, Vec<FaultPlan>) {
+    let mut script = Script { end, ..Script::default() };
+    let mut faults: Vec<FaultPlan> = Vec::new();
+    let mut epoch = 0;
+    for at in timeline {
+        let start = SimTime::ZERO + at.at.duration();
+        match &at.action {
+            Action::Set(_) => {
+                epoch += 1;
+                script.actions.push(ScriptAction { at: start, what: What::Epoch(epoch) });
+            }
+            Action::Restart(r) => {
+                let what = What::Restart {
+                    group: group(&epochs[0], model, &r.target.value),
+                    which: which(&r.instances),
+                    name: format!("restart.{}.{}", r.target.value, start.ns()),
+                };
+                script.actions.push(ScriptAction { at: start, what });
+            }
+            action => {
+                if let Some(message) = cannot_spike(action, &epochs[0]) {
+                    diagnostics.push(Diagnostic::error(action.span(), message));
+                }
+                let number = script.faults.len() as u32;
+                let Some(view) = action.fault() else { continue };
+                let ends = view.lasts.map(|l| start + l.duration()).filter(|t| *t < end);
+                faults.push(FaultPlan {
+                    name: view.name.to_string(),
+                    kind: kind(action),
+                    target: view.target.value.clone(),
+                    start,
+                    end: ends,
+                });
+                let effect = effect(action, &epochs[0], model);
+                script.faults.push(Fault { name: view.name.to_string(), effect });
+                script.actions.push(ScriptAction { at: start, what: What::Begin(number) });
+                if let Some(ends) = ends.filter(|t| *t > start) {
+                    script.actions.push(ScriptAction { at: ends, what: What::End(number) });
+                }
+            }
+        }
+    }
+    script.actions.sort_by_key(|a| a.at);
+    let bounds = faults.iter().flat_map(|f| [Some(f.start), f.end]).flatten().chain([warmup]);
+    script.windows = bounds.filter(|t| *t > SimTime::ZERO && *t < end).collect();
+    script.windows.sort_unstable();
+    script.windows.dedup();
+    (script, faults)
+}
+
+fn cannot_spike(action: &Action, topology: &Topology) -> Option<String> {
+    let Action::Spike(spike) = action else { return None };
+    let clients = topology.clients.get(&spike.target.value)?;
+    matches!(clients.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_))
+        .then(|| "a spike cannot change recorded times or renewal arrivals".to_string())
+}
+
+fn kind(action: &Action) -> &'static str {
+    match action {
+        Action::Slow(_) => "Slow",
+        Action::Errors(_) => "Errors",
+        Action::Hang(_) => "Hang",
+        Action::Crash(_) => "Crash",
+        Action::Down(_) => "Down",
+        Action::Spike(_) => "Spike",
+        Action::Set(_) => "Set",
+        Action::Restart(_) => "Restart",
+    }
+}
+
+fn group(topology: &Topology, model: &Model, name: &str) -> u32 {
+    debug_assert!(matches!(
+        check::find(topology, name),
+        Some(Component::Service(_) | Component::Database(_) | Component::External(_))
+    ));
+    model.groups.iter().position(|g| g.name == name).unwrap_or(0) as u32
+}
+
+fn which(instances: &Instances) -> Which {
+    match instances {
+        Instances::All => Which::All,
+        Instances::Number(n) => Which::Number(n.count),
+        Instances::Share(s) => Which::Share(s.ratio.0),
+        Instances::Unhealthy => Which::Unhealthy,
+    }
+}
+
+fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
+    let strike = |target: &Spanned<String>, instances: &Instances, blow| Effect::Strike {
+        group: group(topology, model, &target.value),
+        which: which(instances),
+        blow,
+    };
+    match action {
+        Action::Slow(f) => {
+            let blow = match &f.latency {
+                Some(latency) => Blow::Latency(latency.dist.clone()),
+                None => Blow::Slow(f.factor.unwrap_or(1.0)),
+            };
+            strike(&f.target, &f.instances, blow)
+        }
+        Action::Errors(f) => strike(&f.target, &f.instances, Blow::Errors(f.ratio.0)),
+        Action::Hang(f) => strike(&f.target, &f.instances, Blow::Hang),
+        Action::Crash(f) => strike(&f.target, &f.instances, Blow::Crash),
+        Action::Down(f) => strike(&f.target, &f.instances, Blow::Down),
+        Action::Spike(f) => {
+            let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
+            Effect::Spike { client, factor: f.factor }
+        }
+        Action::Set(_) | Action::Restart(_) => unreachable!("operators' actions are no faults"),
+    }
+}
+
+fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
+    let mut planned = Vec::new();
+    for (name, objective) in experiment.objectives.iter() {
+        let client = model.clients.iter().position(|c| c.name == name).unwrap_or(0) as u32;
+        let percentile = check::timeline::parse_percentile;
+        let latency =
+            objective.latency.iter().filter_map(|(p, limit)| Some((percentile(p)? / 100.0, limit.0))).collect();
+        planned.push(ObjectivePlan { client, availability: objective.availability.0, latency });
+    }
+    planned
+}
+
+// ---- expectations ----
+
+fn expectation(
+    text: &Spanned<String>,
+    model: &Model,
+    faults: &[FaultPlan],
+    run: (SimTime, SimTime),
+) -> Result<ExpectationPlan, Diagnostic> {
+    let expectation = expression::parse(text)?;
+    let span = text.span;
+    let (subject, unit) = match &expectation.subject {
+        Subject::Measure(measure) => {
+            let (planned, unit) = measure_plan(measure, model, faults, run, span)?;
+            (SubjectPlan::Measure(planned), unit)
+        }
+        Subject::Probability(event) => (event_plan(event, model, faults, run, span)?, Unit::Ratio),
+    };
+    let limits = expectation.comparison.limits(unit, span)?;
+    Ok(ExpectationPlan { expectation, subject, limits, unit, place: (String::new(), 0) })
+}
+
+fn event_plan(
+    event: &Event,
+    model: &Model,
+    faults: &[FaultPlan],
+    run: (SimTime, SimTime),
+    span: Span,
+) -> Result<SubjectPlan, Diagnostic> {
+    let number = |from: &Option<String>| match from {
+        Some(name) => find_fault(name, faults, span).map(Some),
+        None if faults.is_empty() => {
+            Err(Diagnostic::error(span, "nothing strikes this variant, so nothing can recover"))
+        }
+        None => Ok(None),
+    };
+    match event {
+        Event::Recovered { within, from } => Ok(SubjectPlan::Recovered(*within, number(from)?)),
+        Event::Metastable { from } => Ok(SubjectPlan::Metastable(number(from)?)),
+        Event::Holds(measure, comparison) => holds_plan(measure, comparison, model, faults, run, span),
+    }
+}
+
+fn holds_plan(
+    measure: &Measure,
+    comparison: &Comparison,
+    model: &Model,
+    faults: &[FaultPlan],
+    run: (SimTime, SimTime),
+    span: Span,
+) -> Result<SubjectPlan, Diagnostic> {
+    let (planned, unit) = measure_plan(measure, model, faults, run, span)?;
+    Ok(SubjectPlan::Holds(planned, comparison.limits(unit, span)?))
+}
+
+fn find_fault(name: &str, faults: &[FaultPlan], span: Span) -> Result<usize, Diagnostic> {
+    faults.iter().position(|f| f.name == name).ok_or_else(|| {
+        Diagnostic::error(span, format!("no fault of this variant is called `{name}`"))
+            .nearest(name, faults.iter().map(|f| f.name.as_str()))
+    })
+}
+
+fn measure_plan(
+    measure: &Measure,
+    model: &Model,
+    faults: &[FaultPlan],
+    run: (SimTime, SimTime),
+    span: Span,
+) -> Result<(MeasurePlan, Unit), Diagnostic> {
+    let path = measure.path.as_str();
+    let catalog = &model.catalog;
+    let unknown = || {
+        let diagnostic = Diagnostic::error(span, format!("there is no metric `{path}`"));
+        match catalog.suggestion(path) {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        }
+    };
+    let (column, source, unit) = match measure.statistic {
+        Statistic::Percentile(p) => {
+            // `p(99) of clients.users.latency`: any percentile of a timer.
+            let mean = format!("{path}.mean");
+            let at = catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(&mean)).map_err(|_| unknown())?;
+            let Source::TimerMean(timer) = catalog.metrics[at].source else { return Err(unknown()) };
+            (at, Source::TimerQuantile(timer, p / 100.0), Unit::Seconds)
+        }
+        _ => {
+            let at = catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(path)).map_err(|_| unknown())?;
+            (at, catalog.metrics[at].source, catalog.metrics[at].unit)
+        }
+    };
+    let window = window_plan(&measure.window, faults, run, span)?;
+    Ok((MeasurePlan { source, column, statistic: measure.statistic, window }, unit))
+}
+
+fn window_plan(
+    window: &Window,
+    faults: &[FaultPlan],
+    (warmup, end): (SimTime, SimTime),
+    span: Span,
+) -> Result<WindowPlan, Diagnostic> {
+    let plan = match window {
+        Window::Measured => WindowPlan { from: warmup, to: end },
+        Window::Before(name) => {
+            let fault = &faults[find_fault(name, faults, span)?];
+            WindowPlan { from: warmup, to: fault.start }
+        }
+        Window::During(name) => {
+            let fault = &faults[find_fault(name, faults, span)?];
+            WindowPlan { from: fault.start, to: fault.end.unwrap_or(end) }
+        }
+        Window::After(name) => {
+            let fault = &faults[find_fault(name, faults, span)?];
+            WindowPlan { from: fault.end.unwrap_or(end), to: end }
+        }
+    };
+    if plan.from >= plan.to {
+        return Err(Diagnostic::error(span, "this part of the run is empty: nothing is measured in it"));
+    }
+    Ok(plan)
+}

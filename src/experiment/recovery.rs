@@ -1,0 +1,206 @@
+//! What a fault did in one run: how long until it was noticed, how deep it went, when it was over.
+//!
+//! Objectives are judged over sliding windows of the time series. A run has recovered at the first moment from which
+//! all windows meet the objectives, up to the next fault or the end, and for long enough to count. It is metastable
+//! (Bronson et al., HotOS 2021) if the fault is over, as much is asked as before, the instances are back, the system
+//! is not draining a backlog, and still goodput has not come back.
+
+use super::plan::{FaultPlan, ObjectivePlan, Plan, VariantPlan};
+use super::results::FaultRun;
+use crate::metrics::{Change, Record, Source};
+
+/// The share of the load before the fault at which as much is asked as before.
+const LOAD_IS_BACK: f64 = 0.9;
+/// A backlog that has shrunk by this factor over the last half of the time since the fault is draining.
+const DRAINING: f64 = 0.9;
+
+/// The series of one run as columns.
+struct Columns<'r> {
+    rows: &'r [f64],
+    width: usize,
+}
+
+impl Columns<'_> {
+    fn seconds(&self) -> usize {
+        self.rows.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// The value in the second that ends at `second + 1`; 0 where there is none.
+    fn at(&self, column: usize, second: usize) -> f64 {
+        self.rows.get(second * self.width + column).copied().filter(|v| !v.is_nan()).unwrap_or(0.0)
+    }
+
+    /// The mean over seconds `from..to`, those without value left out; `None` if none has one.
+    fn mean(&self, column: usize, from: usize, to: usize) -> Option<f64> {
+        let values = (from..to.min(self.seconds()))
+            .filter_map(|s| self.rows.get(s * self.width + column).copied())
+            .filter(|v| !v.is_nan());
+        let (sum, count) = values.fold((0.0, 0u32), |(sum, count), v| (sum + v, count + 1));
+        (count > 0).then(|| sum / f64::from(count))
+    }
+}
+
+/// Where the metrics of a client population stand in the series.
+struct ClientColumns {
+    rate: usize,
+    throughput: usize,
+    goodput: usize,
+    in_flight: usize,
+    /// Columns of latency and their limits in seconds.
+    latency: Vec<(usize, f64)>,
+    availability: f64,
+    is_judged: bool,
+}
+
+/// Examines what every fault of a variant did in one run.
+pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<FaultRun> {
+    if variant.faults.is_empty() {
+        return Vec::new();
+    }
+    let columns = Columns { rows: &record.rows, width: variant.model.catalog.metrics.len() };
+    let clients = client_columns(variant);
+    let up: Vec<usize> = variant.model.catalog.groups.iter().filter_map(|g| find(variant, Source::Level(g.up, 1.0))).collect();
+    let mut runs = Vec::new();
+    for fault in &variant.faults {
+        runs.push(examine_one(plan, variant, record, fault, &columns, &clients, &up));
+    }
+    runs
+}
+
+fn find(variant: &VariantPlan, source: Source) -> Option<usize> {
+    variant.model.catalog.metrics.iter().position(|m| m.source == source)
+}
+
+/// Without objectives, every population must have 99 % of its requests served.
+fn client_columns(variant: &VariantPlan) -> Vec<ClientColumns> {
+    let mut all = Vec::new();
+    for (index, meters) in variant.model.catalog.clients.iter().enumerate() {
+        let objective: Option<&ObjectivePlan> = variant.objectives.iter().find(|o| o.client as usize == index);
+        let column = |source| find(variant, source).unwrap_or(0);
+        let latency = objective.map(|o| o.latency.as_slice()).unwrap_or_default();
+        all.push(ClientColumns {
+            rate: column(Source::Rate(meters.red)),
+            throughput: column(Source::Throughput(meters.red)),
+            goodput: column(Source::Goodput(meters.red)),
+            in_flight: column(Source::Level(meters.in_flight, 1.0)),
+            latency: latency
+                .iter()
+                .map(|(q, limit)| (column(Source::TimerQuantile(meters.red, *q)), *limit))
+                .collect(),
+            availability: objective.map_or(0.99, |o| o.availability),
+            is_judged: variant.objectives.is_empty() || objective.is_some(),
+        });
+    }
+    all
+}
+
+fn examine_one(
+    plan: &Plan,
+    variant: &VariantPlan,
+    record: &Record,
+    fault: &FaultPlan,
+    columns: &Columns<'_>,
+    clients: &[ClientColumns],
+    up: &[usize],
+) -> FaultRun {
+    let start = fault.start.seconds() as usize;
+    let warmup = plan.warmup.seconds().ceil() as usize;
+    let total = columns.seconds();
+    let next = variant.faults.iter().filter(|f| f.start > fault.start).map(|f| f.start.seconds() as usize).min();
+    let limit = next.unwrap_or(total).min(total);
+    let window = (plan.recovery.window_s as usize).max(1);
+    // What was normal: the minute before the fault, as far as it was measured.
+    let normal_from = start.saturating_sub(60).max(warmup.min(start));
+    let sum = |f: fn(&ClientColumns) -> usize, from: usize, to: usize| -> f64 {
+        clients.iter().filter_map(|c| columns.mean(f(c), from, to)).sum()
+    };
+    let before = sum(|c| c.goodput, normal_from, start);
+    let is_good = |from: usize| {
+        let to = from + window;
+        let back = sum(|c| c.goodput, from, to) >= plan.recovery.goodput * before;
+        back && clients.iter().filter(|c| c.is_judged).all(|c| meets(columns, c, from, to))
+    };
+    let last_window = (limit + 1).saturating_sub(window);
+    let last_bad = (start..last_window).rev().find(|s| !is_good(*s));
+    let recovered_at = last_bad.map_or(start, |s| s + 1);
+    let has_recovered = limit.saturating_sub(recovered_at) as f64 >= plan.recovery.stable_s && recovered_at < last_window;
+    let until = if has_recovered { recovered_at } else { limit };
+    let worst_to = until.max(start + 1);
+    let depth = (start..worst_to.min(last_window.max(start + 1)))
+        .map(|s| sum(|c| c.goodput, s, s + window))
+        .fold(f64::INFINITY, f64::min);
+    let unserved = (start..until)
+        .flat_map(|s| clients.iter().map(move |c| (s, c)))
+        .map(|(s, c)| columns.at(c.throughput, s) - columns.at(c.goodput, s))
+        .sum::<f64>();
+    FaultRun {
+        detect_s: detected(record, fault),
+        recover_s: has_recovered.then(|| recovered_at as f64 - fault.start.seconds()).map(|s| s.max(0.0)),
+        depth: if depth.is_finite() { depth } else { before },
+        goodput_before: before,
+        unserved: unserved.max(0.0),
+        metastable: !has_recovered
+            && is_metastable(plan, variant, fault, columns, clients, (normal_from, start, limit), up),
+    }
+}
+
+fn meets(columns: &Columns<'_>, client: &ClientColumns, from: usize, to: usize) -> bool {
+    let ended: f64 = (from..to).map(|s| columns.at(client.throughput, s)).sum();
+    let good: f64 = (from..to).map(|s| columns.at(client.goodput, s)).sum();
+    // Nothing asked and nothing answered is no failure; asked and not answered shows in goodput.
+    let available = ended <= 0.0 || good / ended >= client.availability - 1e-12;
+    available
+        && client.latency.iter().all(|(column, limit)| {
+            columns.mean(*column, from, to).is_none_or(|latency| latency <= *limit)
+        })
+}
+
+/// Seconds from the fault's start to the first reaction of the system to it.
+fn detected(record: &Record, fault: &FaultPlan) -> Option<f64> {
+    let is_reaction = |change: &Change| {
+        matches!(change, Change::TargetUnhealthy { .. } | Change::BreakerOpened { .. } | Change::OutOfMemory { .. })
+    };
+    record
+        .log
+        .iter()
+        .find(|(at, change)| *at >= fault.start && is_reaction(change))
+        .map(|(at, _)| at.since(fault.start).seconds())
+}
+
+fn is_metastable(
+    plan: &Plan,
+    variant: &VariantPlan,
+    fault: &FaultPlan,
+    columns: &Columns<'_>,
+    clients: &[ClientColumns],
+    (normal_from, start, limit): (usize, usize, usize),
+    up: &[usize],
+) -> bool {
+    let window = (plan.recovery.window_s as usize).max(1);
+    let Some(over) = fault.end.map(|e| e.seconds().ceil() as usize) else { return false };
+    // The trigger must be over for long enough that recovery could have shown.
+    if (limit as f64) < over as f64 + plan.recovery.stable_s.max(window as f64) {
+        return false;
+    }
+    let late = limit - window;
+    let mean = |column: usize, from: usize, to: usize| columns.mean(column, from, to).unwrap_or(0.0);
+    let sum = |f: fn(&ClientColumns) -> usize, from: usize, to: usize| -> f64 {
+        clients.iter().map(|c| mean(f(c), from, to)).sum()
+    };
+    let goodput_is_back =
+        sum(|c| c.goodput, late, limit) >= plan.recovery.goodput * sum(|c| c.goodput, normal_from, start);
+    let is_closed = variant.model.epochs[0]
+        .clients
+        .iter()
+        .all(|c| matches!(c.arrivals, crate::model::Arrivals::Users { .. }));
+    // Users who wait for answers ask less: their number is the load, and that has not changed.
+    let load_is_back =
+        is_closed || sum(|c| c.rate, late, limit) >= LOAD_IS_BACK * sum(|c| c.rate, normal_from, start);
+    let capacity_is_back =
+        up.iter().all(|column| mean(*column, late, limit) >= mean(*column, normal_from, start) - 1e-9);
+    let middle = over + (limit - over) / 2;
+    let (earlier, later) =
+        (sum(|c| c.in_flight, middle, middle + window), sum(|c| c.in_flight, late, limit));
+    let is_draining = later < DRAINING * earlier;
+    !goodput_is_back && load_is_back && capacity_is_back && !is_draining
+}

@@ -1,0 +1,144 @@
+//! Replications: every variant, every run, on as many threads as wanted, with the same results.
+
+use super::fold::{Fold, RunData};
+use super::plan::{Plan, VariantPlan};
+use super::recovery;
+use super::results::ExperimentResult;
+use super::{judge, log};
+use crate::base::SimTime;
+use crate::metrics::{Meters, Record, Recorder, Source, Window};
+use crate::sim::{RunSummary, Stop, World};
+use rayon::prelude::*;
+
+/// Why an experiment could not be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// A model lets more happen at one instant than any sane model does.
+    #[error(
+        "time stands still in variant `{variant}`: something happens again and again at the same instant \
+         (a retry without backoff on a failure that takes no time, or users who do not think?)"
+    )]
+    TimeStandsStill {
+        /// The variant.
+        variant: String,
+    },
+    /// The threads could not be started.
+    #[error("cannot start {jobs} threads")]
+    Threads {
+        /// How many were wanted.
+        jobs: usize,
+    },
+    /// The caller asked to stop.
+    #[error("interrupted after {done} of {total} runs")]
+    Interrupted {
+        /// Runs played.
+        done: usize,
+        /// Runs planned.
+        total: usize,
+    },
+}
+
+/// Told how far the work is; answers whether to go on.
+pub trait Progress: Sync {
+    /// `done` of `total` runs are played.
+    fn runs_done(&self, done: usize, total: usize) -> bool;
+}
+
+/// Nobody wants to know.
+impl Progress for () {
+    fn runs_done(&self, _: usize, _: usize) -> bool {
+        true
+    }
+}
+
+/// One run of one variant.
+#[derive(Debug)]
+pub struct Played {
+    /// What the run was.
+    pub summary: RunSummary,
+    /// What was recorded.
+    pub record: Record,
+}
+
+/// Plays one run of a variant.
+pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
+    let columns: Vec<Source> = variant.model.catalog.metrics.iter().map(|m| m.source).collect();
+    let recorder = Recorder::new(variant.model.catalog.sizes(), columns);
+    let world = World::new(&variant.model, &variant.script, seed, run, recorder);
+    let (summary, recorder) = world.run();
+    Played { summary, record: recorder.finish(variant.script.end) }
+}
+
+/// Carries out an experiment on `jobs` threads.
+///
+/// # Errors
+/// If a model lets time stand still, threads cannot be started, or `progress` says to stop.
+pub fn run(plan: &Plan, jobs: usize, progress: &dyn Progress) -> Result<ExperimentResult, RunError> {
+    let jobs = jobs.max(1);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(jobs)
+        .build()
+        .map_err(|_| RunError::Threads { jobs })?;
+    let total = plan.variants.len() * plan.runs as usize;
+    let mut folds: Vec<Fold> = plan.variants.iter().map(Fold::new).collect();
+    let units: Vec<(usize, u32)> =
+        (0..plan.variants.len()).flat_map(|v| (0..plan.runs).map(move |r| (v, r))).collect();
+    let mut done = 0;
+    // A batch is merged before the next is played: memory is bounded by the number of threads, not of runs.
+    for batch in units.chunks(jobs * 2) {
+        let played: Vec<(usize, u32, RunData)> = pool.install(|| {
+            batch
+                .par_iter()
+                .map(|(variant, run)| (*variant, *run, examine(plan, &plan.variants[*variant], *run)))
+                .collect()
+        });
+        for (variant, run, data) in played {
+            if data.stop == Stop::TimeStandsStill {
+                return Err(RunError::TimeStandsStill { variant: plan.variants[variant].name.clone() });
+            }
+            folds[variant].add(run, data);
+            done += 1;
+            if !progress.runs_done(done, total) {
+                return Err(RunError::Interrupted { done, total });
+            }
+        }
+    }
+    Ok(super::fold::result(plan, folds))
+}
+
+/// Plays a run and keeps what is asked of it.
+fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
+    let played = play(variant, plan.seed, u64::from(run));
+    let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
+    let metrics = &variant.model.catalog.metrics;
+    let faults = recovery::examine(plan, variant, &played.record);
+    let subjects = judge::subjects(variant, &played.record, &faults);
+    RunData {
+        stop: played.summary.stop,
+        events: played.summary.events,
+        requests: played.summary.tallies.iter().map(|t| t.sent).sum(),
+        fingerprint: played.summary.fingerprint,
+        values: metrics.iter().map(|m| measured.value(m.source)).collect(),
+        latency: variant
+            .model
+            .catalog
+            .clients
+            .iter()
+            .map(|c| measured.timers[c.red as usize].clone())
+            .collect(),
+        log: log::lines(variant, &played.record),
+        log_dropped: played.record.log_dropped,
+        rows: played.record.rows,
+        faults,
+        subjects,
+    }
+}
+
+/// The meters of all windows between two instants together.
+pub fn merged(windows: &[Window], from: SimTime, to: SimTime, variant: &VariantPlan) -> Meters {
+    let mut meters = Meters::new(variant.model.catalog.sizes());
+    for window in windows.iter().filter(|w| w.from >= from && w.to <= to) {
+        meters.merge(&window.meters);
+    }
+    meters
+}

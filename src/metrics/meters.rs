@@ -1,0 +1,211 @@
+//! Meters: what is counted while a run plays, and how metrics are computed from them.
+//!
+//! There are four dense tables: *reds* (arrivals and outcomes), *timers* (histograms), *gauges* (levels over time) and
+//! *counters*. Meters of several windows merge into those of one longer window.
+
+use super::{Histogram, TimeAverage};
+use crate::base::{Outcome, SimTime};
+
+/// How a metric is computed from the meters of a window; the numbers are ids of meters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    /// Arrivals per second of a red.
+    Rate(u32),
+    /// Requests that ended, whatever their outcome, per second.
+    Throughput(u32),
+    /// Requests that ended well, per second.
+    Goodput(u32),
+    /// Share of the requests that ended and did not end well.
+    ErrorRatio(u32),
+    /// Requests that ended with one outcome, per second.
+    OutcomeRate(u32, Outcome),
+    /// Mean of a timer, in seconds.
+    TimerMean(u32),
+    /// Quantile of a timer, from 0 to 1.
+    TimerQuantile(u32, f64),
+    /// Longest time of a timer, in seconds.
+    TimerMax(u32),
+    /// Mean level of a gauge, times a factor.
+    Level(u32, f64),
+    /// Highest level of a gauge, times a factor.
+    LevelMax(u32, f64),
+    /// Mean level of one gauge over that of another.
+    LevelRatio(u32, u32),
+    /// A counter, per second.
+    CounterRate(u32),
+    /// A counter in all.
+    CounterTotal(u32),
+    /// A counter over another.
+    CounterRatio(u32, u32),
+}
+
+/// Arrivals and outcomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Red {
+    /// Requests begun.
+    pub arrivals: u64,
+    /// Requests ended, by outcome.
+    pub outcomes: [u64; Outcome::COUNT],
+}
+
+impl Red {
+    /// Requests ended.
+    pub fn ended(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+
+    /// Requests ended well.
+    pub fn good(&self) -> u64 {
+        Outcome::ALL.iter().filter(|o| o.is_success()).map(|o| self.outcomes[*o as usize]).sum()
+    }
+}
+
+/// A level over a window: its integral in level-seconds, and its maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    /// The integral, in level-seconds.
+    pub area: f64,
+    /// The highest level.
+    pub max: u64,
+}
+
+/// How many meters of each kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Reds; the timers of the same ids are theirs.
+    pub reds: usize,
+    /// Timers.
+    pub timers: usize,
+    /// Gauges.
+    pub gauges: usize,
+    /// Counters.
+    pub counters: usize,
+}
+
+/// All meters of a window.
+#[derive(Clone, Debug, Default)]
+pub struct Meters {
+    /// The length of the window in seconds.
+    pub seconds: f64,
+    /// Arrivals and outcomes.
+    pub reds: Vec<Red>,
+    /// Durations.
+    pub timers: Vec<Histogram>,
+    /// Levels.
+    pub levels: Vec<Level>,
+    /// Counts.
+    pub counters: Vec<u64>,
+}
+
+impl Meters {
+    /// Meters that have seen nothing.
+    pub fn new(sizes: Sizes) -> Self {
+        Self {
+            seconds: 0.0,
+            reds: vec![Red::default(); sizes.reds],
+            timers: vec![Histogram::new(); sizes.timers],
+            levels: vec![Level::default(); sizes.gauges],
+            counters: vec![0; sizes.counters],
+        }
+    }
+
+    /// Adds what another window has seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        for (mine, theirs) in self.reds.iter_mut().zip(&other.reds) {
+            mine.arrivals += theirs.arrivals;
+            for (m, t) in mine.outcomes.iter_mut().zip(theirs.outcomes) {
+                *m += t;
+            }
+        }
+        for (mine, theirs) in self.timers.iter_mut().zip(&other.timers) {
+            if !theirs.is_empty() {
+                mine.merge(theirs);
+            }
+        }
+        for (mine, theirs) in self.levels.iter_mut().zip(&other.levels) {
+            mine.area += theirs.area;
+            mine.max = mine.max.max(theirs.max);
+        }
+        for (mine, theirs) in self.counters.iter_mut().zip(&other.counters) {
+            *mine += theirs;
+        }
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.seconds = 0.0;
+        self.reds.fill(Red::default());
+        self.timers.iter_mut().filter(|t| !t.is_empty()).for_each(Histogram::clear);
+        self.levels.fill(Level::default());
+        self.counters.fill(0);
+    }
+
+    /// Computes a metric; `None` where it has no value, such as a latency without requests.
+    pub fn value(&self, source: Source) -> Option<f64> {
+        let per_second = |count: u64| (self.seconds > 0.0).then(|| count as f64 / self.seconds);
+        match source {
+            Source::Rate(red) => per_second(self.reds[red as usize].arrivals),
+            Source::Throughput(red) => per_second(self.reds[red as usize].ended()),
+            Source::Goodput(red) => per_second(self.reds[red as usize].good()),
+            Source::ErrorRatio(red) => {
+                let red = &self.reds[red as usize];
+                let ended = red.ended();
+                (ended > 0).then(|| (ended - red.good()) as f64 / ended as f64)
+            }
+            Source::OutcomeRate(red, outcome) => {
+                per_second(self.reds[red as usize].outcomes[outcome as usize])
+            }
+            Source::TimerMean(timer) => self.timers[timer as usize].mean(),
+            Source::TimerQuantile(timer, q) => self.timers[timer as usize].quantile(q),
+            Source::TimerMax(timer) => self.timers[timer as usize].quantile(1.0),
+            Source::Level(gauge, factor) => {
+                (self.seconds > 0.0).then(|| self.levels[gauge as usize].area / self.seconds * factor)
+            }
+            Source::LevelMax(gauge, factor) => Some(self.levels[gauge as usize].max as f64 * factor),
+            Source::LevelRatio(a, b) => {
+                let whole = self.levels[b as usize].area;
+                (whole > 0.0).then(|| self.levels[a as usize].area / whole)
+            }
+            Source::CounterRate(counter) => per_second(self.counters[counter as usize]),
+            Source::CounterTotal(counter) => Some(self.counters[counter as usize] as f64),
+            Source::CounterRatio(a, b) => {
+                let whole = self.counters[b as usize];
+                (whole > 0).then(|| self.counters[a as usize] as f64 / whole as f64)
+            }
+        }
+    }
+}
+
+/// A level as it moves, and what it adds to a window.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    now: Vec<TimeAverage>,
+}
+
+impl Gauges {
+    /// So many gauges, all at 0.
+    pub fn new(count: usize) -> Self {
+        Self { now: vec![TimeAverage::new(); count] }
+    }
+
+    /// Moves a gauge.
+    #[inline]
+    pub fn add(&mut self, now: SimTime, gauge: u32, delta: i64) {
+        self.now[gauge as usize].add(now, delta);
+    }
+
+    /// Puts a gauge at a level.
+    #[inline]
+    pub fn set(&mut self, now: SimTime, gauge: u32, level: u64) {
+        self.now[gauge as usize].set(now, level);
+    }
+
+    /// Ends a window: writes every gauge's area and maximum into `levels` and begins the next window.
+    pub fn cut(&mut self, now: SimTime, levels: &mut [Level]) {
+        for (gauge, level) in self.now.iter_mut().zip(levels) {
+            *level = Level { area: gauge.area(now), max: gauge.max() };
+            gauge.restart(now);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Who watches a run. An observer is told what happens and answers nothing: it cannot influence the run.
+
+use crate::base::{Outcome, SimDuration, SimTime};
+
+/// A change of state worth a line in the event log; the numbers are ids of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A balancer believes a target healthy.
+    TargetHealthy {
+        /// The balancer.
+        balancer: u32,
+        /// The instance.
+        instance: u32,
+    },
+    /// A balancer believes a target unhealthy.
+    TargetUnhealthy {
+        /// The balancer.
+        balancer: u32,
+        /// The instance.
+        instance: u32,
+    },
+    /// A balancer has begun to send to all targets, as it believes none healthy.
+    FailedOpen {
+        /// The balancer.
+        balancer: u32,
+    },
+    /// A breaker stops calls.
+    BreakerOpened {
+        /// The layer's meters.
+        layer: u32,
+        /// The calling instance, counted within its group.
+        caller: u32,
+    },
+    /// A breaker lets a trial call through.
+    BreakerHalfOpened {
+        /// The layer's meters.
+        layer: u32,
+        /// The calling instance, counted within its group.
+        caller: u32,
+    },
+    /// A breaker lets calls through again.
+    BreakerClosed {
+        /// The layer's meters.
+        layer: u32,
+        /// The calling instance, counted within its group.
+        caller: u32,
+    },
+    /// An instance was killed by a fault.
+    Crashed {
+        /// The instance.
+        instance: u32,
+    },
+    /// An instance was killed for using more memory than its limit.
+    OutOfMemory {
+        /// The instance.
+        instance: u32,
+    },
+    /// An operator restarted an instance.
+    Restarted {
+        /// The instance.
+        instance: u32,
+    },
+    /// An instance answers again, or for the first time.
+    Up {
+        /// The instance.
+        instance: u32,
+    },
+    /// An instance is being started to scale out.
+    Starting {
+        /// The instance.
+        instance: u32,
+    },
+    /// An instance takes no new requests, to scale in.
+    Draining {
+        /// The instance.
+        instance: u32,
+    },
+    /// An instance has stopped, having scaled in.
+    Stopped {
+        /// The instance.
+        instance: u32,
+    },
+    /// A fault began.
+    FaultBegan {
+        /// The fault.
+        fault: u32,
+    },
+    /// A fault ended.
+    FaultEnded {
+        /// The fault.
+        fault: u32,
+    },
+    /// An operator changed a setting.
+    Setting {
+        /// The epoch that began.
+        epoch: u32,
+    },
+}
+
+/// Told what happens, as it happens. Ids are those of the model's catalog.
+pub trait Observer {
+    /// A request of a red begins.
+    fn arrival(&mut self, _red: u32) {}
+    /// A request of a red ends after `latency`.
+    fn outcome(&mut self, _red: u32, _outcome: Outcome, _latency: SimDuration) {}
+    /// A timer has measured.
+    fn timed(&mut self, _timer: u32, _time: SimDuration) {}
+    /// A gauge moves.
+    fn moved(&mut self, _now: SimTime, _gauge: u32, _delta: i64) {}
+    /// A gauge is put at a level.
+    fn level(&mut self, _now: SimTime, _gauge: u32, _level: u64) {}
+    /// Something countable happens.
+    fn count(&mut self, _counter: u32) {}
+    /// A state changes.
+    fn change(&mut self, _now: SimTime, _change: Change) {}
+    /// Whether the observer wants to be told of every second.
+    fn wants_seconds(&self) -> bool {
+        false
+    }
+    /// A second of simulated time is over.
+    fn second(&mut self, _now: SimTime) {}
+    /// A window ends and the next begins: the warm-up is over, a fault begins or ends.
+    fn window(&mut self, _now: SimTime) {}
+}
+
+/// Watches nothing.
+impl Observer for () {}

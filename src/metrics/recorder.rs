@@ -1,0 +1,149 @@
+//! The observer that keeps everything: meters by window, a time series by the second, the log of changes.
+
+use super::meters::{Gauges, Meters, Sizes, Source};
+use super::observer::{Change, Observer};
+use crate::base::{Outcome, SimDuration, SimTime};
+
+/// The most lines that the log of one run keeps.
+pub const LOG_LINES_MAX: usize = 20_000;
+
+/// A part of the run and what happened in it.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// When it began.
+    pub from: SimTime,
+    /// When it ended.
+    pub to: SimTime,
+    /// What was counted.
+    pub meters: Meters,
+}
+
+/// Records a run.
+#[derive(Debug)]
+pub struct Recorder {
+    sizes: Sizes,
+    /// What happened since the last second or window ended.
+    recent: Meters,
+    recent_from: SimTime,
+    gauges: Gauges,
+    window: Meters,
+    window_from: SimTime,
+    windows: Vec<Window>,
+    /// The metrics of the series; none for no series.
+    columns: Vec<Source>,
+    /// One row of `columns` for each second; NaN where a metric has no value.
+    rows: Vec<f64>,
+    log: Vec<(SimTime, Change)>,
+    log_dropped: u64,
+}
+
+/// What a recorder has recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// The windows, in order of time.
+    pub windows: Vec<Window>,
+    /// One row for each second, each with one value for each column; NaN where there is none.
+    pub rows: Vec<f64>,
+    /// The log of changes.
+    pub log: Vec<(SimTime, Change)>,
+    /// Lines of the log left out.
+    pub log_dropped: u64,
+}
+
+impl Recorder {
+    /// A recorder of so many meters, with a series of `columns`.
+    pub fn new(sizes: Sizes, columns: Vec<Source>) -> Self {
+        Self {
+            sizes,
+            recent: Meters::new(sizes),
+            recent_from: SimTime::ZERO,
+            gauges: Gauges::new(sizes.gauges),
+            window: Meters::new(sizes),
+            window_from: SimTime::ZERO,
+            windows: Vec::new(),
+            columns,
+            rows: Vec::new(),
+            log: Vec::new(),
+            log_dropped: 0,
+        }
+    }
+
+    /// Ends the recording at the end of the run.
+    pub fn finish(mut self, end: SimTime) -> Record {
+        self.window(end);
+        Record { windows: self.windows, rows: self.rows, log: self.log, log_dropped: self.log_dropped }
+    }
+
+    /// Moves what happened recently into the window.
+    fn settle(&mut self, now: SimTime) {
+        self.recent.seconds = now.since(self.recent_from).seconds();
+        self.gauges.cut(now, &mut self.recent.levels);
+        self.recent_from = now;
+    }
+
+    fn absorb(&mut self) {
+        self.window.merge(&self.recent);
+        self.recent.clear();
+    }
+}
+
+impl Observer for Recorder {
+    #[inline]
+    fn arrival(&mut self, red: u32) {
+        self.recent.reds[red as usize].arrivals += 1;
+    }
+
+    #[inline]
+    fn outcome(&mut self, red: u32, outcome: Outcome, latency: SimDuration) {
+        self.recent.reds[red as usize].outcomes[outcome as usize] += 1;
+        self.recent.timers[red as usize].record(latency.ns());
+    }
+
+    #[inline]
+    fn timed(&mut self, timer: u32, time: SimDuration) {
+        self.recent.timers[timer as usize].record(time.ns());
+    }
+
+    #[inline]
+    fn moved(&mut self, now: SimTime, gauge: u32, delta: i64) {
+        self.gauges.add(now, gauge, delta);
+    }
+
+    #[inline]
+    fn level(&mut self, now: SimTime, gauge: u32, level: u64) {
+        self.gauges.set(now, gauge, level);
+    }
+
+    #[inline]
+    fn count(&mut self, counter: u32) {
+        self.recent.counters[counter as usize] += 1;
+    }
+
+    fn change(&mut self, now: SimTime, change: Change) {
+        if self.log.len() < LOG_LINES_MAX {
+            self.log.push((now, change));
+        } else {
+            self.log_dropped += 1;
+        }
+    }
+
+    fn wants_seconds(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    fn second(&mut self, now: SimTime) {
+        self.settle(now);
+        for source in &self.columns {
+            self.rows.push(self.recent.value(*source).unwrap_or(f64::NAN));
+        }
+        self.absorb();
+    }
+
+    fn window(&mut self, now: SimTime) {
+        self.settle(now);
+        self.absorb();
+        let meters = std::mem::replace(&mut self.window, Meters::new(self.sizes));
+        self.windows.push(Window { from: self.window_from, to: now, meters });
+        self.window_from = now;
+    }
+}

@@ -1,0 +1,402 @@
+//! The world: clients, balancers, instances and the requests between them, played event by event.
+//!
+//! The life of a request, and the file that each part of it is in:
+//!
+//! ```text
+//!  sources ──► down ───────────────► route ──────► arrive ──► start ──► advance ──► finish
+//!  a client    through the layers    a balancer    a queue,   a worker   step by     worker freed,
+//!  asks        of a policy           picks         a limit    is taken   step        next in line
+//!     ▲            │ rejected            │ no target    │ full    ▲         │ Call        │
+//!     │            ▼                     ▼              ▼         └─ up ◄───┴── down …    │
+//!     └─────────── up ◄──────────────────┴──────────────┴─────────────────────────────────┘
+//!              each layer may retry, record, fall back
+//!  (sources.rs) (layers.rs)          (targets.rs)  (instances.rs)  (programs.rs)
+//! ```
+//!
+//! Everything that waits is a [`frame::Frame`] in one arena: a request, a layer of a policy, an execution. A frame
+//! knows its parent, so an answer travels up; a frame that is gone leaves a stale id behind, so an answer to who has
+//! given up finds nobody. What follows from an event at the same instant is a [`Task`], played first in, first out,
+//! before the next event: handlers never call each other in circles.
+
+pub mod event;
+mod faults;
+mod frame;
+mod health;
+mod instances;
+mod layers;
+mod pools;
+mod programs;
+pub mod script;
+mod sources;
+mod targets;
+
+use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
+use crate::components::breaker::Breaker;
+use crate::components::budget::Budget;
+use crate::components::bulkhead::Bulkhead;
+use crate::components::pool::{Pool, PoolAction};
+use crate::engine::{EventQueue, Rank};
+use crate::metrics::{Change, Observer};
+use crate::model::{Epoch, LayerKind, Model};
+use event::Event;
+use frame::{Call, Frame};
+use instances::Instance;
+use pools::PoolState;
+use script::Script;
+use sources::Source;
+use std::collections::VecDeque;
+use targets::{BalancerState, GroupState};
+
+/// Names a frame.
+pub(crate) type FrameId = Id<Frame>;
+
+/// What follows from an event at the same instant.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// An answer reaches a frame.
+    Up(FrameId, Outcome),
+    /// A call goes on below a layer.
+    Down(FrameId),
+    /// A fallback's call begins.
+    Fallback(FrameId, u32),
+    /// An execution that waited has a worker and begins.
+    Begin(FrameId),
+    /// An execution goes on with its next step.
+    Advance(FrameId),
+}
+
+/// Requests of one client population: they always add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests ended, by outcome.
+    pub ended: [u64; Outcome::COUNT],
+    /// Requests in flight.
+    pub in_flight: u64,
+}
+
+impl Tally {
+    /// Whether requests sent = requests ended + in flight.
+    pub fn is_conserved(&self) -> bool {
+        self.sent == self.ended.iter().sum::<u64>() + self.in_flight
+    }
+}
+
+/// Why a run stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Its time was over.
+    End,
+    /// More events happened at one instant than a sane model can have.
+    TimeStandsStill,
+}
+
+/// What a run was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Events played.
+    pub events: u64,
+    /// Requests by client population.
+    pub tallies: Vec<Tally>,
+    /// A hash over all completions, in order.
+    pub fingerprint: u64,
+    /// Why it stopped.
+    pub stop: Stop,
+}
+
+/// The most events and tasks at one instant.
+const AT_ONE_INSTANT_MAX: u64 = 50_000_000;
+
+/// A system being played.
+pub struct World<'m, O> {
+    model: &'m Model,
+    script: &'m Script,
+    observer: O,
+    streams: Streams,
+    queue: EventQueue<Event>,
+    tasks: VecDeque<Task>,
+    frames: Arena<Frame>,
+    /// The settings in force: an index into the model's epochs.
+    epoch: usize,
+    sources: Vec<Source>,
+    balancers: Vec<BalancerState>,
+    groups: Vec<GroupState>,
+    instances: Vec<Instance>,
+    breakers: Vec<Breaker>,
+    pools: Vec<Pool<FrameId>>,
+    pool_states: Vec<PoolState>,
+    bulkheads: Vec<Bulkhead<FrameId>>,
+    budgets: Vec<Budget>,
+    /// When each fallback cache last saw a success.
+    caches: Vec<Option<SimTime>>,
+    /// The meters of each state, by kind.
+    breaker_meters: Vec<u32>,
+    bulkhead_meters: Vec<u32>,
+    budget_meters: Vec<u32>,
+    pool_actions: Vec<PoolAction<FrameId>>,
+    scratch: Vec<FrameId>,
+    /// Whether anybody has ever given up on work that went on: only then can there be work for nobody.
+    anybody_left: bool,
+    /// Whether an instance was ever killed: only then can calls outlive the process that made them.
+    anybody_killed: bool,
+    tallies: Vec<Tally>,
+    fingerprint: u64,
+    events: u64,
+}
+
+impl<'m, O: Observer> World<'m, O> {
+    /// A world at the start of a run.
+    pub fn new(model: &'m Model, script: &'m Script, seed: u64, run: u64, observer: O) -> Self {
+        let streams = Streams::new(seed, run);
+        let epoch = &model.epochs[0];
+        let mut world = Self {
+            model,
+            script,
+            observer,
+            streams,
+            queue: EventQueue::new(),
+            tasks: VecDeque::new(),
+            frames: Arena::new(),
+            epoch: 0,
+            sources: Source::all(model, streams),
+            balancers: BalancerState::all(model, epoch, streams),
+            groups: GroupState::all(model),
+            instances: Instance::all(model, epoch),
+            breakers: Vec::new(),
+            pools: Vec::new(),
+            pool_states: Vec::new(),
+            bulkheads: Vec::new(),
+            budgets: Vec::new(),
+            caches: vec![None; model.slots.caches as usize],
+            breaker_meters: Vec::new(),
+            bulkhead_meters: Vec::new(),
+            budget_meters: Vec::new(),
+            pool_actions: Vec::new(),
+            scratch: Vec::new(),
+            anybody_left: false,
+            anybody_killed: false,
+            tallies: vec![Tally::default(); model.clients.len()],
+            fingerprint: 0,
+            events: 0,
+        };
+        world.make_states();
+        world.start();
+        world
+    }
+
+    /// The settings in force.
+    #[inline]
+    fn settings(&self) -> &'m Epoch {
+        &self.model.epochs[self.epoch]
+    }
+
+    /// Plays to the end and returns what the run was, and the observer.
+    pub fn run(mut self) -> (RunSummary, O) {
+        let stop = self.play();
+        for tally in &self.tallies {
+            assert!(tally.is_conserved(), "requests sent = ended + in flight: {tally:?}");
+        }
+        let summary = RunSummary {
+            events: self.events,
+            tallies: self.tallies,
+            fingerprint: self.fingerprint,
+            stop,
+        };
+        (summary, self.observer)
+    }
+
+    fn play(&mut self) -> Stop {
+        let end = self.script.end;
+        let mut instant = SimTime::ZERO;
+        let mut at_instant: u64 = 0;
+        while let Some((now, event)) = self.queue.pop_until(end) {
+            if now != instant {
+                instant = now;
+                at_instant = 0;
+            }
+            self.events += 1;
+            at_instant += 1 + self.handle(now, event);
+            if at_instant > AT_ONE_INSTANT_MAX {
+                return Stop::TimeStandsStill;
+            }
+        }
+        Stop::End
+    }
+
+    /// Plays an event and what follows from it at once; returns how many tasks that were.
+    fn handle(&mut self, now: SimTime, event: Event) -> u64 {
+        match event {
+            Event::Arrive { client, generation } => self.on_arrive(now, client, generation),
+            Event::Think { client, user } => self.on_think(now, client, user),
+            Event::Modulate { client } => self.on_modulate(now, client),
+            Event::Population { client } => self.on_population(now, client),
+            Event::Cpu { instance } => self.on_cpu(now, instance),
+            Event::StepDone(frame) => self.on_step_done(now, frame),
+            Event::RequestTimeout(frame) => self.on_request_timeout(now, frame),
+            Event::QueueTimeout(frame) => self.on_queue_timeout(now, frame),
+            Event::Timer(frame) => self.on_timer(now, frame),
+            Event::Retry(frame) => self.tasks.push_back(Task::Down(frame)),
+            Event::Sent(frame) => self.tasks.push_back(Task::Down(frame)),
+            Event::Answered(frame, outcome) => self.on_answered(frame, outcome),
+            Event::BreakerReset { breaker } => self.on_breaker_reset(now, breaker),
+            Event::PoolConnected { pool, conn } => self.on_pool_connected(now, pool, conn),
+            Event::PoolReap { pool } => self.on_pool_reap(now, pool),
+            Event::Check { balancer, target, generation } => self.on_check(now, balancer, target, generation),
+            Event::InstanceUp { instance, life } => self.on_instance_up(now, instance, life),
+            Event::DrainEnd { instance, life } => self.on_drain_end(now, instance, life),
+            Event::Script { index } => self.on_script(now, index),
+            Event::Window => self.observer.window(now),
+            Event::Second => {
+                self.observer.second(now);
+                let lane = self.queue.lane(SimDuration::from_secs(1), Rank::Sample);
+                self.queue.schedule_lane(lane, Event::Second);
+            }
+        }
+        let mut tasks = 0;
+        while let Some(task) = self.tasks.pop_front() {
+            tasks += 1;
+            match task {
+                Task::Up(frame, outcome) => self.up(now, frame, outcome),
+                Task::Down(frame) => self.go_on_below(now, frame),
+                Task::Fallback(frame, route) => self.call_fallback(now, frame, route),
+                Task::Begin(frame) => self.begin(now, frame),
+                Task::Advance(frame) => self.advance(now, frame),
+            }
+            if tasks > AT_ONE_INSTANT_MAX {
+                break;
+            }
+        }
+        tasks
+    }
+
+    /// Schedules what begins by itself.
+    fn start(&mut self) {
+        let now = SimTime::ZERO;
+        for (index, action) in self.script.actions.iter().enumerate() {
+            self.queue.schedule(action.at, Rank::Fault, Event::Script { index: index as u32 });
+        }
+        for at in &self.script.windows {
+            // Before the faults of the same instant would be as right: nothing is measured in no time.
+            self.queue.schedule(*at, Rank::Sample, Event::Window);
+        }
+        if self.observer.wants_seconds() {
+            self.queue.schedule(now + SimDuration::from_secs(1), Rank::Sample, Event::Second);
+        }
+        self.start_levels(now);
+        self.start_checks(now);
+        for client in 0..self.sources.len() as u32 {
+            self.start_source(now, client);
+        }
+    }
+
+    /// Makes the states of layers, configured by the epoch in which each first appears.
+    fn make_states(&mut self) {
+        let model = self.model;
+        let now = SimTime::ZERO;
+        for epoch in &model.epochs {
+            for slot in &epoch.slots {
+                let layer = &model.layers[slot.layer as usize];
+                for number in slot.first..slot.first + slot.count {
+                    let index = number as usize;
+                    match &layer.kind {
+                        LayerKind::Breaker(config) if index == self.breakers.len() => {
+                            self.breakers.push(Breaker::new(*config, now));
+                            self.breaker_meters.push(slot.meters);
+                        }
+                        LayerKind::Pool { config, .. } if index == self.pools.len() => {
+                            self.pools.push(Pool::new(config.clone()));
+                            self.pool_states.push(PoolState::new(slot, number));
+                        }
+                        LayerKind::Bulkhead { config } if index == self.bulkheads.len() => {
+                            self.bulkheads.push(Bulkhead::new(config.clone()));
+                            self.bulkhead_meters.push(slot.meters);
+                        }
+                        LayerKind::Retry { budget: Some(config), .. } if index == self.budgets.len() => {
+                            self.budgets.push(Budget::new(config, now));
+                            self.budget_meters.push(slot.meters);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Settings change: new requests and all states of layers follow the new ones.
+    fn begin_epoch(&mut self, now: SimTime, epoch: u32) {
+        let model = self.model;
+        self.epoch = epoch as usize;
+        self.observer.change(now, Change::Setting { epoch });
+        for slot in &model.epochs[self.epoch].slots {
+            let layer = &model.layers[slot.layer as usize];
+            for index in slot.first..slot.first + slot.count {
+                match &layer.kind {
+                    LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
+                    LayerKind::Pool { config, .. } => {
+                        self.pools[index as usize].reconfigure(config.clone());
+                        self.pool_states[index as usize].layer = slot.layer;
+                    }
+                    LayerKind::Bulkhead { config } => {
+                        self.bulkheads[index as usize].reconfigure(config.clone());
+                        while let Some(frame) = self.bulkheads[index as usize].admit() {
+                            self.bulkhead_admitted(now, index, frame);
+                        }
+                    }
+                    LayerKind::Retry { budget: Some(config), .. } => {
+                        self.budgets[index as usize].reconfigure(config, now);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.reconfigure_groups(now);
+        self.reconfigure_balancers(now);
+        for client in 0..self.sources.len() as u32 {
+            self.reconfigure_source(now, client);
+        }
+    }
+
+    /// Schedules an event after a delay that recurs, through the lane of that delay.
+    #[inline]
+    fn after(&mut self, delay: SimDuration, rank: Rank, event: Event) {
+        let lane = self.queue.lane(delay, rank);
+        self.queue.schedule_lane(lane, event);
+    }
+
+    /// Takes note of a completion in the run's fingerprint.
+    #[inline]
+    fn stamp(&mut self, now: SimTime, what: u64, outcome: Outcome) {
+        self.fingerprint = mix(self.fingerprint ^ now.ns(), (what << 3) | outcome as u64);
+    }
+
+    /// Whether an answer from `frame` would still reach a client or a balancer that waits for it.
+    fn is_awaited(&self, frame: FrameId) -> bool {
+        let mut id = frame;
+        loop {
+            let Some(frame) = self.frames.get(id) else { return false };
+            if frame.is_root() {
+                return true;
+            }
+            id = frame.parent;
+        }
+    }
+
+    /// Puts a frame below its parent.
+    #[inline]
+    fn push_frame(&mut self, frame: Frame) -> FrameId {
+        let parent = frame.parent;
+        let id = self.frames.insert(frame);
+        if let Some(parent) = self.frames.get_mut(parent) {
+            parent.child = id;
+        }
+        id
+    }
+
+    /// The state of a layer that a call uses.
+    #[inline]
+    fn slot(&self, layer: u32, call: &Call) -> usize {
+        let layer = &self.model.layers[layer as usize];
+        (layer.slot + if layer.shared { 0 } else { call.owner }) as usize
+    }
+}

@@ -1,0 +1,104 @@
+//! What can happen, and when it was said to.
+
+use super::FrameId;
+use crate::base::Outcome;
+use crate::components::pool::ConnId;
+
+/// Something that happens at a moment. Named by what is about to happen; at most 16 bytes.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A client population sends its next request, unless its source was set anew since.
+    Arrive {
+        /// The population.
+        client: u32,
+        /// The source's generation when this was scheduled.
+        generation: u32,
+    },
+    /// A user has thought and asks again.
+    Think {
+        /// The population.
+        client: u32,
+        /// The user.
+        user: u32,
+    },
+    /// A modulated source enters its next state.
+    Modulate {
+        /// The population.
+        client: u32,
+    },
+    /// The number of active users follows the profile.
+    Population {
+        /// The population.
+        client: u32,
+    },
+    /// A CPU's alarm rings.
+    Cpu {
+        /// The instance.
+        instance: u32,
+    },
+    /// A step without a CPU is done.
+    StepDone(FrameId),
+    /// An instance stops working on a request.
+    RequestTimeout(FrameId),
+    /// A request has waited too long for a worker.
+    QueueTimeout(FrameId),
+    /// The timer of a layer, a balancer or a check.
+    Timer(FrameId),
+    /// A retry's wait is over.
+    Retry(FrameId),
+    /// A message has crossed the network towards the callee.
+    Sent(FrameId),
+    /// An answer has crossed the network towards the caller.
+    Answered(FrameId, Outcome),
+    /// A breaker's reset timer.
+    BreakerReset {
+        /// The breaker.
+        breaker: u32,
+    },
+    /// A connection stands, or the server refuses it.
+    PoolConnected {
+        /// The pool.
+        pool: u32,
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A pool looks through its idle connections.
+    PoolReap {
+        /// The pool.
+        pool: u32,
+    },
+    /// A balancer checks a target.
+    Check {
+        /// The balancer.
+        balancer: u32,
+        /// The target.
+        target: u32,
+        /// The generation of the balancer's schedule.
+        generation: u32,
+    },
+    /// An instance has started.
+    InstanceUp {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// An instance that drains is stopped.
+    DrainEnd {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// Something on the timeline.
+    Script {
+        /// Its number.
+        index: u32,
+    },
+    /// A window of measuring ends.
+    Window,
+    /// A second is over.
+    Second,
+}
+
+const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

@@ -1,0 +1,185 @@
+//! The timeline: faults that begin and end, and what operators do.
+
+use super::instances::Condition;
+use super::script::{Blow, Effect, What, Which};
+use super::World;
+use crate::base::SimTime;
+use crate::components::breaker::{Breaker, BreakerConfig, BreakerState};
+use crate::components::bulkhead::{Bulkhead, BulkheadConfig};
+use crate::engine::Rank;
+use crate::metrics::{Change, Observer};
+
+use super::event::Event;
+
+impl<O: Observer> World<'_, O> {
+    /// Something on the timeline happens.
+    pub(super) fn on_script(&mut self, now: SimTime, index: u32) {
+        let script = self.script;
+        match &script.actions[index as usize].what {
+            What::Begin(fault) => {
+                self.observer.change(now, Change::FaultBegan { fault: *fault });
+                self.begin_fault(now, *fault);
+            }
+            What::End(fault) => {
+                self.observer.change(now, Change::FaultEnded { fault: *fault });
+                self.end_fault(now, *fault);
+            }
+            What::Epoch(epoch) => self.begin_epoch(now, *epoch),
+            What::Restart { group, which, name } => {
+                for instance in self.chosen(*group, *which, name) {
+                    self.restart(now, instance);
+                }
+            }
+        }
+    }
+
+    fn begin_fault(&mut self, now: SimTime, fault: u32) {
+        let script = self.script;
+        let f = &script.faults[fault as usize];
+        match &f.effect {
+            Effect::Spike { client, factor } => {
+                self.sources[*client as usize].spike *= factor;
+                self.rescheduled(now, *client);
+            }
+            Effect::Strike { group, which, blow } => {
+                for instance in self.chosen(*group, *which, &f.name) {
+                    match blow {
+                        Blow::Crash => self.kill(now, instance, Change::Crashed { instance }),
+                        _ => {
+                            self.instances[instance as usize].faults.push(fault);
+                            self.apply_faults(now, instance);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn end_fault(&mut self, now: SimTime, fault: u32) {
+        let script = self.script;
+        match &script.faults[fault as usize].effect {
+            Effect::Spike { client, .. } => {
+                // The product of what still strikes, rather than a division that leaves a rest.
+                let source = *client;
+                let ended = |f: u32| {
+                    script.actions.iter().any(|a| a.at <= now && matches!(a.what, What::End(e) if e == f))
+                };
+                let begun = |f: u32| {
+                    script.actions.iter().any(|a| a.at <= now && matches!(a.what, What::Begin(b) if b == f))
+                };
+                let spike = script.faults.iter().enumerate().fold(1.0, |product, (i, f)| match f.effect {
+                    Effect::Spike { client, factor } if client == source && begun(i as u32) && !ended(i as u32) => {
+                        product * factor
+                    }
+                    _ => product,
+                });
+                self.sources[source as usize].spike = spike;
+                self.rescheduled(now, source);
+            }
+            Effect::Strike { group, .. } => {
+                let shape = &self.model.groups[*group as usize];
+                for instance in shape.first..shape.first + shape.capacity {
+                    let faults = &mut self.instances[instance as usize].faults;
+                    let before = faults.len();
+                    faults.retain(|f| *f != fault);
+                    if faults.len() < before {
+                        self.apply_faults(now, instance);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts an instance into the state that the faults which strike it make.
+    pub(super) fn apply_faults(&mut self, now: SimTime, instance: u32) {
+        let script = self.script;
+        let state = &mut self.instances[instance as usize];
+        let (mut slow, mut healthy_share, mut latency, mut hung, mut down) = (1.0, 1.0, None, false, false);
+        for fault in &state.faults {
+            let Effect::Strike { blow, .. } = &script.faults[*fault as usize].effect else { continue };
+            match blow {
+                Blow::Slow(factor) => slow *= factor,
+                Blow::Latency(_) => latency = Some(*fault),
+                Blow::Errors(ratio) => healthy_share *= 1.0 - ratio,
+                Blow::Hang => hung = true,
+                Blow::Down => down = true,
+                Blow::Crash => {}
+            }
+        }
+        state.slow = slow;
+        state.errors = 1.0 - healthy_share;
+        state.latency = latency;
+        let was_hung = std::mem::replace(&mut state.is_hung, hung);
+        if let Some(cpu) = &mut state.cpu {
+            cpu.set_speed(now, if hung { 0.0 } else { 1.0 });
+            self.watch_cpu(now, instance);
+        }
+        if was_hung && !hung {
+            self.unpark(now, instance);
+        }
+        match (down, self.instances[instance as usize].condition) {
+            (true, Condition::Up | Condition::Draining | Condition::Starting) => {
+                self.die(now, instance, Change::Crashed { instance });
+                self.instances[instance as usize].condition = Condition::Down;
+                self.discover(instance);
+            }
+            (false, Condition::Down) => {
+                let state = &mut self.instances[instance as usize];
+                state.condition = Condition::Starting;
+                let (life, group) = (state.life, state.group as usize);
+                let settings = &self.settings().groups[group];
+                let path = format!("{}#{life}", self.model.instance_name(instance));
+                let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
+                self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
+            }
+            _ => {}
+        }
+    }
+
+    /// An operator restarts an instance: a new task takes its place, which its balancers have yet to check.
+    fn restart(&mut self, now: SimTime, instance: u32) {
+        self.leave_balancers(now, instance);
+        self.kill(now, instance, Change::Restarted { instance });
+    }
+
+    /// The instances of a group that are meant.
+    fn chosen(&self, group: u32, which: Which, name: &str) -> Vec<u32> {
+        let shape = &self.model.groups[group as usize];
+        let exists = |i: &u32| !matches!(self.instances[*i as usize].condition, Condition::Off);
+        let mut all: Vec<u32> = (shape.first..shape.first + shape.capacity).filter(exists).collect();
+        let count = match which {
+            Which::All => return all,
+            Which::Unhealthy => {
+                all.retain(|i| self.is_doubted(group, i - shape.first));
+                return all;
+            }
+            Which::Number(n) => (n as usize).min(all.len()),
+            Which::Share(share) => ((all.len() as f64 * share).ceil() as usize).min(all.len()),
+        };
+        // The first so many of a shuffle (Fisher and Yates) by a stream of the fault's own.
+        let mut rng = self.streams.stream(name, "instances");
+        for at in 0..count {
+            let other = at + rng.below((all.len() - at) as u64) as usize;
+            all.swap(at, other);
+        }
+        all.truncate(count);
+        all.sort_unstable();
+        all
+    }
+
+    pub(super) fn reset_breaker(&mut self, now: SimTime, index: usize, config: BreakerConfig) {
+        if self.breakers[index].state() != BreakerState::Closed {
+            let meters = self.breaker_meters[index] as usize;
+            self.observer.moved(now, self.model.catalog.layers[meters].gauge, -1);
+        }
+        self.breakers[index] = Breaker::new(config, now);
+    }
+
+    pub(super) fn reset_bulkhead(&mut self, now: SimTime, index: usize, config: BulkheadConfig) {
+        let meters = self.model.catalog.layers[self.bulkhead_meters[index] as usize];
+        let bulkhead = &self.bulkheads[index];
+        self.observer.moved(now, meters.gauge, -i64::from(bulkhead.in_use()));
+        self.observer.moved(now, meters.gauge + 1, -i64::from(bulkhead.waiting()));
+        self.bulkheads[index] = Bulkhead::new(config);
+    }
+}

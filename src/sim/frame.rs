@@ -1,0 +1,251 @@
+//! What waits for an answer: one frame each in one arena.
+
+use super::FrameId;
+use crate::base::{SimDuration, SimTime};
+use crate::components::pool::ConnId;
+
+/// Something that waits, and for whom.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Who gets the answer; stale if nobody does any more.
+    pub parent: FrameId,
+    /// The last frame put below this one; stale once it is gone.
+    pub child: FrameId,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// A call on its way through a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// The key of its random numbers.
+    pub key: u64,
+    /// What it calls.
+    pub route: u32,
+    /// The calling instance, counted within its group.
+    pub owner: u32,
+    /// Which of the calling instance's lives: its layers die with the process.
+    pub life: u32,
+    /// The key that ring hashing follows.
+    pub affinity: u32,
+    /// The pool layer whose connection it holds; `NO_POOL` if none.
+    pub pool_layer: u32,
+    /// Its priority.
+    pub priority: u8,
+}
+
+/// No pool lends a connection to this call.
+pub const NO_POOL: u32 = u32::MAX;
+
+/// What a frame is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A client's request.
+    Request(Request),
+    /// A balancer's health check.
+    Check {
+        /// The balancer.
+        balancer: u32,
+        /// The target.
+        target: u32,
+        /// When it was sent.
+        at: SimTime,
+        /// The generation of the balancer's schedule.
+        generation: u32,
+    },
+    /// A layer of a policy.
+    Layer {
+        /// The layer.
+        layer: u32,
+        /// The call.
+        call: Call,
+        /// What the layer remembers.
+        state: LayerState,
+    },
+    /// An attempt that a balancer may give up on.
+    Attempt {
+        /// The balancer.
+        balancer: u32,
+        /// When it was sent.
+        at: SimTime,
+    },
+    /// A request at an instance.
+    Exec(Exec),
+    /// A program inside a program, on the same instance.
+    Branch(Branch),
+    /// Branches that run at once.
+    Join {
+        /// Successes still needed.
+        need: u32,
+        /// Branches still running.
+        running: u32,
+        /// Whether some answer so far was degraded.
+        degraded: bool,
+    },
+    /// A program that runs several times.
+    Repeat {
+        /// Its first step.
+        body: u32,
+        /// How often it still has to run.
+        left: u32,
+        /// The key of its random numbers.
+        key: u64,
+        /// Whether some answer so far was degraded.
+        degraded: bool,
+    },
+    /// A program that may fail.
+    Optional,
+}
+
+/// A client's request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The population.
+    pub client: u32,
+    /// Which request of the mix.
+    pub request: u32,
+    /// Which tenant.
+    pub tenant: u32,
+    /// Which user, in a closed loop.
+    pub user: u32,
+    /// When it was sent.
+    pub at: SimTime,
+    /// The key of its random numbers.
+    pub key: u64,
+    /// Its call.
+    pub route: u32,
+}
+
+/// What a layer remembers of a call.
+#[derive(Clone, Copy, Debug)]
+pub enum LayerState {
+    /// Nothing.
+    Plain,
+    /// A retry.
+    Retry {
+        /// Retries done.
+        done: u32,
+        /// The wait before the last.
+        previous: SimDuration,
+    },
+    /// A bulkhead: whether the call still waits for its turn.
+    Bulkhead {
+        /// Waiting.
+        queued: bool,
+    },
+    /// A pool.
+    Pool {
+        /// The connection, once it is lent.
+        conn: ConnId,
+        /// Since when the call waits, or waited.
+        since: SimTime,
+        /// Whether it still waits.
+        waiting: bool,
+    },
+    /// A fallback.
+    Fallback {
+        /// The next option to try.
+        next: u32,
+        /// Whether a fallback's call is under way.
+        calling: bool,
+        /// When that call began.
+        at: SimTime,
+    },
+}
+
+/// Where a program is.
+#[derive(Clone, Copy, Debug)]
+pub struct Runner {
+    /// The next step.
+    pub pc: u32,
+    /// The call under way.
+    pub route: u32,
+    /// The key of its random numbers.
+    pub key: u64,
+    /// When the call under way began.
+    pub called_at: SimTime,
+    /// Whether some answer so far was degraded.
+    pub degraded: bool,
+}
+
+/// How far an execution is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// It waits for a worker.
+    Queued,
+    /// It is executed.
+    Running,
+}
+
+/// A request at an instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Exec {
+    /// Where it is.
+    pub run: Runner,
+    /// When it came.
+    pub at: SimTime,
+    /// The instance.
+    pub instance: u32,
+    /// The endpoint.
+    pub endpoint: u32,
+    /// Its place among the instance's requests.
+    pub place: u32,
+    /// The balancer that sent it; `NO_BALANCER` if none, or if it has given up.
+    pub balancer: u32,
+    /// Memory taken by `Hold`, in KiB.
+    pub held_kib: u32,
+    /// The key that ring hashing follows.
+    pub affinity: u32,
+    /// The pool layer whose statement timeout limits it; `NO_POOL` if none.
+    pub pool_layer: u32,
+    /// How far it is.
+    pub stage: Stage,
+    /// Its priority.
+    pub priority: u8,
+    /// Whether it is a health check.
+    pub is_check: bool,
+    /// Whether the balancer's measures are taken here, not at an `Attempt` above.
+    pub measures_balancer: bool,
+    /// Whether it holds a database connection of its own.
+    pub own_connection: bool,
+    /// Whether it uses a core that no CPU model keeps.
+    pub on_free_core: bool,
+}
+
+/// No balancer waits for this execution.
+pub const NO_BALANCER: u32 = u32::MAX;
+
+/// A program inside a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Branch {
+    /// Where it is.
+    pub run: Runner,
+    /// The instance.
+    pub instance: u32,
+    /// The life of the instance that it runs in.
+    pub life: u32,
+    /// The key that ring hashing follows.
+    pub affinity: u32,
+    /// Its priority.
+    pub priority: u8,
+    /// Whether it uses a core that no CPU model keeps.
+    pub on_free_core: bool,
+    /// The branch put below the same `Join` before this one.
+    pub next: FrameId,
+    /// Whether it has ended, and stays only until its `Join` ends.
+    pub is_done: bool,
+}
+
+impl Frame {
+    /// A frame below `parent`.
+    #[inline]
+    pub fn new(parent: FrameId, kind: Kind) -> Self {
+        Self { parent, child: FrameId::NONE, kind }
+    }
+
+    /// Whether this is where answers end: a client's request or a check.
+    #[inline]
+    pub fn is_root(&self) -> bool {
+        matches!(self.kind, Kind::Request(_) | Kind::Check { .. })
+    }
+}

@@ -1,0 +1,113 @@
+//! Health checks: requests like any other, through the same workers.
+
+use super::event::Event;
+use super::frame::{Call, Frame, Kind, NO_BALANCER, NO_POOL};
+use super::instances::Arrival;
+use super::{FrameId, World};
+use crate::base::{Outcome, SimTime, mix, uniform_of};
+use crate::components::health::TargetHealth;
+use crate::engine::Rank;
+use crate::metrics::{Change, Observer};
+
+/// The salt of the moment of a target's first check.
+const PHASE: u64 = 1;
+
+impl<O: Observer> World<'_, O> {
+    /// Schedules the first check of every target of every balancer.
+    pub(super) fn start_checks(&mut self, now: SimTime) {
+        for balancer in 0..self.model.balancers.len() as u32 {
+            self.schedule_checks(now, balancer);
+        }
+    }
+
+    fn schedule_checks(&mut self, now: SimTime, balancer: u32) {
+        let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
+        let state = &self.balancers[balancer as usize];
+        let (key, generation) = (state.key, state.generation);
+        for target in 0..state.registered.len() as u32 {
+            // Each target has a phase of its own within the interval: checks do not come in step.
+            let phase = uniform_of(mix(mix(key, u64::from(target)), PHASE));
+            let at = now + check.interval.scaled(phase);
+            self.queue.schedule(at, Rank::Probe, Event::Check { balancer, target, generation });
+        }
+    }
+
+    /// The settings of the checks may have changed: a new schedule takes the place of the old one.
+    pub(super) fn reschedule_checks(&mut self, now: SimTime, balancer: u32) {
+        let [before, after] = [self.epoch - 1, self.epoch]
+            .map(|e| self.model.epochs[e].balancers[balancer as usize].check.as_ref().map(|c| c.interval));
+        if before != after {
+            self.balancers[balancer as usize].generation += 1;
+            self.schedule_checks(now, balancer);
+        }
+    }
+
+    /// A check is due: the schedule is fixed, a slow answer does not shift it.
+    pub(super) fn on_check(&mut self, now: SimTime, balancer: u32, target: u32, generation: u32) {
+        let state = &self.balancers[balancer as usize];
+        if state.generation != generation {
+            return;
+        }
+        let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
+        self.after(check.interval, Rank::Probe, Event::Check { balancer, target, generation });
+        let state = &self.balancers[balancer as usize];
+        if !state.registered[target as usize] {
+            return;
+        }
+        let key = mix(mix(state.key, u64::from(target)), now.ns());
+        let meters = self.model.catalog.balancers[balancer as usize];
+        self.observer.arrival(meters.checks);
+        let frame = Frame::new(FrameId::NONE, Kind::Check { balancer, target, at: now, generation });
+        let parent = self.frames.insert(frame);
+        self.after(check.timeout, Rank::Timer, Event::Timer(parent));
+        let group = self.model.balancers[balancer as usize].group;
+        let call = Call {
+            key,
+            route: 0,
+            owner: 0,
+            life: 0,
+            affinity: 0,
+            pool_layer: NO_POOL,
+            // Checks stand in line like everyone else.
+            priority: 0,
+        };
+        let arrival = Arrival {
+            parent,
+            instance: self.model.groups[group as usize].first + target,
+            endpoint: check.endpoint,
+            balancer: NO_BALANCER,
+            measures_balancer: false,
+            is_check: true,
+        };
+        self.arrive(now, arrival, &call);
+    }
+
+    /// A check has its answer, or none in time.
+    pub(super) fn end_check(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let Some(Frame { kind: Kind::Check { balancer, target, at, .. }, .. }) = self.frames.remove(id) else {
+            return;
+        };
+        let meters = self.model.catalog.balancers[balancer as usize];
+        self.observer.outcome(meters.checks, outcome, now.since(at));
+        let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
+        let state = &mut self.balancers[balancer as usize];
+        if !state.registered[target as usize] {
+            return;
+        }
+        let was = state.health[target as usize].state();
+        let changed = state.health[target as usize].on_check(&check.thresholds, outcome.is_success());
+        let Some(is) = changed else { return };
+        let group = self.model.balancers[balancer as usize].group;
+        let instance = self.model.groups[group as usize].first + target;
+        self.observer.change(
+            now,
+            match is {
+                TargetHealth::Healthy => Change::TargetHealthy { balancer, instance },
+                TargetHealth::Initial | TargetHealth::Unhealthy => {
+                    Change::TargetUnhealthy { balancer, instance }
+                }
+            },
+        );
+        self.believe(now, balancer, target, was == TargetHealth::Healthy);
+    }
+}

@@ -1,0 +1,811 @@
+//! Instances: admission, workers, CPU, memory, and how they die and start again.
+
+use super::event::Event;
+use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
+use super::layers::sample;
+use super::{FrameId, Task, World};
+use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
+use crate::components::cpu::Cpu;
+use crate::components::queue::WaitQueue;
+use crate::engine::Rank;
+use crate::metrics::{Change, Observer};
+use crate::model::{Draw, Epoch, Group, GroupKind, LayerKind, Model};
+use std::collections::VecDeque;
+
+/// How an instance is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Condition {
+    /// It does not exist: the group has fewer replicas.
+    Off,
+    /// Its process is being started.
+    Starting,
+    /// It answers.
+    Up,
+    /// It answers what it has and gets nothing new.
+    Draining,
+    /// A fault keeps it away.
+    Down,
+}
+
+/// One instance of a group.
+#[derive(Debug)]
+pub(super) struct Instance {
+    /// Its group.
+    pub group: u32,
+    /// How it is.
+    pub condition: Condition,
+    /// Raised whenever its process dies.
+    pub life: u32,
+    /// Requests it executes.
+    pub busy: u32,
+    /// Requests that wait for a worker.
+    pub queue: WaitQueue<FrameId>,
+    /// Its CPU; `None` for a core for everyone.
+    pub cpu: Option<Cpu<FrameId>>,
+    /// Memory taken by requests, in bytes.
+    pub taken: u64,
+    /// All its requests.
+    pub execs: Vec<FrameId>,
+    /// Faults that strike it now, by number in the script.
+    pub faults: Vec<u32>,
+    /// Work and waits take so many times as long.
+    pub slow: f64,
+    /// The share of requests that fails at once.
+    pub errors: f64,
+    /// The fault that sets its latency.
+    pub latency: Option<u32>,
+    /// Whether nothing goes on.
+    pub is_hung: bool,
+    /// What waits until it goes on.
+    parked: VecDeque<Task>,
+    /// CPU in use when the gauge was last moved, in thousandths of a core.
+    busy_millicores: i64,
+}
+
+/// How an execution ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ending {
+    /// Its program ended.
+    Done,
+    /// It was stopped: it may still be in the queue or on the CPU.
+    Stopped,
+    /// Its instance died: queue and CPU are empty already.
+    Died,
+}
+
+/// A request that comes to an instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// Who gets the answer.
+    pub parent: FrameId,
+    /// The instance.
+    pub instance: u32,
+    /// The endpoint.
+    pub endpoint: u32,
+    /// The balancer that sent it, or `NO_BALANCER`.
+    pub balancer: u32,
+    /// Whether the balancer's measures are taken at the execution.
+    pub measures_balancer: bool,
+    /// Whether it is a health check.
+    pub is_check: bool,
+}
+
+fn new_cpu(settings: &Group) -> Option<Cpu<FrameId>> {
+    settings.cores.map(|cores| Cpu::new(cores, settings.cpu_discipline))
+}
+
+impl Instance {
+    pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
+        let mut all = Vec::with_capacity(model.instances as usize);
+        for (group, (shape, settings)) in model.groups.iter().zip(&epoch.groups).enumerate() {
+            for number in 0..shape.capacity {
+                let up = number < settings.replicas;
+                all.push(Self {
+                    group: group as u32,
+                    condition: if up { Condition::Up } else { Condition::Off },
+                    life: 0,
+                    busy: 0,
+                    queue: WaitQueue::new(settings.discipline, settings.queue_capacity.map(|c| c as usize)),
+                    cpu: new_cpu(settings),
+                    taken: 0,
+                    execs: Vec::new(),
+                    faults: Vec::new(),
+                    slow: 1.0,
+                    errors: 0.0,
+                    latency: None,
+                    is_hung: false,
+                    parked: VecDeque::new(),
+                    busy_millicores: 0,
+                });
+            }
+        }
+        all
+    }
+
+    fn answers(&self) -> bool {
+        matches!(self.condition, Condition::Up | Condition::Draining)
+    }
+}
+
+impl<O: Observer> World<'_, O> {
+    /// Puts gauges at their levels at the start, and instances behind their balancers.
+    pub(super) fn start_levels(&mut self, now: SimTime) {
+        for instance in 0..self.instances.len() as u32 {
+            if self.instances[instance as usize].condition == Condition::Up {
+                self.count_up(now, instance, 1);
+                self.join(now, instance, true);
+            } else {
+                self.discover(instance);
+            }
+        }
+    }
+
+    /// Moves the gauges of what a running instance adds to its group.
+    fn count_up(&mut self, now: SimTime, instance: u32, sign: i64) {
+        let group = self.instances[instance as usize].group as usize;
+        let meters = self.model.catalog.groups[group];
+        let settings = &self.settings().groups[group];
+        self.observer.moved(now, meters.up, sign);
+        self.observer.moved(now, meters.cores, sign * settings.cores.map_or(0, |c| (c * 1e3) as i64));
+        self.observer.moved(now, meters.workers, sign * i64::from(settings.workers.unwrap_or(0)));
+        self.observer.moved(now, meters.memory, sign * settings.memory.map_or(0, |m| m.base as i64));
+    }
+
+    /// The number of the process that an instance of a group runs in.
+    pub(super) fn life_of(&self, group: u32, target: u32) -> u32 {
+        self.instances[(self.model.groups[group as usize].first + target) as usize].life
+    }
+
+    // ---- admission ----
+
+    /// A request comes to an instance, and is refused, queued or started.
+    pub(super) fn arrive(&mut self, now: SimTime, arrival: Arrival, call: &Call) {
+        let group = self.instances[arrival.instance as usize].group as usize;
+        let meters = self.model.catalog.groups[group];
+        if !arrival.is_check {
+            self.observer.arrival(meters.red);
+            self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
+        }
+        self.observer.moved(now, meters.in_flight, 1);
+        let id = self.new_exec(now, arrival, call);
+        if let Some(refusal) = self.refusal(now, id, arrival.instance, call) {
+            self.end(now, id, refusal, Ending::Done);
+            return;
+        }
+        let settings = &self.settings().groups[group];
+        let instance = &mut self.instances[arrival.instance as usize];
+        let has_worker = settings.workers.is_none_or(|workers| instance.busy < workers);
+        if has_worker && instance.queue.is_empty() && !instance.is_hung {
+            self.take_worker(now, id, arrival.instance);
+            self.begin(now, id);
+            return;
+        }
+        if !instance.queue.push(id, call.priority) {
+            self.end(now, id, Outcome::Rejected, Ending::Done);
+            return;
+        }
+        self.observer.moved(now, meters.queue, 1);
+        if let Some(limit) = settings.queue_wait_max {
+            self.after(limit, Rank::Timer, Event::QueueTimeout(id));
+        }
+    }
+
+    fn new_exec(&mut self, now: SimTime, arrival: Arrival, call: &Call) -> FrameId {
+        let place = self.instances[arrival.instance as usize].execs.len() as u32;
+        let exec = Exec {
+            run: Runner {
+                pc: self.settings().programs[arrival.endpoint as usize],
+                route: u32::MAX,
+                key: call.key,
+                called_at: now,
+                degraded: false,
+            },
+            at: now,
+            instance: arrival.instance,
+            endpoint: arrival.endpoint,
+            place,
+            balancer: arrival.balancer,
+            held_kib: 0,
+            affinity: call.affinity,
+            pool_layer: call.pool_layer,
+            stage: Stage::Queued,
+            priority: call.priority,
+            is_check: arrival.is_check,
+            measures_balancer: arrival.measures_balancer,
+            own_connection: false,
+            on_free_core: false,
+        };
+        let id = self.push_frame(Frame::new(arrival.parent, Kind::Exec(exec)));
+        self.instances[arrival.instance as usize].execs.push(id);
+        id
+    }
+
+    /// Why a request is refused at the door, if it is.
+    fn refusal(&mut self, now: SimTime, id: FrameId, instance: u32, call: &Call) -> Option<Outcome> {
+        let state = &self.instances[instance as usize];
+        let group = state.group as usize;
+        if !state.answers() {
+            return Some(Outcome::Error); // connection refused
+        }
+        if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
+            return Some(Outcome::Error);
+        }
+        let settings = &self.settings().groups[group];
+        if settings.in_flight_max.is_some_and(|max| state.execs.len() > max as usize) {
+            return Some(Outcome::Rejected);
+        }
+        if settings.connections_max.is_some() && call.pool_layer == NO_POOL {
+            if !self.accepts_connection(now, group as u32) {
+                return Some(Outcome::Error);
+            }
+            self.count_connections(now, group as u32, 1);
+            if let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) {
+                exec.own_connection = true;
+            }
+        }
+        None
+    }
+
+    /// Whether a server takes one more connection; if not, that is counted.
+    pub(super) fn accepts_connection(&mut self, _now: SimTime, group: u32) -> bool {
+        let first = self.model.groups[group as usize].first;
+        let settings = &self.settings().groups[group as usize];
+        let Some(max) = settings.connections_max else { return true };
+        if !self.instances[first as usize].answers() {
+            return false;
+        }
+        let accepts = self.groups[group as usize].connections < max;
+        if !accepts {
+            self.observer.count(self.model.catalog.groups[group as usize].refused);
+        }
+        accepts
+    }
+
+    pub(super) fn count_connections(&mut self, now: SimTime, group: u32, delta: i64) {
+        let state = &mut self.groups[group as usize];
+        state.connections = (i64::from(state.connections) + delta).max(0) as u32;
+        self.observer.moved(now, self.model.catalog.groups[group as usize].connections, delta);
+    }
+
+    /// An execution takes a worker.
+    fn take_worker(&mut self, now: SimTime, id: FrameId, instance: u32) {
+        let group = self.instances[instance as usize].group as usize;
+        let meters = self.model.catalog.groups[group];
+        self.instances[instance as usize].busy += 1;
+        self.observer.moved(now, meters.busy, 1);
+        let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else { return };
+        exec.stage = Stage::Running;
+        let waited = now.since(exec.at);
+        let pool_layer = exec.pool_layer;
+        if self.model.groups[group].kind == GroupKind::Service {
+            self.observer.timed(meters.wait, waited);
+        }
+        let settings = &self.settings().groups[group];
+        if let Some(memory) = settings.memory {
+            self.take_memory(now, instance, memory.per_request as i64);
+        }
+        if let Some(limit) = settings.request_timeout {
+            self.after(limit, Rank::Timer, Event::RequestTimeout(id));
+        }
+        if let Some(limit) = self.statement_timeout(pool_layer) {
+            self.after(limit, Rank::Timer, Event::RequestTimeout(id));
+        }
+    }
+
+    fn statement_timeout(&self, pool_layer: u32) -> Option<SimDuration> {
+        match &self.model.layers.get(pool_layer as usize)?.kind {
+            LayerKind::Pool { statement_timeout, .. } => *statement_timeout,
+            _ => None,
+        }
+    }
+
+    /// An execution with a worker begins its program, unless memory has just killed its instance.
+    pub(super) fn begin(&mut self, now: SimTime, id: FrameId) {
+        let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get(id) else { return };
+        let (instance, key) = (exec.instance, exec.run.key);
+        if self.is_out_of_memory(instance) {
+            self.kill(now, instance, Change::OutOfMemory { instance });
+            return;
+        }
+        let state = &self.instances[instance as usize];
+        let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
+        match state.latency {
+            // An external's own latency is replaced where its program waits.
+            Some(fault) if !is_external => {
+                let delay = self.fault_latency(fault, key);
+                self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
+            }
+            _ => self.advance(now, id),
+        }
+    }
+
+    /// A request has waited too long for a worker.
+    pub(super) fn on_queue_timeout(&mut self, now: SimTime, id: FrameId) {
+        if let Some(Frame { kind: Kind::Exec(Exec { stage: Stage::Queued, .. }), .. }) = self.frames.get(id) {
+            self.end(now, id, Outcome::Rejected, Ending::Stopped);
+        }
+    }
+
+    /// An instance stops working on a request.
+    pub(super) fn on_request_timeout(&mut self, now: SimTime, id: FrameId) {
+        if self.frames.get(id).is_some() {
+            // Calls under way go on for nobody.
+            self.anybody_left = true;
+            self.end(now, id, Outcome::Timeout, Ending::Stopped);
+        }
+    }
+
+    /// The program of an execution ended, or it was called off.
+    pub(super) fn finish(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let ending = if outcome == Outcome::Cancelled { Ending::Stopped } else { Ending::Done };
+        self.end(now, id, outcome, ending);
+    }
+
+    fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
+        let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
+        let group = self.instances[exec.instance as usize].group;
+        let meters = self.model.catalog.groups[group as usize];
+        self.forget(&exec);
+        self.observer.moved(now, meters.in_flight, -1);
+        if !exec.is_check {
+            let latency = now.since(exec.at);
+            self.observer.outcome(meters.red, outcome, latency);
+            self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
+            self.observer.count(meters.finished);
+            if self.anybody_left && !self.is_awaited(parent) {
+                self.observer.count(meters.nobody);
+            }
+        }
+        if exec.own_connection {
+            self.count_connections(now, group, -1);
+        }
+        if exec.balancer != NO_BALANCER {
+            self.end_at_balancer(now, exec.balancer, exec.instance);
+            if exec.measures_balancer {
+                let red = self.model.catalog.balancers[exec.balancer as usize].red;
+                self.observer.outcome(red, outcome, now.since(exec.at));
+            }
+        }
+        self.tasks.push_back(Task::Up(parent, outcome));
+        match exec.stage {
+            Stage::Running => self.free_worker(now, id, &exec, ending),
+            Stage::Queued if ending == Ending::Stopped => {
+                if self.instances[exec.instance as usize].queue.remove(id) {
+                    self.observer.moved(now, meters.queue, -1);
+                }
+            }
+            Stage::Queued => {}
+        }
+        if self.instances[exec.instance as usize].condition == Condition::Draining
+            && self.instances[exec.instance as usize].execs.is_empty()
+        {
+            self.stop(now, exec.instance);
+        }
+    }
+
+    /// Takes an execution out of its instance's list; the last one takes its place.
+    fn forget(&mut self, exec: &Exec) {
+        let execs = &mut self.instances[exec.instance as usize].execs;
+        execs.swap_remove(exec.place as usize);
+        if let Some(moved) = execs.get(exec.place as usize).copied()
+            && let Some(Frame { kind: Kind::Exec(other), .. }) = self.frames.get_mut(moved)
+        {
+            other.place = exec.place;
+        }
+    }
+
+    fn free_worker(&mut self, now: SimTime, id: FrameId, exec: &Exec, ending: Ending) {
+        let instance = exec.instance;
+        let group = self.instances[instance as usize].group as usize;
+        let meters = self.model.catalog.groups[group];
+        self.instances[instance as usize].busy -= 1;
+        self.observer.moved(now, meters.busy, -1);
+        if exec.on_free_core {
+            self.observer.moved(now, meters.cpu, -1000);
+        }
+        if ending == Ending::Stopped
+            && let Some(cpu) = &mut self.instances[instance as usize].cpu
+            && cpu.cancel(now, id)
+        {
+            self.watch_cpu(now, instance);
+        }
+        if let Some(memory) = self.settings().groups[group].memory {
+            self.take_memory(now, instance, -(memory.per_request as i64 + (i64::from(exec.held_kib) << 10)));
+        }
+        if ending != Ending::Died {
+            self.serve_next(now, instance);
+        }
+    }
+
+    /// Gives free workers to those who wait.
+    pub(super) fn serve_next(&mut self, now: SimTime, instance: u32) {
+        let group = self.instances[instance as usize].group as usize;
+        let workers = self.settings().groups[group].workers;
+        loop {
+            let state = &mut self.instances[instance as usize];
+            if state.is_hung || workers.is_some_and(|w| state.busy >= w) {
+                return;
+            }
+            let Some(next) = state.queue.pop() else { return };
+            self.observer.moved(now, self.model.catalog.groups[group].queue, -1);
+            self.take_worker(now, next, instance);
+            self.tasks.push_back(Task::Begin(next));
+        }
+    }
+
+    // ---- CPU and memory ----
+
+    /// Uses the CPU for a step of a program.
+    pub(super) fn use_cpu(&mut self, now: SimTime, id: FrameId, instance: u32, work: SimDuration) {
+        match &mut self.instances[instance as usize].cpu {
+            Some(cpu) => {
+                cpu.start(now, id, work);
+                self.watch_cpu(now, instance);
+            }
+            None => {
+                let group = self.instances[instance as usize].group as usize;
+                self.observer.moved(now, self.model.catalog.groups[group].cpu, 1000);
+                self.set_free_core(id, true);
+                self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
+            }
+        }
+    }
+
+    /// Sets the alarm and the gauge of a CPU after a change.
+    pub(super) fn watch_cpu(&mut self, now: SimTime, instance: u32) {
+        let state = &mut self.instances[instance as usize];
+        let Some(cpu) = &mut state.cpu else { return };
+        let busy = (cpu.busy_cores() * 1e3) as i64;
+        let before = std::mem::replace(&mut state.busy_millicores, busy);
+        if let Some(at) = cpu.alarm() {
+            self.queue.schedule(at, Rank::Completion, Event::Cpu { instance });
+        }
+        if busy != before {
+            self.observer.moved(now, self.model.catalog.groups[state.group as usize].cpu, busy - before);
+        }
+    }
+
+    pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {
+        if let Some(cpu) = &mut self.instances[instance as usize].cpu {
+            cpu.on_alarm(now);
+        }
+        while let Some(job) = self.instances[instance as usize].cpu.as_mut().and_then(|cpu| cpu.complete(now)) {
+            self.tasks.push_back(Task::Advance(job));
+        }
+        self.watch_cpu(now, instance);
+    }
+
+    /// A step without a CPU is done.
+    pub(super) fn on_step_done(&mut self, now: SimTime, id: FrameId) {
+        self.release_free_core(now, id);
+        self.advance(now, id);
+    }
+
+    fn set_free_core(&mut self, id: FrameId, on: bool) -> Option<u32> {
+        match self.frames.get_mut(id).map(|f| &mut f.kind) {
+            Some(Kind::Exec(exec)) => std::mem::replace(&mut exec.on_free_core, on).then_some(exec.instance),
+            Some(Kind::Branch(branch)) => {
+                std::mem::replace(&mut branch.on_free_core, on).then_some(branch.instance)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn release_free_core(&mut self, now: SimTime, id: FrameId) {
+        if let Some(instance) = self.set_free_core(id, false) {
+            let group = self.instances[instance as usize].group as usize;
+            self.observer.moved(now, self.model.catalog.groups[group].cpu, -1000);
+        }
+    }
+
+    pub(super) fn take_memory(&mut self, now: SimTime, instance: u32, bytes: i64) {
+        let state = &mut self.instances[instance as usize];
+        state.taken = (state.taken as i64 + bytes).max(0) as u64;
+        self.observer.moved(now, self.model.catalog.groups[state.group as usize].memory, bytes);
+    }
+
+    /// Whether an instance uses more memory than its limit.
+    pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
+        let state = &self.instances[instance as usize];
+        let memory = self.settings().groups[state.group as usize].memory;
+        memory.is_some_and(|m| m.base + state.taken > m.limit)
+    }
+
+    // ---- death and birth ----
+
+    /// Kills an instance's process; it starts again by itself.
+    pub(super) fn kill(&mut self, now: SimTime, instance: u32, change: Change) {
+        let was_draining = self.instances[instance as usize].condition == Condition::Draining;
+        if !self.die(now, instance, change) {
+            return;
+        }
+        if was_draining {
+            self.instances[instance as usize].condition = Condition::Off;
+            return;
+        }
+        let state = &self.instances[instance as usize];
+        let settings = &self.settings().groups[state.group as usize];
+        let path = format!("{}#{}", self.model.instance_name(instance), state.life);
+        let mut rng = self.streams.stream(&path, "restart");
+        let delay = settings.restart_delay.sample_duration(&mut rng) + settings.start_up.sample_duration(&mut rng);
+        self.instances[instance as usize].condition = Condition::Starting;
+        let life = self.instances[instance as usize].life;
+        self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
+    }
+
+    /// Ends an instance's process and fails its requests; `false` if there was none.
+    pub(super) fn die(&mut self, now: SimTime, instance: u32, change: Change) -> bool {
+        let state = &mut self.instances[instance as usize];
+        match state.condition {
+            Condition::Up | Condition::Draining => {}
+            Condition::Starting => {
+                // The start that was under way is void.
+                state.life += 1;
+                return true;
+            }
+            Condition::Off | Condition::Down => return false,
+        }
+        let group = state.group as usize;
+        self.anybody_killed = true;
+        self.anybody_left = true;
+        self.observer.change(now, change);
+        self.observer.count(self.model.catalog.groups[group].kills);
+        self.count_up(now, instance, -1);
+        self.empty(now, instance);
+        let state = &mut self.instances[instance as usize];
+        state.life += 1;
+        state.condition = Condition::Starting;
+        self.discover(instance);
+        if self.model.groups[group].kind != GroupKind::Service {
+            self.break_connections(group as u32);
+            let open = self.groups[group].connections;
+            self.count_connections(now, group as u32, -i64::from(open));
+        }
+        true
+    }
+
+    /// Fails everything that an instance works on, and forgets what its process knew.
+    fn empty(&mut self, now: SimTime, instance: u32) {
+        let mut gone = std::mem::take(&mut self.scratch);
+        let mut jobs = Vec::new();
+        let state = &mut self.instances[instance as usize];
+        if let Some(cpu) = &mut state.cpu {
+            cpu.drain(now, &mut jobs);
+        }
+        let waiting = state.queue.len() as i64;
+        state.queue.drain(&mut gone);
+        gone.clear();
+        state.parked.clear();
+        gone.extend_from_slice(&state.execs);
+        let (group, target) = self.place_of(instance);
+        self.observer.moved(now, self.model.catalog.groups[group as usize].queue, -waiting);
+        self.watch_cpu(now, instance);
+        for id in &gone {
+            let child = self.frames.get(*id).map_or(FrameId::NONE, |f| f.child);
+            self.drop_local(now, child);
+            self.end(now, *id, Outcome::Error, Ending::Died);
+        }
+        // Branches that worked on for nobody.
+        for job in jobs {
+            self.frames.remove(job);
+        }
+        gone.clear();
+        self.scratch = gone;
+        self.reset_layers(now, group, target);
+    }
+
+    /// Forgets what a dead process knew of its outgoing calls, down to where they left it.
+    fn drop_local(&mut self, now: SimTime, id: FrameId) {
+        let Some(frame) = self.frames.get(id) else { return };
+        let child = frame.child;
+        match &frame.kind {
+            Kind::Layer { layer, call, state } => {
+                let (layer, call, state) = (*layer, *call, *state);
+                if self.model.layers[layer as usize].shared {
+                    self.drop_layer(now, id, layer, &call, state);
+                } else {
+                    self.frames.remove(id);
+                }
+                self.drop_local(now, child);
+            }
+            Kind::Join { .. } => {
+                self.drop_branches(now, child);
+                self.frames.remove(id);
+            }
+            Kind::Repeat { .. } | Kind::Optional => {
+                self.frames.remove(id);
+                self.drop_branches(now, child);
+            }
+            // What has left the process goes on for nobody.
+            Kind::Exec(_) | Kind::Attempt { .. } | Kind::Branch(_) | Kind::Request(_) | Kind::Check { .. } => {}
+        }
+    }
+
+    /// Forgets the branches of a dead process, from the last one put in place.
+    fn drop_branches(&mut self, now: SimTime, first: FrameId) {
+        let mut id = first;
+        while let Some(Frame { kind: Kind::Branch(branch), child, .. }) = self.frames.get(id) {
+            let (next, child) = (branch.next, *child);
+            self.release_free_core(now, id);
+            self.frames.remove(id);
+            self.drop_local(now, child);
+            id = next;
+        }
+    }
+
+    /// A new process has new breakers, pools, bulkheads, budgets and caches.
+    fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
+        let model = self.model;
+        for slot in &self.settings().slots {
+            let layer = &model.layers[slot.layer as usize];
+            let is_ours = model.edges[slot.edge as usize].caller == crate::model::Caller::Group(group);
+            if !is_ours || layer.shared {
+                continue;
+            }
+            let index = (slot.first + target) as usize;
+            match &layer.kind {
+                LayerKind::Breaker(config) => self.reset_breaker(now, index, *config),
+                LayerKind::Pool { .. } => self.reset_pool(now, index),
+                LayerKind::Bulkhead { config } => self.reset_bulkhead(now, index, config.clone()),
+                LayerKind::Retry { budget: Some(config), .. } => {
+                    self.budgets[index] = crate::components::budget::Budget::new(config, now);
+                }
+                LayerKind::Fallback { .. } => self.caches[index] = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// An instance has started.
+    pub(super) fn on_instance_up(&mut self, now: SimTime, instance: u32, life: u32) {
+        let state = &mut self.instances[instance as usize];
+        if state.life != life || state.condition != Condition::Starting {
+            return;
+        }
+        state.condition = Condition::Up;
+        self.observer.change(now, Change::Up { instance });
+        self.count_up(now, instance, 1);
+        let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
+        let state = &mut self.instances[instance as usize];
+        state.cpu = new_cpu(settings);
+        self.apply_faults(now, instance);
+        self.join(now, instance, false);
+    }
+
+    /// An instance that drains has no time left: what it still works on is cut off.
+    pub(super) fn on_drain_end(&mut self, now: SimTime, instance: u32, life: u32) {
+        let state = &self.instances[instance as usize];
+        if state.life == life && state.condition == Condition::Draining {
+            self.anybody_killed = true;
+            self.anybody_left = true;
+            self.empty(now, instance);
+            // The last request that was cut off has stopped it already.
+            self.stop(now, instance);
+        }
+    }
+
+    /// An instance that scaled in is gone.
+    fn stop(&mut self, now: SimTime, instance: u32) {
+        if self.instances[instance as usize].condition != Condition::Draining {
+            return;
+        }
+        self.count_up(now, instance, -1);
+        let (group, target) = self.place_of(instance);
+        let state = &mut self.instances[instance as usize];
+        state.condition = Condition::Off;
+        state.life += 1;
+        self.anybody_killed = true;
+        self.reset_layers(now, group, target);
+        self.observer.change(now, Change::Stopped { instance });
+    }
+
+    // ---- settings ----
+
+    /// New settings for all groups: more or fewer instances, cores, queues.
+    pub(super) fn reconfigure_groups(&mut self, now: SimTime) {
+        let model = self.model;
+        let (old, new) = (&model.epochs[self.epoch - 1], &model.epochs[self.epoch]);
+        for (group, shape) in model.groups.iter().enumerate() {
+            let (old, new) = (&old.groups[group], &new.groups[group]);
+            for target in 0..shape.capacity {
+                let instance = shape.first + target;
+                self.reconfigure_instance(now, instance, old, new);
+                if target < new.replicas {
+                    self.scale_out(now, instance);
+                } else {
+                    self.scale_in(now, instance);
+                }
+            }
+        }
+    }
+
+    fn reconfigure_instance(&mut self, now: SimTime, instance: u32, old: &Group, new: &Group) {
+        let state = &mut self.instances[instance as usize];
+        let group = state.group as usize;
+        if state.answers() {
+            let meters = self.model.catalog.groups[group];
+            let cores = |g: &Group| g.cores.map_or(0, |c| (c * 1e3) as i64);
+            let workers = |g: &Group| i64::from(g.workers.unwrap_or(0));
+            self.observer.moved(now, meters.cores, cores(new) - cores(old));
+            self.observer.moved(now, meters.workers, workers(new) - workers(old));
+        }
+        let state = &mut self.instances[instance as usize];
+        state.queue.set_capacity(new.queue_capacity.map(|c| c as usize));
+        if let (Some(cpu), Some(cores)) = (&mut state.cpu, new.cores) {
+            cpu.set_cores(now, cores);
+            self.watch_cpu(now, instance);
+        }
+        self.serve_next(now, instance);
+    }
+
+    fn scale_out(&mut self, now: SimTime, instance: u32) {
+        let state = &mut self.instances[instance as usize];
+        match state.condition {
+            Condition::Off => {
+                state.condition = Condition::Starting;
+                let (life, group) = (state.life, state.group as usize);
+                let settings = &self.settings().groups[group];
+                let path = format!("{}#{life}", self.model.instance_name(instance));
+                let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
+                self.observer.change(now, Change::Starting { instance });
+                self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
+            }
+            Condition::Draining => {
+                state.condition = Condition::Up;
+                self.join(now, instance, false);
+            }
+            Condition::Starting | Condition::Up | Condition::Down => {}
+        }
+    }
+
+    fn scale_in(&mut self, now: SimTime, instance: u32) {
+        let state = &mut self.instances[instance as usize];
+        match state.condition {
+            Condition::Up => {
+                state.condition = Condition::Draining;
+                let (life, group) = (state.life, state.group);
+                self.observer.change(now, Change::Draining { instance });
+                self.leave_balancers(now, instance);
+                self.discover(instance);
+                let delays = self.model.balancers.iter().zip(&self.settings().balancers);
+                let delay = delays.filter(|(b, _)| b.group == group).map(|(_, s)| s.deregistration_delay).max();
+                if self.instances[instance as usize].execs.is_empty() {
+                    self.stop(now, instance);
+                } else if let Some(delay) = delay {
+                    self.queue.schedule(now + delay, Rank::Control, Event::DrainEnd { instance, life });
+                }
+            }
+            Condition::Starting => {
+                state.condition = Condition::Off;
+                state.life += 1;
+            }
+            Condition::Off | Condition::Draining | Condition::Down => {}
+        }
+    }
+
+    // ---- what waits while an instance hangs ----
+
+    /// Keeps a task until the instance goes on.
+    pub(super) fn park(&mut self, instance: u32, task: Task) {
+        self.instances[instance as usize].parked.push_back(task);
+    }
+
+    /// Lets an instance go on that hung.
+    pub(super) fn unpark(&mut self, now: SimTime, instance: u32) {
+        let parked = std::mem::take(&mut self.instances[instance as usize].parked);
+        self.tasks.extend(parked);
+        self.serve_next(now, instance);
+    }
+
+    /// A latency that a fault sets, for the owner of `key`.
+    pub(super) fn fault_latency(&self, fault: u32, key: u64) -> SimDuration {
+        use super::script::{Blow, Effect};
+        match &self.script.faults[fault as usize].effect {
+            Effect::Strike { blow: Blow::Latency(dist), .. } => {
+                let draw = Draw { dist: dist.clone(), salt: salt("fault latency") };
+                sample(&draw, key)
+            }
+            _ => SimDuration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,570 @@
+//! Policies: calls go down through the layers, answers come up through them.
+
+use super::event::Event;
+use super::frame::{Call, Frame, Kind, LayerState, NO_POOL};
+use super::{FrameId, Task, World};
+use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
+use crate::components::breaker::{BreakerState, Transition, Verdict};
+use crate::components::bulkhead::Enter;
+use crate::components::retry::{Decision, GiveUp, decide};
+use crate::engine::Rank;
+use crate::metrics::{Change, Observer};
+use crate::model::{Caller, Draw, FallbackOption, LayerKind};
+
+/// Linux's first retransmission timeout, and how often it doubles before a message is given up as delivered.
+const RETRANSMIT_NS: u64 = 200_000_000;
+const RETRANSMITS_MAX: u32 = 15;
+
+/// What a layer does with a call on its way down.
+enum Passage {
+    /// It goes on, below a new frame.
+    Through(FrameId),
+    /// It waits in its frame.
+    Waits,
+    /// It is turned away.
+    Rejected,
+}
+
+impl<O: Observer> World<'_, O> {
+    /// Begins a call for `parent`.
+    pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
+        let route = &self.model.routes[call.route as usize];
+        self.observer.count(self.model.catalog.edges[route.edge as usize].calls);
+        self.down(now, call, parent, route.layers.start);
+    }
+
+    /// Takes a call down from `layer` on.
+    fn down(&mut self, now: SimTime, mut call: Call, mut parent: FrameId, mut layer: u32) {
+        let end = self.model.routes[call.route as usize].layers.end;
+        while layer < end {
+            match self.enter(now, &mut call, parent, layer) {
+                Passage::Through(frame) => parent = frame,
+                Passage::Waits => return,
+                Passage::Rejected => {
+                    self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
+                    return;
+                }
+            }
+            layer += 1;
+        }
+        self.route(now, call, parent);
+    }
+
+    /// A call that waited in a layer goes on below it.
+    pub(super) fn go_on_below(&mut self, now: SimTime, frame: FrameId) {
+        let Some(Frame { kind: Kind::Layer { layer, call, state }, .. }) = self.frames.get(frame) else { return };
+        let (layer, mut call, state) = (*layer, *call, *state);
+        match state {
+            // Each attempt has random numbers of its own; the first has the call's.
+            LayerState::Retry { done, .. } if done > 0 => call.key = mix(call.key, u64::from(done)),
+            LayerState::Pool { .. } => call.pool_layer = layer,
+            _ => {}
+        }
+        self.down(now, call, frame, layer + 1);
+    }
+
+    fn enter(&mut self, now: SimTime, call: &mut Call, parent: FrameId, layer: u32) -> Passage {
+        let model = self.model;
+        let slot = self.slot(layer, call);
+        let frame = |state| Frame::new(parent, Kind::Layer { layer, call: *call, state });
+        match &model.layers[layer as usize].kind {
+            LayerKind::Timeout { limit, .. } => {
+                let id = self.push_frame(frame(LayerState::Plain));
+                self.after(*limit, Rank::Timer, Event::Timer(id));
+                Passage::Through(id)
+            }
+            LayerKind::Patience(draw) => {
+                let limit = sample(draw, call.key);
+                let id = self.push_frame(frame(LayerState::Plain));
+                self.queue.schedule(now + limit, Rank::Timer, Event::Timer(id));
+                Passage::Through(id)
+            }
+            LayerKind::Retry { budget, .. } => {
+                if budget.is_some() {
+                    self.budgets[slot].on_request(now);
+                }
+                let state = LayerState::Retry { done: 0, previous: SimDuration::ZERO };
+                Passage::Through(self.push_frame(frame(state)))
+            }
+            LayerKind::Breaker(_) => {
+                self.breakers[slot].advance(now);
+                let (verdict, transition) = self.breakers[slot].on_request(now);
+                self.breaker_changed(now, slot, transition);
+                if verdict == Verdict::Pass {
+                    return Passage::Through(self.push_frame(frame(LayerState::Plain)));
+                }
+                let meters = self.breaker_meters[slot];
+                self.observer.count(model.catalog.layers[meters as usize].rejected);
+                Passage::Rejected
+            }
+            LayerKind::Bulkhead { config } => {
+                let id = self.push_frame(frame(LayerState::Bulkhead { queued: false }));
+                self.enter_bulkhead(now, slot, id, config.max_wait)
+            }
+            LayerKind::Pool { config, .. } => {
+                let state =
+                    LayerState::Pool { conn: crate::base::Id::NONE, since: now, waiting: true };
+                let id = self.push_frame(frame(state));
+                if self.acquire(now, slot, id) {
+                    call.pool_layer = layer;
+                    return Passage::Through(id);
+                }
+                self.after(config.acquire_timeout, Rank::Timer, Event::Timer(id));
+                Passage::Waits
+            }
+            LayerKind::Fallback { .. } => {
+                let state = LayerState::Fallback { next: 0, calling: false, at: now };
+                Passage::Through(self.push_frame(frame(state)))
+            }
+            LayerKind::Network { latency, loss } => {
+                let delay = self.crossing(latency, *loss, call.key, 0);
+                let id = self.push_frame(frame(LayerState::Plain));
+                self.queue.schedule(now + delay, Rank::Delivery, Event::Sent(id));
+                Passage::Waits
+            }
+        }
+    }
+
+    fn enter_bulkhead(
+        &mut self,
+        now: SimTime,
+        slot: usize,
+        id: FrameId,
+        max_wait: Option<SimDuration>,
+    ) -> Passage {
+        let meters = self.model.catalog.layers[self.bulkhead_meters[slot] as usize];
+        match self.bulkheads[slot].enter(id) {
+            Enter::Admitted => {
+                self.observer.moved(now, meters.gauge, 1);
+                Passage::Through(id)
+            }
+            Enter::Queued => {
+                self.observer.moved(now, meters.gauge + 1, 1);
+                self.set_state(id, LayerState::Bulkhead { queued: true });
+                if let Some(wait) = max_wait {
+                    self.after(wait, Rank::Timer, Event::Timer(id));
+                }
+                Passage::Waits
+            }
+            Enter::Rejected => {
+                self.observer.count(meters.rejected);
+                self.frames.remove(id);
+                Passage::Rejected
+            }
+        }
+    }
+
+    /// Whether the process that made a call, and this layer with its state, has been killed since.
+    fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
+        if !self.anybody_killed || self.model.layers[layer as usize].shared {
+            return false;
+        }
+        let edge = self.model.routes[call.route as usize].edge as usize;
+        match self.model.edges[edge].caller {
+            Caller::Client(_) => false,
+            Caller::Group(group) => self.life_of(group, call.owner) != call.life,
+        }
+    }
+
+    /// A call that waited for a bulkhead has its turn.
+    pub(super) fn bulkhead_admitted(&mut self, now: SimTime, slot: u32, frame: FrameId) {
+        let meters = self.model.catalog.layers[self.bulkhead_meters[slot as usize] as usize];
+        self.observer.moved(now, meters.gauge + 1, -1);
+        self.observer.moved(now, meters.gauge, 1);
+        self.set_state(frame, LayerState::Bulkhead { queued: false });
+        self.tasks.push_back(Task::Down(frame));
+    }
+
+    fn leave_bulkhead(&mut self, now: SimTime, slot: usize) {
+        let meters = self.model.catalog.layers[self.bulkhead_meters[slot] as usize];
+        self.observer.moved(now, meters.gauge, -1);
+        if let Some(next) = self.bulkheads[slot].leave() {
+            self.bulkhead_admitted(now, slot as u32, next);
+        }
+    }
+
+    pub(super) fn set_state(&mut self, frame: FrameId, new: LayerState) {
+        if let Some(Frame { kind: Kind::Layer { state, .. }, .. }) = self.frames.get_mut(frame) {
+            *state = new;
+        }
+    }
+
+    // ---- up ----
+
+    /// An answer reaches a frame and goes up from there as far as nothing holds it.
+    pub(super) fn up(&mut self, now: SimTime, frame: FrameId, outcome: Outcome) {
+        let (mut id, mut outcome) = (frame, outcome);
+        loop {
+            let Some(frame) = self.frames.get(id) else { return };
+            let parent = frame.parent;
+            match &frame.kind {
+                Kind::Layer { layer, call, state } => {
+                    let (layer, call, state) = (*layer, *call, *state);
+                    match self.leave(now, id, layer, &call, state, outcome) {
+                        Some(passed) => outcome = passed,
+                        None => return,
+                    }
+                }
+                Kind::Attempt { .. } => self.end_attempt(now, id, outcome),
+                Kind::Request(_) => return self.end_request(now, id, outcome),
+                Kind::Check { .. } => return self.end_check(now, id, outcome),
+                Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
+                Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
+                    return self.branch_ended(now, id, outcome);
+                }
+            }
+            id = parent;
+        }
+    }
+
+    /// An answer passes a layer: what goes on up, or `None` if the layer holds it back.
+    fn leave(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        layer: u32,
+        call: &Call,
+        state: LayerState,
+        outcome: Outcome,
+    ) -> Option<Outcome> {
+        let model = self.model;
+        if self.outlived_its_process(layer, call) {
+            self.frames.remove(id);
+            return Some(outcome);
+        }
+        let slot = self.slot(layer, call);
+        match &model.layers[layer as usize].kind {
+            LayerKind::Timeout { .. } | LayerKind::Patience(_) => {}
+            LayerKind::Retry { .. } => {
+                let LayerState::Retry { done, previous } = state else { return None };
+                if self.tries_again(now, id, layer, call, (done, previous), outcome) {
+                    return None;
+                }
+            }
+            LayerKind::Breaker(_) => self.report_to_breaker(now, slot, outcome),
+            LayerKind::Bulkhead { .. } => self.leave_bulkhead(now, slot),
+            LayerKind::Pool { .. } => {
+                if let LayerState::Pool { conn, waiting: false, .. } = state {
+                    self.release(now, slot, conn);
+                }
+            }
+            LayerKind::Fallback { options, salt } => {
+                return self.fall_back(now, id, (options, *salt), call, state, outcome);
+            }
+            LayerKind::Network { latency, loss } => {
+                let delay = self.crossing(latency, *loss, call.key, 1);
+                self.queue.schedule(now + delay, Rank::Delivery, Event::Answered(id, outcome));
+                return None;
+            }
+        }
+        self.frames.remove(id);
+        Some(outcome)
+    }
+
+    /// Whether a retry layer tries again; if so, the retry is on its way.
+    fn tries_again(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        layer: u32,
+        call: &Call,
+        (done, previous): (u32, SimDuration),
+        outcome: Outcome,
+    ) -> bool {
+        let LayerKind::Retry { config, random, budget, salt } = &self.model.layers[layer as usize].kind else {
+            return false;
+        };
+        let slot = self.slot(layer, call);
+        let mut rng = Rng::from_seed(mix(mix(call.key, *salt), u64::from(done)));
+        let budget = if budget.is_some() { self.budgets.get_mut(slot) } else { None };
+        let has_budget = budget.is_some();
+        let decision = decide(config, budget, now, done, outcome, previous, &mut rng);
+        match decision {
+            Decision::Retry(delay) => {
+                let delay = random.as_ref().map_or(delay, |dist| dist.sample_duration(&mut rng));
+                self.set_state(id, LayerState::Retry { done: done + 1, previous: delay });
+                if delay.is_zero() {
+                    self.tasks.push_back(Task::Down(id));
+                } else {
+                    self.queue.schedule(now + delay, Rank::Timer, Event::Retry(id));
+                }
+                true
+            }
+            Decision::GiveUp(why) => {
+                if has_budget && outcome.is_success() {
+                    self.budgets[slot].on_success(now, done > 0);
+                }
+                if why == GiveUp::Budget {
+                    let meters = self.budget_meters[slot];
+                    self.observer.count(self.model.catalog.layers[meters as usize].rejected);
+                }
+                false
+            }
+        }
+    }
+
+    fn report_to_breaker(&mut self, now: SimTime, slot: usize, outcome: Outcome) {
+        let breaker = &mut self.breakers[slot];
+        breaker.advance(now);
+        let transition = match outcome {
+            Outcome::Ok | Outcome::Degraded => breaker.on_success(now),
+            Outcome::Timeout => breaker.on_timeout(now),
+            Outcome::Error | Outcome::Rejected | Outcome::Unavailable => breaker.on_failure(now),
+            Outcome::Cancelled => {
+                breaker.on_cancelled();
+                None
+            }
+        };
+        self.breaker_changed(now, slot, transition);
+    }
+
+    pub(super) fn breaker_changed(&mut self, now: SimTime, slot: usize, transition: Option<Transition>) {
+        let Some(Transition { from, to }) = transition else { return };
+        let layer = self.breaker_meters[slot];
+        let caller = self.caller_of_slot(slot, layer);
+        let gauge = self.model.catalog.layers[layer as usize].gauge;
+        if from == BreakerState::Closed {
+            self.observer.moved(now, gauge, 1);
+        }
+        let change = match to {
+            BreakerState::Open => {
+                if let Some(at) = self.breakers[slot].half_open_at() {
+                    self.queue.schedule(at, Rank::Timer, Event::BreakerReset { breaker: slot as u32 });
+                }
+                Change::BreakerOpened { layer, caller }
+            }
+            BreakerState::HalfOpen => Change::BreakerHalfOpened { layer, caller },
+            BreakerState::Closed => {
+                self.observer.moved(now, gauge, -1);
+                Change::BreakerClosed { layer, caller }
+            }
+        };
+        self.observer.change(now, change);
+    }
+
+    /// Which calling instance a breaker belongs to.
+    fn caller_of_slot(&self, slot: usize, layer: u32) -> u32 {
+        let first = self.breaker_meters.iter().position(|m| *m == layer).unwrap_or(0);
+        (slot - first) as u32
+    }
+
+    pub(super) fn on_breaker_reset(&mut self, now: SimTime, breaker: u32) {
+        let slot = breaker as usize;
+        // A breaker that closed and opened again since has another timer.
+        if self.breakers[slot].half_open_at().is_none_or(|at| at > now) {
+            return;
+        }
+        self.breakers[slot].advance(now);
+        let transition = self.breakers[slot].on_reset_timer(now);
+        self.breaker_changed(now, slot, transition);
+    }
+
+    fn fall_back(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        (options, salt): (&[FallbackOption], u64),
+        call: &Call,
+        state: LayerState,
+        outcome: Outcome,
+    ) -> Option<Outcome> {
+        let LayerState::Fallback { next, calling, at } = state else { return None };
+        let Some(Frame { kind: Kind::Layer { layer, .. }, .. }) = self.frames.get(id) else { return None };
+        let slot = self.slot(*layer, call);
+        let edge = self.model.routes[call.route as usize].edge as usize;
+        let result = if calling {
+            // The answer of the fallback's own call.
+            let route = options.get(next as usize - 1);
+            if let Some(FallbackOption::Call(route)) = route {
+                let edge = self.model.routes[*route as usize].edge as usize;
+                let meters = self.model.catalog.edges[edge];
+                self.observer.outcome(meters.red, outcome, now.since(at));
+            }
+            outcome.is_success().then_some(Outcome::Degraded)
+        } else if outcome.is_success() || outcome == Outcome::Cancelled {
+            if outcome == Outcome::Ok {
+                self.caches[slot] = Some(now);
+            }
+            self.frames.remove(id);
+            return Some(outcome);
+        } else {
+            None
+        };
+        let mut next = next;
+        let mut result = result;
+        while result.is_none() {
+            let Some(option) = options.get(next as usize) else { break };
+            next += 1;
+            match option {
+                FallbackOption::Value => result = Some(Outcome::Degraded),
+                FallbackOption::Cache { ttl, coverage } => {
+                    let fresh = self.caches[slot].is_some_and(|at| now.since(at) <= *ttl);
+                    if fresh && uniform_of(mix(call.key, salt)) < *coverage {
+                        result = Some(Outcome::Degraded);
+                    }
+                }
+                FallbackOption::Call(route) => {
+                    self.set_state(id, LayerState::Fallback { next, calling: true, at: now });
+                    self.tasks.push_back(Task::Fallback(id, *route));
+                    return None;
+                }
+            }
+        }
+        self.frames.remove(id);
+        if result.is_some() {
+            self.observer.count(self.model.catalog.edges[edge].fallbacks);
+        }
+        Some(result.unwrap_or(outcome))
+    }
+
+    pub(super) fn call_fallback(&mut self, now: SimTime, frame: FrameId, route: u32) {
+        let Some(Frame { kind: Kind::Layer { call, .. }, .. }) = self.frames.get(frame) else { return };
+        let salt = self.model.routes[route as usize].salt;
+        let call = Call { route, key: mix(call.key, salt), pool_layer: NO_POOL, ..*call };
+        let edge = self.model.routes[route as usize].edge as usize;
+        self.observer.arrival(self.model.catalog.edges[edge].red);
+        self.call(now, call, frame);
+    }
+
+    /// An answer has crossed the network.
+    pub(super) fn on_answered(&mut self, frame: FrameId, outcome: Outcome) {
+        if let Some(gone) = self.frames.remove(frame) {
+            self.tasks.push_back(Task::Up(gone.parent, outcome));
+        }
+    }
+
+    /// The time a message takes, lost messages sent again included.
+    fn crossing(&mut self, latency: &Draw, loss: f64, key: u64, way: u64) -> SimDuration {
+        let mut rng = Rng::from_seed(mix(mix(key, latency.salt), way));
+        let mut delay = latency.dist.sample_duration(&mut rng);
+        if loss > 0.0 {
+            let mut losses = 0;
+            while losses < RETRANSMITS_MAX && rng.chance(loss) {
+                delay = delay + SimDuration::from_ns(RETRANSMIT_NS << losses);
+                losses += 1;
+            }
+        }
+        delay
+    }
+
+    // ---- timers ----
+
+    /// The timer of a layer, an attempt or a check: whoever still waits gives up.
+    pub(super) fn on_timer(&mut self, now: SimTime, id: FrameId) {
+        let Some(frame) = self.frames.get(id) else { return };
+        let (parent, child) = (frame.parent, frame.child);
+        match &frame.kind {
+            Kind::Layer { layer, call, state } => {
+                let (layer, call, state) = (*layer, *call, *state);
+                let slot = self.slot(layer, &call);
+                match (&self.model.layers[layer as usize].kind, state) {
+                    (LayerKind::Timeout { cancel, .. }, _) => {
+                        self.give_up(now, id, child, *cancel);
+                        self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
+                    }
+                    (LayerKind::Patience(_), _) => {
+                        self.give_up(now, id, child, true);
+                        self.tasks.push_back(Task::Up(parent, Outcome::Cancelled));
+                    }
+                    (LayerKind::Bulkhead { .. }, LayerState::Bulkhead { queued: true }) => {
+                        self.bulkheads[slot].abandon(id);
+                        let meters = self.model.catalog.layers[self.bulkhead_meters[slot] as usize];
+                        self.observer.moved(now, meters.gauge + 1, -1);
+                        self.observer.count(meters.rejected);
+                        self.frames.remove(id);
+                        self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
+                    }
+                    (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, since, .. }) => {
+                        self.acquire_timed_out(now, slot, id, since);
+                        self.frames.remove(id);
+                        self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
+                    }
+                    _ => {}
+                }
+            }
+            Kind::Attempt { .. } => {
+                self.end_attempt(now, id, Outcome::Timeout);
+                self.anybody_left = true;
+                self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
+            }
+            Kind::Check { .. } => {
+                self.anybody_left = true;
+                self.end_check(now, id, Outcome::Timeout);
+            }
+            _ => {}
+        }
+    }
+
+    fn give_up(&mut self, now: SimTime, id: FrameId, child: FrameId, cancel: bool) {
+        self.frames.remove(id);
+        self.anybody_left = true;
+        if cancel {
+            self.cancel(now, child);
+        }
+    }
+
+    /// Calls off everything below and including a frame: work stops, what was held is given back.
+    pub(super) fn cancel(&mut self, now: SimTime, id: FrameId) {
+        let Some(frame) = self.frames.get(id) else { return };
+        let child = frame.child;
+        match &frame.kind {
+            Kind::Layer { layer, call, state } => {
+                let (layer, call, state) = (*layer, *call, *state);
+                self.drop_layer(now, id, layer, &call, state);
+            }
+            Kind::Exec(_) => {
+                // Its own calls first, so that nothing answers it any more.
+                self.cancel(now, child);
+                self.finish(now, id, Outcome::Cancelled);
+                return;
+            }
+            Kind::Branch(_) => return self.cancel_branch(now, id),
+            Kind::Join { .. } => {
+                self.cancel_branches(now, child);
+                self.frames.remove(id);
+                return;
+            }
+            Kind::Attempt { .. } => self.end_attempt(now, id, Outcome::Cancelled),
+            Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
+                self.frames.remove(id);
+            }
+        }
+        self.cancel(now, child);
+    }
+
+    /// Takes a call out of a layer, giving back what it holds.
+    pub(super) fn drop_layer(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        layer: u32,
+        call: &Call,
+        state: LayerState,
+    ) {
+        if self.outlived_its_process(layer, call) {
+            self.frames.remove(id);
+            return;
+        }
+        let slot = self.slot(layer, call);
+        match (&self.model.layers[layer as usize].kind, state) {
+            (LayerKind::Breaker(_), _) => self.report_to_breaker(now, slot, Outcome::Cancelled),
+            (LayerKind::Bulkhead { .. }, LayerState::Bulkhead { queued: true }) => {
+                self.bulkheads[slot].abandon(id);
+                let meters = self.model.catalog.layers[self.bulkhead_meters[slot] as usize];
+                self.observer.moved(now, meters.gauge + 1, -1);
+            }
+            (LayerKind::Bulkhead { .. }, _) => self.leave_bulkhead(now, slot),
+            (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => self.abandon_acquire(now, slot, id),
+            (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
+            _ => {}
+        }
+        self.frames.remove(id);
+    }
+}
+
+/// Draws a time for the owner of `key`.
+#[inline]
+pub(super) fn sample(draw: &Draw, key: u64) -> SimDuration {
+    // One uniform number decides it, so the same request meets the same time whatever else is drawn.
+    SimDuration::from_seconds(draw.dist.variate(uniform_of(mix(key, draw.salt))))
+}

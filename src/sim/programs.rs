@@ -1,0 +1,326 @@
+//! Programs: executions go on step by step, until they wait for something or end.
+
+use super::frame::{Branch, Call, Frame, Kind, NO_POOL, Runner};
+use super::layers::sample;
+use super::{FrameId, Task, World};
+use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
+use crate::engine::Rank;
+use crate::metrics::{Change, Observer};
+use crate::model::{GroupKind, Step};
+
+use super::event::Event;
+
+/// Where a program runs.
+#[derive(Clone, Copy)]
+struct Host {
+    instance: u32,
+    affinity: u32,
+    priority: u8,
+}
+
+impl<O: Observer> World<'_, O> {
+    /// The program that a frame runs, and where; `None` if it is gone, or its process is.
+    fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
+        let (run, host, life) = match &self.frames.get(id)?.kind {
+            Kind::Exec(e) => {
+                let host = Host { instance: e.instance, affinity: e.affinity, priority: e.priority };
+                (e.run, host, None)
+            }
+            Kind::Branch(b) => {
+                let host = Host { instance: b.instance, affinity: b.affinity, priority: b.priority };
+                (b.run, host, Some(b.life))
+            }
+            _ => return None,
+        };
+        if life.is_some_and(|life| life != self.instances[host.instance as usize].life) {
+            self.release_free_core(now, id);
+            self.frames.remove(id);
+            return None;
+        }
+        Some((run, host))
+    }
+
+    fn set_runner(&mut self, id: FrameId, change: impl FnOnce(&mut Runner)) {
+        match self.frames.get_mut(id).map(|f| &mut f.kind) {
+            Some(Kind::Exec(e)) => change(&mut e.run),
+            Some(Kind::Branch(b)) => change(&mut b.run),
+            _ => {}
+        }
+    }
+
+    /// A program goes on with its next step, and further until it waits or ends.
+    pub(super) fn advance(&mut self, now: SimTime, id: FrameId) {
+        let Some((run, host)) = self.runner(now, id) else { return };
+        if self.instances[host.instance as usize].is_hung {
+            self.park(host.instance, Task::Advance(id));
+            return;
+        }
+        let model = self.model;
+        let mut pc = run.pc;
+        loop {
+            match &model.steps[pc as usize] {
+                Step::Work(draw) => {
+                    self.set_runner(id, |r| r.pc = pc + 1);
+                    let slow = self.instances[host.instance as usize].slow;
+                    let work = slowed(sample(draw, run.key), slow);
+                    return self.use_cpu(now, id, host.instance, work);
+                }
+                Step::Wait(draw) => {
+                    self.set_runner(id, |r| r.pc = pc + 1);
+                    let delay = self.wait_time(host.instance, draw, run.key);
+                    self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
+                    return;
+                }
+                Step::Call(route) => {
+                    self.set_runner(id, |r| {
+                        r.pc = pc + 1;
+                        r.route = *route;
+                        r.called_at = now;
+                    });
+                    return self.call_from(now, id, *route, run.key, host);
+                }
+                Step::Parallel { branches, need, salt } => {
+                    self.set_runner(id, |r| r.pc = pc + 1);
+                    let kind = Kind::Join { need: *need, running: branches.len() as u32, degraded: false };
+                    let join = self.push_frame(Frame::new(id, kind));
+                    for (number, branch) in branches.clone().enumerate() {
+                        let key = mix(mix(run.key, *salt), number as u64);
+                        let start = model.branches[branch as usize];
+                        let next = self.frames.get(join).map_or(FrameId::NONE, |f| f.child);
+                        self.branch(join, start, key, host, next);
+                    }
+                    return;
+                }
+                Step::Choose { ways, salt } => {
+                    let u = uniform_of(mix(run.key, *salt));
+                    let ways = &model.ways[ways.start as usize..ways.end as usize];
+                    let way = ways.iter().find(|(sum, _)| u < *sum).or(ways.last());
+                    pc = way.map_or(pc + 1, |(_, to)| *to);
+                }
+                Step::Repeat { body, times, salt } => {
+                    self.set_runner(id, |r| r.pc = pc + 1);
+                    let key = mix(run.key, *salt);
+                    let kind = Kind::Repeat { body: *body, left: *times, key, degraded: false };
+                    let repeat = self.push_frame(Frame::new(id, kind));
+                    self.branch(repeat, *body, mix(key, u64::from(*times)), host, FrameId::NONE);
+                    return;
+                }
+                Step::Optional { body, salt } => {
+                    self.set_runner(id, |r| r.pc = pc + 1);
+                    let optional = self.push_frame(Frame::new(id, Kind::Optional));
+                    self.branch(optional, *body, mix(run.key, *salt), host, FrameId::NONE);
+                    return;
+                }
+                Step::Hold(bytes) => {
+                    pc += 1;
+                    self.set_runner(id, |r| r.pc = pc);
+                    self.hold(now, id, host.instance, *bytes);
+                    if self.frames.get(id).is_none() {
+                        return;
+                    }
+                }
+                Step::Fail { ratio, salt } => {
+                    if uniform_of(mix(run.key, *salt)) < *ratio {
+                        return self.end_program(now, id, Outcome::Error);
+                    }
+                    pc += 1;
+                }
+                Step::Jump(to) => pc = *to,
+                Step::End => {
+                    let degraded = self.runner(now, id).is_some_and(|(r, _)| r.degraded);
+                    let outcome = if degraded { Outcome::Degraded } else { Outcome::Ok };
+                    return self.end_program(now, id, outcome);
+                }
+            }
+        }
+    }
+
+    /// How long a wait takes, faults included.
+    fn wait_time(&self, instance: u32, draw: &crate::model::Draw, key: u64) -> SimDuration {
+        let state = &self.instances[instance as usize];
+        let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
+        let time = match state.latency {
+            Some(fault) if is_external => self.fault_latency(fault, key),
+            _ => sample(draw, key),
+        };
+        slowed(time, state.slow)
+    }
+
+    fn call_from(&mut self, now: SimTime, id: FrameId, route: u32, key: u64, host: Host) {
+        let place = &self.model.routes[route as usize];
+        let (group, owner) = self.place_of(host.instance);
+        let call = Call {
+            key: mix(key, place.salt),
+            route,
+            owner,
+            life: self.life_of(group, owner),
+            affinity: host.affinity,
+            pool_layer: NO_POOL,
+            priority: host.priority,
+        };
+        self.observer.arrival(self.model.catalog.edges[place.edge as usize].red);
+        self.call(now, call, id);
+    }
+
+    /// Starts a program inside a program.
+    fn branch(&mut self, parent: FrameId, start: u32, key: u64, host: Host, next: FrameId) {
+        let (group, target) = self.place_of(host.instance);
+        let branch = Branch {
+            run: Runner { pc: start, route: u32::MAX, key, called_at: SimTime::ZERO, degraded: false },
+            instance: host.instance,
+            life: self.life_of(group, target),
+            affinity: host.affinity,
+            priority: host.priority,
+            on_free_core: false,
+            next,
+            is_done: false,
+        };
+        let id = self.push_frame(Frame::new(parent, Kind::Branch(branch)));
+        self.tasks.push_back(Task::Advance(id));
+    }
+
+    fn hold(&mut self, now: SimTime, id: FrameId, instance: u32, bytes: u64) {
+        // Memory belongs to the request, whichever of its programs took it.
+        let mut owner = id;
+        while let Some(frame) = self.frames.get_mut(owner) {
+            if let Kind::Exec(exec) = &mut frame.kind {
+                let kib = bytes.div_ceil(1024);
+                exec.held_kib = exec.held_kib.saturating_add(kib.min(u64::from(u32::MAX)) as u32);
+                self.take_memory(now, instance, (kib << 10) as i64);
+                if self.is_out_of_memory(instance) {
+                    self.kill(now, instance, Change::OutOfMemory { instance });
+                }
+                return;
+            }
+            owner = frame.parent;
+        }
+    }
+
+    /// The call of a program has its answer.
+    pub(super) fn answered(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let Some((run, host)) = self.runner(now, id) else { return };
+        if self.instances[host.instance as usize].is_hung {
+            self.park(host.instance, Task::Up(id, outcome));
+            return;
+        }
+        let edge = self.model.routes[run.route as usize].edge as usize;
+        let red = self.model.catalog.edges[edge].red;
+        self.observer.outcome(red, outcome, now.since(run.called_at));
+        self.resume(now, id, outcome);
+    }
+
+    /// A program goes on after a call or a part of it, or fails with it.
+    fn resume(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        if !outcome.is_success() {
+            return self.end_program(now, id, Outcome::Error);
+        }
+        if outcome == Outcome::Degraded {
+            self.set_runner(id, |r| r.degraded = true);
+        }
+        self.advance(now, id);
+    }
+
+    fn end_program(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let Some(frame) = self.frames.get_mut(id) else { return };
+        let parent = frame.parent;
+        match &mut frame.kind {
+            Kind::Exec(_) => self.finish(now, id, outcome),
+            Kind::Branch(branch) => {
+                // A branch of a join stays in its chain until the join ends.
+                branch.is_done = true;
+                let is_joined =
+                    self.frames.get(parent).is_some_and(|p| matches!(p.kind, Kind::Join { .. }));
+                if !is_joined {
+                    self.frames.remove(id);
+                }
+                self.tasks.push_back(Task::Up(parent, outcome));
+            }
+            _ => {}
+        }
+    }
+
+    /// A program inside a program has ended.
+    pub(super) fn branch_ended(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let Some(frame) = self.frames.get_mut(id) else { return };
+        let (parent, first) = (frame.parent, frame.child);
+        let succeeded = outcome.is_success();
+        let verdict = match &mut frame.kind {
+            Kind::Join { need, running, degraded } => {
+                *running -= 1;
+                *need -= u32::from(succeeded);
+                *degraded |= outcome == Outcome::Degraded;
+                if *need == 0 {
+                    Some(if *degraded { Outcome::Degraded } else { Outcome::Ok })
+                } else if *need > *running {
+                    Some(Outcome::Error)
+                } else {
+                    None
+                }
+            }
+            Kind::Repeat { body, left, key, degraded } => {
+                *degraded |= outcome == Outcome::Degraded;
+                *left -= 1;
+                if succeeded && *left > 0 {
+                    let (body, key) = (*body, mix(*key, u64::from(*left)));
+                    if let Some((_, host)) = self.runner(now, parent) {
+                        self.branch(id, body, key, host, FrameId::NONE);
+                    } else {
+                        self.frames.remove(id);
+                    }
+                    return;
+                }
+                let all = if *degraded { Outcome::Degraded } else { Outcome::Ok };
+                Some(if succeeded { all } else { Outcome::Error })
+            }
+            _ => Some(if succeeded { outcome } else { Outcome::Degraded }),
+        };
+        let Some(verdict) = verdict else { return };
+        self.frames.remove(id);
+        self.sweep_branches(first);
+        self.resume(now, parent, verdict);
+    }
+
+    /// Frees the branches of a join that have ended; the others go on for nobody.
+    fn sweep_branches(&mut self, first: FrameId) {
+        let mut id = first;
+        while let Some(Frame { kind: Kind::Branch(branch), .. }) = self.frames.get(id) {
+            let next = branch.next;
+            if branch.is_done {
+                self.frames.remove(id);
+            } else {
+                self.anybody_left = true;
+            }
+            id = next;
+        }
+    }
+
+    /// Calls off a program inside a program.
+    pub(super) fn cancel_branch(&mut self, now: SimTime, id: FrameId) {
+        let Some(Frame { kind: Kind::Branch(branch), child, .. }) = self.frames.get(id) else { return };
+        let (instance, child, is_done) = (branch.instance, *child, branch.is_done);
+        if !is_done {
+            self.release_free_core(now, id);
+            if let Some(cpu) = &mut self.instances[instance as usize].cpu
+                && cpu.cancel(now, id)
+            {
+                self.watch_cpu(now, instance);
+            }
+            self.cancel(now, child);
+        }
+        self.frames.remove(id);
+    }
+
+    /// Calls off all branches of a join, from the last one put in place.
+    pub(super) fn cancel_branches(&mut self, now: SimTime, first: FrameId) {
+        let mut id = first;
+        while let Some(Frame { kind: Kind::Branch(branch), .. }) = self.frames.get(id) {
+            let next = branch.next;
+            self.cancel_branch(now, id);
+            id = next;
+        }
+    }
+}
+
+fn slowed(time: SimDuration, factor: f64) -> SimDuration {
+    if factor == 1.0 { time } else { time.scaled(factor) }
+}

@@ -1,0 +1,348 @@
+//! Clients: when they ask, and what becomes of their requests.
+
+use super::event::Event;
+use super::frame::{Call, Frame, Kind, NO_POOL, Request};
+use super::{FrameId, World};
+use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, uniform_of};
+use crate::engine::Rank;
+use crate::metrics::Observer;
+use crate::model::profile::line;
+use crate::model::{Arrivals, Client, Model};
+use std::collections::BTreeSet;
+
+/// Salts of what belongs to a request.
+const MIX: u64 = 1;
+const TENANT: u64 = 2;
+const AFFINITY: u64 = 3;
+const THINK: u64 = 4;
+/// The salt that tells users from requests.
+const USER: u64 = 5;
+
+/// Steps in which a changing rate is integrated from one regular request to the next.
+const REGULAR_STEPS: f64 = 8.0;
+
+/// What a client population's source remembers.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Draws the moments of requests.
+    rng: Rng,
+    /// The key of the population's requests.
+    key: u64,
+    /// Requests sent (open loop).
+    sent: u64,
+    /// Raised whenever the next request is scheduled anew.
+    generation: u32,
+    /// Product of the spikes that strike now.
+    pub spike: f64,
+    /// The state of a modulated source.
+    state: usize,
+    /// From when, and how many, regular requests are counted.
+    base: SimTime,
+    counted: u64,
+    /// Users that exist.
+    users: u32,
+    /// Requests of each user.
+    asked: Vec<u32>,
+    /// Users that pause, since fewer are wanted.
+    paused: BTreeSet<u32>,
+}
+
+impl Source {
+    pub fn all(model: &Model, streams: Streams) -> Vec<Self> {
+        let make = |name: &String| {
+            let path = format!("clients.{name}");
+            Self {
+                rng: streams.stream(&path, "arrivals"),
+                key: streams.key(&path, "requests"),
+                sent: 0,
+                generation: 0,
+                spike: 1.0,
+                state: 0,
+                base: SimTime::ZERO,
+                counted: 0,
+                users: 0,
+                asked: Vec::new(),
+                paused: BTreeSet::new(),
+            }
+        };
+        model.clients.iter().map(|c| make(&c.name)).collect()
+    }
+}
+
+impl<O: Observer> World<'_, O> {
+    /// Schedules a population's first requests.
+    pub(super) fn start_source(&mut self, now: SimTime, client: u32) {
+        let settings = &self.settings().clients[client as usize];
+        match &settings.arrivals {
+            Arrivals::Users { .. } => self.on_population(now, client),
+            Arrivals::Mmpp(states) => {
+                let stay = exponential(states[0].1, &mut self.sources[client as usize].rng);
+                self.queue.schedule(now + stay, Rank::Control, Event::Modulate { client });
+                self.schedule_arrival(now, client);
+            }
+            _ => self.schedule_arrival(now, client),
+        }
+    }
+
+    /// Settings changed: the next request is scheduled anew.
+    pub(super) fn reconfigure_source(&mut self, now: SimTime, client: u32) {
+        let [before, after] = [self.epoch - 1, self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
+        let same_kind = std::mem::discriminant(&before.arrivals) == std::mem::discriminant(&after.arrivals);
+        if !same_kind && matches!(after.arrivals, Arrivals::Users { .. } | Arrivals::Mmpp(_)) {
+            self.sources[client as usize].generation += 1;
+            self.start_source(now, client);
+        } else {
+            self.rescheduled(now, client);
+        }
+    }
+
+    /// The rate of a population has changed.
+    pub(super) fn rescheduled(&mut self, now: SimTime, client: u32) {
+        let settings = &self.settings().clients[client as usize];
+        match &settings.arrivals {
+            Arrivals::Users { .. } => self.adjust_users(now, client),
+            // These follow their records, whatever else happens.
+            Arrivals::Times(_) | Arrivals::Renewal(_) => {}
+            _ => {
+                let source = &mut self.sources[client as usize];
+                source.generation += 1;
+                source.base = now;
+                source.counted = 0;
+                self.schedule_arrival(now, client);
+            }
+        }
+    }
+
+    fn schedule_arrival(&mut self, now: SimTime, client: u32) {
+        let settings = &self.settings().clients[client as usize];
+        let source = &mut self.sources[client as usize];
+        let Some(at) = next_arrival(settings, source, now, self.script.end) else { return };
+        let generation = source.generation;
+        self.queue.schedule(at, Rank::Arrival, Event::Arrive { client, generation });
+    }
+
+    /// An open population sends its next request.
+    pub(super) fn on_arrive(&mut self, now: SimTime, client: u32, generation: u32) {
+        if self.sources[client as usize].generation != generation {
+            return;
+        }
+        let settings = &self.settings().clients[client as usize];
+        let accepted = is_accepted(settings, &mut self.sources[client as usize], now);
+        if accepted {
+            let source = &mut self.sources[client as usize];
+            source.sent += 1;
+            let key = mix(source.key, source.sent);
+            self.schedule_arrival(now, client);
+            self.send(now, client, 0, key, mix(key, AFFINITY));
+        } else {
+            self.schedule_arrival(now, client);
+        }
+    }
+
+    /// A modulated source enters its next state.
+    pub(super) fn on_modulate(&mut self, now: SimTime, client: u32) {
+        let Arrivals::Mmpp(states) = &self.settings().clients[client as usize].arrivals else { return };
+        let source = &mut self.sources[client as usize];
+        source.state = (source.state + 1) % states.len();
+        let stay = exponential(states[source.state].1, &mut source.rng);
+        self.queue.schedule(now + stay, Rank::Control, Event::Modulate { client });
+        self.rescheduled(now, client);
+    }
+
+    // ---- users ----
+
+    /// The number of users follows the profile, looked at once a second.
+    pub(super) fn on_population(&mut self, now: SimTime, client: u32) {
+        self.adjust_users(now, client);
+        if !self.settings().clients[client as usize].profile.is_constant() {
+            self.after(SimDuration::from_secs(1), Rank::Control, Event::Population { client });
+        }
+    }
+
+    fn wanted_users(&self, now: SimTime, client: u32) -> u32 {
+        let settings = &self.settings().clients[client as usize];
+        let Arrivals::Users { count, .. } = settings.arrivals else { return 0 };
+        let factor = settings.profile.at(now) * self.sources[client as usize].spike;
+        (f64::from(count) * factor + 0.5) as u32
+    }
+
+    fn adjust_users(&mut self, now: SimTime, client: u32) {
+        let wanted = self.wanted_users(now, client);
+        let source = &mut self.sources[client as usize];
+        let mut woken: Vec<u32> = source.paused.range(..wanted).copied().collect();
+        source.paused.retain(|user| *user >= wanted);
+        let fresh = source.users..wanted.max(source.users);
+        source.users = fresh.end;
+        source.asked.resize(source.users as usize, 0);
+        woken.extend(fresh);
+        for user in woken {
+            let key = self.user_key(client, user);
+            self.think(now, client, user, mix(key, 0));
+        }
+    }
+
+    fn user_key(&self, client: u32, user: u32) -> u64 {
+        mix(mix(self.sources[client as usize].key, USER), u64::from(user))
+    }
+
+    fn think(&mut self, now: SimTime, client: u32, user: u32, key: u64) {
+        let Arrivals::Users { think, .. } = &self.settings().clients[client as usize].arrivals else { return };
+        let delay = SimDuration::from_seconds(think.variate(uniform_of(mix(key, THINK))));
+        self.queue.schedule(now + delay, Rank::Arrival, Event::Think { client, user });
+    }
+
+    /// A user asks, unless fewer are wanted by now.
+    pub(super) fn on_think(&mut self, now: SimTime, client: u32, user: u32) {
+        if user >= self.wanted_users(now, client) {
+            self.sources[client as usize].paused.insert(user);
+            return;
+        }
+        let asked = &mut self.sources[client as usize].asked[user as usize];
+        *asked += 1;
+        let number = u64::from(*asked);
+        let user_key = self.user_key(client, user);
+        self.send(now, client, user, mix(user_key, number), mix(user_key, AFFINITY));
+    }
+
+    // ---- requests ----
+
+    fn send(&mut self, now: SimTime, client: u32, user: u32, key: u64, affinity: u64) {
+        let settings = &self.settings().clients[client as usize];
+        let request = pick(&settings.mix, |(sum, _)| *sum, mix(key, MIX));
+        let tenant = pick(&settings.tenants, |(sum, _)| *sum, mix(key, TENANT));
+        let priority = settings.tenants.get(tenant).map_or(settings.priority, |(_, p)| *p);
+        let route = settings.mix[request].1;
+        let meters = self.model.catalog.clients[client as usize];
+        self.observer.arrival(meters.red);
+        self.observer.arrival(meters.requests + request as u32);
+        if !settings.tenants.is_empty() {
+            self.observer.arrival(meters.tenants + tenant as u32);
+        }
+        let edge = self.model.routes[route as usize].edge as usize;
+        self.observer.arrival(self.model.catalog.edges[edge].red);
+        self.observer.moved(now, meters.in_flight, 1);
+        let tally = &mut self.tallies[client as usize];
+        tally.sent += 1;
+        tally.in_flight += 1;
+        let request =
+            Request { client, request: request as u32, tenant: tenant as u32, user, at: now, key, route };
+        let frame = self.frames.insert(Frame::new(FrameId::NONE, Kind::Request(request)));
+        let call = Call {
+            key,
+            route,
+            owner: 0,
+            life: 0,
+            affinity: (affinity >> 32) as u32,
+            pool_layer: NO_POOL,
+            priority,
+        };
+        self.call(now, call, frame);
+    }
+
+    /// A request has its answer, or the client has given up.
+    pub(super) fn end_request(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let Some(Frame { kind: Kind::Request(request), .. }) = self.frames.remove(id) else { return };
+        let client = request.client;
+        let meters = self.model.catalog.clients[client as usize];
+        let latency = now.since(request.at);
+        self.observer.outcome(meters.red, outcome, latency);
+        self.observer.outcome(meters.requests + request.request, outcome, latency);
+        let settings = &self.settings().clients[client as usize];
+        if !settings.tenants.is_empty() {
+            self.observer.outcome(meters.tenants + request.tenant, outcome, latency);
+        }
+        let edge = self.model.routes[request.route as usize].edge as usize;
+        self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+        if outcome.is_success() {
+            self.observer.timed(meters.success, latency);
+        }
+        self.observer.moved(now, meters.in_flight, -1);
+        let tally = &mut self.tallies[client as usize];
+        tally.in_flight -= 1;
+        tally.ended[outcome as usize] += 1;
+        debug_assert!(tally.is_conserved());
+        self.stamp(now, request.key, outcome);
+        if matches!(settings.arrivals, Arrivals::Users { .. }) {
+            self.think(now, client, request.user, request.key);
+        }
+    }
+}
+
+/// The position of the first entry whose cumulative share exceeds the number that `key` stands for.
+#[inline]
+fn pick<T>(entries: &[T], sum: impl Fn(&T) -> f64, key: u64) -> usize {
+    if entries.len() <= 1 {
+        return 0;
+    }
+    let u = uniform_of(key);
+    entries.iter().position(|e| u < sum(e)).unwrap_or(entries.len() - 1)
+}
+
+fn exponential(mean: f64, rng: &mut Rng) -> SimDuration {
+    SimDuration::from_seconds(-mean * libm::log(rng.uniform()))
+}
+
+/// Whether a candidate of a thinned Poisson process is a request (Lewis and Shedler 1979).
+fn is_accepted(settings: &Client, source: &mut Source, now: SimTime) -> bool {
+    let share = match &settings.arrivals {
+        Arrivals::Rates(points) => {
+            line(points, now.seconds()) / highest(points) * settings.profile.at(now) / settings.profile.max()
+        }
+        Arrivals::Poisson(_) | Arrivals::Mmpp(_) if !settings.profile.is_constant() => {
+            settings.profile.at(now) / settings.profile.max()
+        }
+        _ => return true,
+    };
+    source.rng.chance(share)
+}
+
+fn highest(points: &[(f64, f64)]) -> f64 {
+    points.iter().fold(0.0, |m, (_, rate)| f64::max(m, *rate))
+}
+
+/// When the next request (or candidate for one) comes; `None` if none comes any more.
+fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTime) -> Option<SimTime> {
+    let bound = settings.profile.max() * source.spike;
+    let poisson = |rate: f64, source: &mut Source| {
+        (rate > 0.0).then(|| now + exponential(1.0 / rate, &mut source.rng))
+    };
+    match &settings.arrivals {
+        Arrivals::Poisson(rate) => poisson(rate * bound, source),
+        Arrivals::Mmpp(states) => poisson(states[source.state].0 * bound, source),
+        Arrivals::Rates(points) => poisson(highest(points) * bound, source),
+        Arrivals::Renewal(dist) => Some(now + dist.sample_duration(&mut source.rng)),
+        Arrivals::Times(times) => times.get(source.sent as usize).map(|at| (*at).max(now)),
+        Arrivals::Regular(rate) if settings.profile.is_constant() => {
+            let rate = rate * source.spike;
+            if rate <= 0.0 {
+                return None;
+            }
+            // Counted from a base, so that rounding to nanoseconds does not add up.
+            source.counted += 1;
+            Some(source.base + SimDuration::from_seconds((source.counted as f64 - 0.5) / rate))
+        }
+        Arrivals::Regular(rate) => {
+            let first = source.sent == 0 && now == source.base;
+            integrate(settings, rate * source.spike, now, if first { 0.5 } else { 1.0 }, end)
+        }
+        Arrivals::Users { .. } => None,
+    }
+}
+
+/// When the integral of a changing rate has grown by `amount`: trapezoids of an eighth of a request each.
+fn integrate(settings: &Client, rate: f64, now: SimTime, amount: f64, end: SimTime) -> Option<SimTime> {
+    let mut at = now;
+    let mut left = amount;
+    while at < end {
+        let here = rate * settings.profile.at(at);
+        let step = if here > 0.0 { (1.0 / (REGULAR_STEPS * here)).min(0.1) } else { 0.01 };
+        let next = at + SimDuration::from_seconds(step).max(SimDuration::from_ns(1));
+        let grown = (here + rate * settings.profile.at(next)) / 2.0 * next.since(at).seconds();
+        if grown >= left {
+            return Some(at + next.since(at).scaled(left / grown));
+        }
+        left -= grown;
+        at = next;
+    }
+    None
+}

@@ -1,0 +1,311 @@
+//! Where a call goes: balancers choose among targets, direct calls among the instances that run.
+
+use super::frame::{Call, Frame, Kind, NO_BALANCER};
+use super::event::Event;
+use super::instances::{Arrival, Condition};
+use super::{FrameId, Task, World};
+use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt};
+use crate::components::balancer::{Balancer, PolicyConfig};
+use crate::components::health::{Health, TargetHealth};
+use crate::engine::Rank;
+use crate::metrics::{Change, Observer};
+use crate::model::{Callee, Epoch, Model};
+
+/// A balancer and what it believes.
+#[derive(Debug)]
+pub(super) struct BalancerState {
+    /// The policy and its targets.
+    pub policy: Balancer,
+    /// What is believed of each target, by checks.
+    pub health: Vec<Health>,
+    /// Which targets are registered.
+    pub registered: Vec<bool>,
+    /// The generation of the schedule of checks: raised to drop what is scheduled.
+    pub generation: u32,
+    /// The key of the checks' random numbers.
+    pub key: u64,
+    /// Targets believed healthy.
+    healthy: u32,
+    /// Whether it sends to all since it believes none healthy.
+    is_open: bool,
+    rng: Rng,
+    is_random: bool,
+    salt: u64,
+}
+
+/// Who answers direct calls to a group.
+#[derive(Debug)]
+pub(super) struct GroupState {
+    /// Round robin over the instances that run.
+    pub discovery: Balancer,
+    /// Connections open (databases).
+    pub connections: u32,
+}
+
+impl GroupState {
+    pub fn all(model: &Model) -> Vec<Self> {
+        let make = |capacity: u32| {
+            let weights = vec![1; capacity as usize];
+            Self { discovery: Balancer::new(PolicyConfig::RoundRobin, &weights), connections: 0 }
+        };
+        model.groups.iter().map(|g| make(g.capacity)).collect()
+    }
+}
+
+fn is_random(policy: &PolicyConfig) -> bool {
+    !matches!(
+        policy,
+        PolicyConfig::RoundRobin | PolicyConfig::WeightedRoundRobin | PolicyConfig::RingHash { .. }
+    )
+}
+
+/// The weights of all targets that a balancer may ever have.
+fn weights(given: &[u32], capacity: u32) -> Vec<u32> {
+    (0..capacity as usize).map(|i| given.get(i).copied().unwrap_or(1)).collect()
+}
+
+impl BalancerState {
+    pub fn all(model: &Model, epoch: &Epoch, streams: Streams) -> Vec<Self> {
+        let make = |index: usize| {
+            let shape = &model.balancers[index];
+            let settings = &epoch.balancers[index];
+            let group = &model.groups[shape.group as usize];
+            let capacity = group.capacity as usize;
+            let initial = settings.check.as_ref().map_or(TargetHealth::Healthy, |c| c.initial);
+            let path = format!("balancers.{}", shape.name);
+            Self {
+                policy: Balancer::new(settings.policy.clone(), &weights(&settings.weights, group.capacity)),
+                health: vec![Health::new(initial); capacity],
+                registered: vec![false; capacity],
+                generation: 0,
+                key: streams.key(&path, "checks"),
+                healthy: 0,
+                is_open: false,
+                rng: Rng::from_seed(0),
+                is_random: is_random(&settings.policy),
+                salt: salt(&path),
+            }
+        };
+        (0..model.balancers.len()).map(make).collect()
+    }
+}
+
+impl<O: Observer> World<'_, O> {
+    /// Sends a call to a target.
+    pub(super) fn route(&mut self, now: SimTime, call: Call, parent: FrameId) {
+        let route = &self.model.routes[call.route as usize];
+        let edge = self.model.catalog.edges[route.edge as usize];
+        self.observer.count(edge.attempts);
+        let endpoint = route.endpoint;
+        match route.callee {
+            Callee::Balancer(balancer) => self.balance(now, call, parent, balancer, endpoint),
+            Callee::Group(group) => {
+                let first = self.model.groups[group as usize].first;
+                let state = &mut self.groups[group as usize];
+                // Round robin draws nothing: the generator is never asked.
+                let mut rng = Rng::from_seed(0);
+                match state.discovery.pick(&mut rng, 0) {
+                    Some(target) => {
+                        let arrival = Arrival {
+                            parent,
+                            instance: first + target,
+                            endpoint,
+                            balancer: NO_BALANCER,
+                            measures_balancer: false,
+                            is_check: false,
+                        };
+                        self.arrive(now, arrival, &call);
+                    }
+                    None => self.tasks.push_back(Task::Up(parent, Outcome::Unavailable)),
+                }
+            }
+        }
+    }
+
+    fn balance(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
+        let meters = self.model.catalog.balancers[balancer as usize];
+        let state = &mut self.balancers[balancer as usize];
+        self.observer.arrival(meters.red);
+        if state.is_random {
+            state.rng = Rng::from_seed(mix(call.key, state.salt));
+        }
+        let Some(target) = state.policy.pick(&mut state.rng, u64::from(call.affinity)) else {
+            self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
+            self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
+            return;
+        };
+        if state.is_open {
+            self.observer.count(meters.failed_open);
+        }
+        state.policy.on_start(target);
+        self.observer.moved(now, meters.in_flight, 1);
+        let group = self.model.balancers[balancer as usize].group;
+        let instance = self.model.groups[group as usize].first + target;
+        let mut parent = parent;
+        let limit = self.settings().balancers[balancer as usize].idle_timeout;
+        if let Some(limit) = limit {
+            parent = self.push_frame(Frame::new(parent, Kind::Attempt { balancer, at: now }));
+            self.after(limit, Rank::Timer, Event::Timer(parent));
+        }
+        let arrival = Arrival {
+            parent,
+            instance,
+            endpoint,
+            balancer,
+            measures_balancer: limit.is_none(),
+            is_check: false,
+        };
+        self.arrive(now, arrival, &call);
+    }
+
+    /// An attempt ends, by its answer or by the balancer's patience.
+    pub(super) fn end_attempt(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let Some(Frame { kind: Kind::Attempt { balancer, at }, child, .. }) = self.frames.remove(id) else {
+            return;
+        };
+        let meters = self.model.catalog.balancers[balancer as usize];
+        self.observer.outcome(meters.red, outcome, now.since(at));
+        // If the execution below still runs, the balancer stops counting it.
+        if let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(child) {
+            let instance = exec.instance;
+            exec.balancer = NO_BALANCER;
+            self.end_at_balancer(now, balancer, instance);
+        }
+    }
+
+    /// A balancer's request to an instance is over.
+    pub(super) fn end_at_balancer(&mut self, now: SimTime, balancer: u32, instance: u32) {
+        let group = self.model.balancers[balancer as usize].group;
+        let target = instance - self.model.groups[group as usize].first;
+        self.balancers[balancer as usize].policy.on_end(target);
+        self.observer.moved(now, self.model.catalog.balancers[balancer as usize].in_flight, -1);
+    }
+
+    // ---- what balancers believe ----
+
+    fn is_believed(&self, balancer: u32, target: u32) -> bool {
+        let state = &self.balancers[balancer as usize];
+        let has_checks = self.settings().balancers[balancer as usize].check.is_some();
+        state.registered[target as usize]
+            && (!has_checks || state.health[target as usize].state() == TargetHealth::Healthy)
+    }
+
+    /// Registers a target, or takes it out.
+    pub(super) fn register(&mut self, now: SimTime, balancer: u32, target: u32, registered: bool) {
+        let state = &mut self.balancers[balancer as usize];
+        if state.registered[target as usize] == registered {
+            return;
+        }
+        let was = self.is_believed(balancer, target);
+        let state = &mut self.balancers[balancer as usize];
+        state.registered[target as usize] = registered;
+        let meters = self.model.catalog.balancers[balancer as usize];
+        self.observer.moved(now, meters.targets, if registered { 1 } else { -1 });
+        self.believe(now, balancer, target, was);
+    }
+
+    /// Takes note of a change of belief about a target, of whom `was` was believed before.
+    pub(super) fn believe(&mut self, now: SimTime, balancer: u32, target: u32, was: bool) {
+        let is = self.is_believed(balancer, target);
+        let fail_open = self.settings().balancers[balancer as usize].fail_open;
+        let meters = self.model.catalog.balancers[balancer as usize];
+        if is != was {
+            self.observer.moved(now, meters.healthy, if is { 1 } else { -1 });
+        }
+        let state = &mut self.balancers[balancer as usize];
+        state.healthy = (state.healthy + u32::from(is && !was)) - u32::from(was && !is);
+        let open = state.healthy == 0 && fail_open;
+        if open != state.is_open {
+            state.is_open = open;
+            self.reset_eligible(balancer);
+            if open {
+                self.observer.change(now, Change::FailedOpen { balancer });
+            }
+        } else if open {
+            let registered = state.registered[target as usize];
+            state.policy.set_eligible(target, registered);
+        } else {
+            state.policy.set_eligible(target, is);
+        }
+    }
+
+    fn reset_eligible(&mut self, balancer: u32) {
+        for target in 0..self.balancers[balancer as usize].registered.len() as u32 {
+            let believed = self.is_believed(balancer, target);
+            let state = &mut self.balancers[balancer as usize];
+            let registered = state.registered[target as usize];
+            state.policy.set_eligible(target, if state.is_open { registered } else { believed });
+        }
+    }
+
+    /// Whether some balancer in front of an instance believes it unhealthy.
+    pub(super) fn is_doubted(&self, group: u32, target: u32) -> bool {
+        let balancers = self.model.balancers.iter().enumerate().filter(|(_, b)| b.group == group);
+        balancers
+            .map(|(index, _)| index as u32)
+            .any(|b| self.balancers[b as usize].registered[target as usize] && !self.is_believed(b, target))
+    }
+
+    /// An instance joins its balancers and direct calls; balancers have yet to check it, unless it is there from
+    /// the start.
+    pub(super) fn join(&mut self, now: SimTime, instance: u32, from_start: bool) {
+        let (group, target) = self.place_of(instance);
+        self.groups[group as usize].discovery.set_eligible(target, true);
+        for balancer in 0..self.model.balancers.len() as u32 {
+            if self.model.balancers[balancer as usize].group != group {
+                continue;
+            }
+            // Who never left keeps what is believed of it.
+            let is_new = !self.balancers[balancer as usize].registered[target as usize];
+            if is_new && !from_start && self.settings().balancers[balancer as usize].check.is_some() {
+                self.balancers[balancer as usize].health[target as usize] = Health::new(TargetHealth::Initial);
+            }
+            self.register(now, balancer, target, true);
+        }
+    }
+
+    /// An instance leaves its balancers.
+    pub(super) fn leave_balancers(&mut self, now: SimTime, instance: u32) {
+        let (group, target) = self.place_of(instance);
+        for balancer in 0..self.model.balancers.len() as u32 {
+            if self.model.balancers[balancer as usize].group == group {
+                self.register(now, balancer, target, false);
+            }
+        }
+    }
+
+    /// Whether direct calls may go to an instance: it runs and is not being taken out.
+    pub(super) fn discover(&mut self, instance: u32) {
+        let (group, target) = self.place_of(instance);
+        let runs = self.instances[instance as usize].condition == Condition::Up;
+        self.groups[group as usize].discovery.set_eligible(target, runs);
+    }
+
+    /// New settings for all balancers.
+    pub(super) fn reconfigure_balancers(&mut self, now: SimTime) {
+        for balancer in 0..self.model.balancers.len() as u32 {
+            let settings = &self.settings().balancers[balancer as usize];
+            let group = self.model.balancers[balancer as usize].group;
+            let capacity = self.model.groups[group as usize].capacity;
+            let state = &mut self.balancers[balancer as usize];
+            state.is_random = is_random(&settings.policy);
+            state.policy.reconfigure(settings.policy.clone(), &weights(&settings.weights, capacity));
+            // Belief may hang on settings that changed: count anew.
+            let believed: Vec<bool> = (0..capacity).map(|t| self.is_believed(balancer, t)).collect();
+            let healthy = believed.iter().filter(|b| **b).count() as u32;
+            let state = &mut self.balancers[balancer as usize];
+            let before = std::mem::replace(&mut state.healthy, healthy);
+            state.is_open = healthy == 0 && settings.fail_open;
+            let meters = self.model.catalog.balancers[balancer as usize];
+            self.observer.moved(now, meters.healthy, i64::from(healthy) - i64::from(before));
+            self.reset_eligible(balancer);
+            self.reschedule_checks(now, balancer);
+        }
+    }
+
+    /// The group of an instance and its number there.
+    pub(super) fn place_of(&self, instance: u32) -> (u32, u32) {
+        let group = self.instances[instance as usize].group;
+        (group, instance - self.model.groups[group as usize].first)
+    }
+}
