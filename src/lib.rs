@@ -5,6 +5,7 @@
 //! the table and `tests/tidy.rs` keeps it.
 
 pub mod base;
+pub mod cli;
 pub mod components;
 pub mod engine;
 pub mod experiment;

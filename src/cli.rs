@@ -1,0 +1,97 @@
+//! The command line: flags, exit codes, progress, files. The only room that prints and sees the wall clock.
+//!
+//! Results go to standard output, progress and messages to standard error. A closed pipe is no error.
+
+mod args;
+mod files;
+mod metrics;
+mod progress;
+mod run;
+
+use crate::spec::load::Loader;
+use anstream::ColorChoice;
+use args::{Command, CommandLine};
+use clap::Parser;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// What a command ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All expectations held.
+    Held,
+    /// An expectation failed.
+    Failed,
+    /// The input or the usage was wrong.
+    Wrong,
+    /// An expectation's interval straddles its limit, and none failed.
+    Inconclusive,
+    /// A budget of events ran out.
+    OutOfBudget,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(match ending {
+            Ending::Held => 0,
+            Ending::Failed => 1,
+            Ending::Wrong => 2,
+            Ending::Inconclusive => 3,
+            Ending::OutOfBudget => 4,
+        })
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    line.color.write_global();
+    let ending = match &line.command {
+        Command::Run(args) => run::run(args),
+        Command::Metrics(args) => metrics::metrics(args),
+        Command::Schema => {
+            print(&crate::spec::reference::markdown());
+            Ending::Held
+        }
+    };
+    ending.into()
+}
+
+/// Writes results to standard output; who has closed the pipe wants no more.
+fn print(text: &str) {
+    let mut out = anstream::stdout().lock();
+    // A closed pipe is the reader's choice; any other failure to write leaves nothing better to do either.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes a message to standard error.
+fn message(text: &str) {
+    let mut out = anstream::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Whether results may be colored.
+fn has_color() -> bool {
+    ColorChoice::global() != ColorChoice::Never
+        && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
+}
+
+/// Shows what was found wrong; `true` if the input cannot be used.
+fn show_diagnostics(loader: &Loader) -> bool {
+    if loader.diagnostics.is_empty() {
+        return false;
+    }
+    let color = anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    message(&loader.diagnostics.render(&loader.sources, color));
+    loader.diagnostics.has_errors()
+}
+
+/// The width of the terminal, or what is readable elsewhere.
+fn width() -> usize {
+    if std::io::stdout().is_terminal() {
+        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<usize>().ok());
+        columns.unwrap_or(120).clamp(60, 160)
+    } else {
+        100
+    }
+}

@@ -1,0 +1,28 @@
+//! `brownout metrics FILE`
+
+use super::args::{Format, MetricsArgs};
+use super::{Ending, print, show_diagnostics};
+use crate::experiment::{Changes, plan};
+use crate::report::{human, json};
+use crate::spec::load::Loader;
+
+/// Lists every metric of a file.
+pub fn metrics(args: &MetricsArgs) -> Ending {
+    let mut loader = Loader::default();
+    let document = loader.load(&args.file, &[]);
+    let plan = document.and_then(|d| plan(&mut loader, d, &Changes::default()));
+    if show_diagnostics(&loader) {
+        return Ending::Wrong;
+    }
+    let Some(plan) = plan else { return Ending::Wrong };
+    // Variants may differ in their metrics: those of all, each once.
+    let mut all: Vec<_> = plan.variants.iter().flat_map(|v| &v.model.catalog.metrics).collect();
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    all.dedup_by(|a, b| a.path == b.path);
+    let rows = all.iter().map(|m| (m.path.as_str(), m.unit, m.meaning.as_str()));
+    print(&match args.format {
+        Format::Human => human::metric_list(rows, super::width()),
+        Format::Json => json::metric_list(rows),
+    });
+    Ending::Held
+}

@@ -1,0 +1,111 @@
+//! `brownout run FILE`
+
+use super::args::{Format, RunArgs};
+use super::files::{self, Output};
+use super::progress::Bar;
+use super::{Ending, has_color, message, print, show_diagnostics, width};
+use crate::experiment::results::Verdict;
+use crate::experiment::{Changes, ExperimentResult, RunError, plan, run as play};
+use crate::report::{events_jsonl, human, json, plot, series_csv};
+use crate::spec::load::Loader;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Plays a file and reports.
+pub fn run(args: &RunArgs) -> Ending {
+    let mut loader = Loader::default();
+    let document = loader.load(&args.file, &args.sets);
+    let changes = Changes { seed: args.seed, runs: args.runs, duration: args.duration };
+    let plan = document.and_then(|d| plan(&mut loader, d, &changes));
+    if show_diagnostics(&loader) {
+        return Ending::Wrong;
+    }
+    let Some(plan) = plan else { return Ending::Wrong };
+    let jobs = args.jobs.map_or_else(threads, usize::from);
+    let result = match play(&plan, jobs, &Bar::new(args.quiet)) {
+        Ok(result) => result,
+        Err(error) => {
+            message(&format!("error: {error}\n"));
+            return match error {
+                RunError::TimeStandsStill { .. } => Ending::OutOfBudget,
+                RunError::Threads { .. } | RunError::Interrupted { .. } => Ending::Wrong,
+            };
+        }
+    };
+    let mut written = Vec::new();
+    if !args.no_out {
+        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&result.name));
+        match outputs(&result).and_then(|outputs| files::write_all(&folder, &outputs)) {
+            Ok(paths) => written = paths,
+            Err(error) => {
+                message(&format!("error: {error:#}\n"));
+                return Ending::Wrong;
+            }
+        }
+    }
+    match args.format {
+        Format::Json => print(&json::summary(&result)),
+        Format::Human => {
+            let options = human::Options {
+                color: has_color(),
+                width: width(),
+                files: written.iter().map(|p| p.display().to_string()).collect(),
+                reproduce: reproduce(args, &result),
+                quiet: args.quiet,
+            };
+            print(&human::summary(&result, &options));
+        }
+    }
+    ending(&result)
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn outputs(result: &ExperimentResult) -> anyhow::Result<Vec<Output>> {
+    let mut outputs = vec![
+        ("summary.json".to_string(), json::summary(result).into_bytes()),
+        ("timeseries.csv".to_string(), series_csv::write(result)),
+        ("events.jsonl".to_string(), events_jsonl::write(result)),
+    ];
+    for plot in plot::all(result)? {
+        outputs.push((format!("{}.svg", plot.file_stem), plot.svg.into_bytes()));
+        outputs.push((format!("{}.png", plot.file_stem), plot.png));
+    }
+    Ok(outputs)
+}
+
+fn ending(result: &ExperimentResult) -> Ending {
+    let any = |verdict| result.expectations.iter().any(|e| e.verdict == verdict);
+    if any(Verdict::Failed) {
+        Ending::Failed
+    } else if any(Verdict::Inconclusive) {
+        Ending::Inconclusive
+    } else {
+        Ending::Held
+    }
+}
+
+/// The command that gives the same bytes again.
+fn reproduce(args: &RunArgs, result: &ExperimentResult) -> String {
+    let mut line = format!("brownout run {}", quoted(&args.file.display().to_string()));
+    for set in &args.sets {
+        let _ = write!(line, " --set {}", quoted(set));
+    }
+    let _ = write!(line, " --seed {} --runs {}", result.seed, result.runs);
+    if let Some(duration) = args.duration {
+        let _ = write!(line, " --duration {}ns", duration.ns());
+    }
+    line
+}
+
+/// As a shell would have to be told it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_string()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
