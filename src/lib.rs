@@ -10,4 +10,5 @@ pub mod engine;
 pub mod experiment;
 pub mod metrics;
 pub mod model;
+pub mod report;
 pub mod spec;
