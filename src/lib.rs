@@ -11,5 +11,6 @@ pub mod engine;
 pub mod experiment;
 pub mod metrics;
 pub mod model;
+pub mod report;
 pub mod sim;
 pub mod spec;

@@ -197,12 +197,8 @@ impl<'m, O: Observer> World<'m, O> {
         for tally in &self.tallies {
             assert!(tally.is_conserved(), "requests sent = ended + in flight: {tally:?}");
         }
-        let summary = RunSummary {
-            events: self.events,
-            tallies: self.tallies,
-            fingerprint: self.fingerprint,
-            stop,
-        };
+        let summary =
+            RunSummary { events: self.events, tallies: self.tallies, fingerprint: self.fingerprint, stop };
         (summary, self.observer)
     }
 
@@ -305,11 +301,11 @@ impl<'m, O: Observer> World<'m, O> {
                             self.breaker_meters.push(slot.meters);
                         }
                         LayerKind::Pool { config, .. } if index == self.pools.len() => {
-                            self.pools.push(Pool::new(config.clone()));
+                            self.pools.push(Pool::new(*config));
                             self.pool_states.push(PoolState::new(slot, number));
                         }
                         LayerKind::Bulkhead { config } if index == self.bulkheads.len() => {
-                            self.bulkheads.push(Bulkhead::new(config.clone()));
+                            self.bulkheads.push(Bulkhead::new(*config));
                             self.bulkhead_meters.push(slot.meters);
                         }
                         LayerKind::Retry { budget: Some(config), .. } if index == self.budgets.len() => {
@@ -334,11 +330,11 @@ impl<'m, O: Observer> World<'m, O> {
                 match &layer.kind {
                     LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
                     LayerKind::Pool { config, .. } => {
-                        self.pools[index as usize].reconfigure(config.clone());
+                        self.pools[index as usize].reconfigure(*config);
                         self.pool_states[index as usize].layer = slot.layer;
                     }
                     LayerKind::Bulkhead { config } => {
-                        self.bulkheads[index as usize].reconfigure(config.clone());
+                        self.bulkheads[index as usize].reconfigure(*config);
                         while let Some(frame) = self.bulkheads[index as usize].admit() {
                             self.bulkhead_admitted(now, index, frame);
                         }

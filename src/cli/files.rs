@@ -14,7 +14,8 @@ pub type Output = (String, Vec<u8>);
 /// # Errors
 /// If the folder or a file cannot be written; no result file is left half-written.
 pub fn write_all(folder: &Path, outputs: &[Output]) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut written = Vec::new();
     for (name, bytes) in outputs {
         let path = folder.join(name);

@@ -2,7 +2,9 @@
 
 use super::args::{Format, MetricsArgs};
 use super::{Ending, print, show_diagnostics};
-use crate::experiment::{Changes, plan};
+use crate::base::units::Unit;
+use crate::experiment::plan::FaultMeasure;
+use crate::experiment::{Changes, Plan, plan};
 use crate::report::{human, json};
 use crate::spec::load::Loader;
 
@@ -19,10 +21,26 @@ pub fn metrics(args: &MetricsArgs) -> Ending {
     let mut all: Vec<_> = plan.variants.iter().flat_map(|v| &v.model.catalog.metrics).collect();
     all.sort_by(|a, b| a.path.cmp(&b.path));
     all.dedup_by(|a, b| a.path == b.path);
-    let rows = all.iter().map(|m| (m.path.as_str(), m.unit, m.meaning.as_str()));
+    let faults = fault_metrics(&plan);
+    let rows = faults.iter().map(|(path, unit, meaning)| (path.as_str(), *unit, *meaning));
+    let rows = rows.chain(all.iter().map(|m| (m.path.as_str(), m.unit, m.meaning.as_str())));
     print(&match args.format {
-        Format::Human => human::metric_list(rows, super::width()),
+        Format::Human => human::metric_list(rows),
         Format::Json => json::metric_list(rows),
     });
     Ending::Held
+}
+
+/// What faults did: metrics for expectations only.
+fn fault_metrics(plan: &Plan) -> Vec<(String, Unit, &'static str)> {
+    let mut names: Vec<&str> =
+        plan.variants.iter().flat_map(|v| &v.faults).map(|f| f.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .iter()
+        .flat_map(|name| {
+            FaultMeasure::ALL.map(|(what, _, unit, meaning)| (format!("faults.{name}.{what}"), unit, meaning))
+        })
+        .collect()
 }

@@ -201,9 +201,8 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
 }
 
 fn fault(plan: &FaultPlan, runs: &[FaultRun]) -> FaultResult {
-    let estimate = |f: fn(&FaultRun) -> Option<f64>| {
-        Estimate::of_present(&runs.iter().map(f).collect::<Vec<_>>())
-    };
+    let estimate =
+        |f: fn(&FaultRun) -> Option<f64>| Estimate::of_present(&runs.iter().map(f).collect::<Vec<_>>());
     let share = |f: fn(&FaultRun) -> bool| {
         let count = runs.iter().filter(|r| f(r)).count() as u64;
         binomial(count, runs.len() as u64).unwrap_or(Proportion {

@@ -1,6 +1,6 @@
 //! Expectations: what each is about in each run, and the verdict over all runs.
 
-use super::plan::{ExpectationPlan, MeasurePlan, SubjectPlan, VariantPlan};
+use super::plan::{ExpectationPlan, FaultMeasure, MeasurePlan, SubjectPlan, VariantPlan};
 use super::results::{ExpectationResult, FaultRun, Verdict};
 use super::run::merged;
 use crate::metrics::estimate::binomial;
@@ -24,6 +24,9 @@ pub fn subjects(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> 
     };
     let subject = |e: &ExpectationPlan| match &e.subject {
         SubjectPlan::Measure(measure) => SubjectValue::Number(measured(variant, record, measure)),
+        SubjectPlan::Fault(fault, what) => {
+            SubjectValue::Number(faults.get(*fault).and_then(|run| what.of(run)))
+        }
         SubjectPlan::Recovered(within, fault) => SubjectValue::Happened(
             chosen(fault).iter().all(|f| f.recover_s.is_some_and(|s| within.is_none_or(|w| s <= w))),
         ),
@@ -72,7 +75,7 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         })
         .collect();
     let (value, ci95) = match &e.subject {
-        SubjectPlan::Measure(_) => match Estimate::of_present(&numbers) {
+        SubjectPlan::Measure(_) | SubjectPlan::Fault(..) => match Estimate::of_present(&numbers) {
             Some(estimate) => (Some(estimate.mean), estimate.lo.zip(estimate.hi)),
             None => (None, None),
         },
@@ -90,17 +93,22 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         ci95,
         margin: value.map(|v| e.limits.margin(v)),
         unit: e.unit,
-        verdict: judge(value, ci95, &e.limits, matches!(e.subject, SubjectPlan::Measure(_))),
+        verdict: if never_recovered(e, &numbers) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
     }
+}
+
+/// Whether an upper limit on the time to recover is missed by a run that has not recovered at all.
+fn never_recovered(e: &ExpectationPlan, numbers: &[Option<f64>]) -> bool {
+    matches!(e.subject, SubjectPlan::Fault(_, FaultMeasure::Recover))
+        && numbers.iter().any(Option::is_none)
+        && !e.limits.holds(f64::INFINITY)
 }
 
 /// Held if the whole interval meets the limits, failed if none of it does, inconclusive otherwise. A value that no
 /// run has fails: what was to be measured did not happen.
-fn judge(value: Option<f64>, ci95: Option<(f64, f64)>, limits: &Limits, is_measure: bool) -> Verdict {
+fn judge(value: Option<f64>, ci95: Option<(f64, f64)>, limits: &Limits) -> Verdict {
     let Some(value) = value else { return Verdict::Failed };
-    // A share of 0 or 1 over few runs has a wide interval; what happened in every run is taken as it is.
-    let certain = !is_measure && (value == 0.0 || value == 1.0);
-    let (lo, hi) = if certain { (value, value) } else { ci95.unwrap_or((value, value)) };
+    let (lo, hi) = ci95.unwrap_or((value, value));
     let holds = limits.holds(value);
     if holds && limits.holds(lo) && limits.holds(hi) {
         Verdict::Held
@@ -131,18 +139,18 @@ mod tests {
     #[test]
     fn an_interval_that_straddles_the_limit_is_inconclusive() {
         let below = limits(Operator::Less, 10.0, 10.0);
-        assert_eq!(judge(Some(5.0), Some((4.0, 6.0)), &below, true), Verdict::Held);
-        assert_eq!(judge(Some(9.0), Some((7.0, 11.0)), &below, true), Verdict::Inconclusive);
-        assert_eq!(judge(Some(11.0), Some((9.0, 13.0)), &below, true), Verdict::Inconclusive);
-        assert_eq!(judge(Some(12.0), Some((11.0, 13.0)), &below, true), Verdict::Failed);
-        assert_eq!(judge(None, None, &below, true), Verdict::Failed);
+        assert_eq!(judge(Some(5.0), Some((4.0, 6.0)), &below), Verdict::Held);
+        assert_eq!(judge(Some(9.0), Some((7.0, 11.0)), &below), Verdict::Inconclusive);
+        assert_eq!(judge(Some(11.0), Some((9.0, 13.0)), &below), Verdict::Inconclusive);
+        assert_eq!(judge(Some(12.0), Some((11.0, 13.0)), &below), Verdict::Failed);
+        assert_eq!(judge(None, None, &below), Verdict::Failed);
     }
 
     #[test]
     fn ranges_are_met_as_a_whole_or_not_at_all() {
         let range = limits(Operator::Between, 1.0, 2.0);
-        assert_eq!(judge(Some(1.5), Some((1.0, 2.0)), &range, true), Verdict::Held);
-        assert_eq!(judge(Some(3.0), Some((2.5, 3.5)), &range, true), Verdict::Failed);
-        assert_eq!(judge(Some(3.0), Some((0.5, 5.5)), &range, true), Verdict::Inconclusive);
+        assert_eq!(judge(Some(1.5), Some((1.0, 2.0)), &range), Verdict::Held);
+        assert_eq!(judge(Some(3.0), Some((2.5, 3.5)), &range), Verdict::Failed);
+        assert_eq!(judge(Some(3.0), Some((0.5, 5.5)), &range), Verdict::Inconclusive);
     }
 }

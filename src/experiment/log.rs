@@ -28,8 +28,9 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         let (component, instance) = breaker(model, layer, caller);
         made(kind, component, instance, String::new())
     };
-    let of_instance =
-        |kind: &str, instance: u32| made(kind, group(model, instance), model.instance_name(instance), String::new());
+    let of_instance = |kind: &str, instance: u32| {
+        made(kind, group(model, instance), model.instance_name(instance), String::new())
+    };
     match *change {
         Change::TargetHealthy { balancer, instance } => of_target("target_healthy", balancer, instance),
         Change::TargetUnhealthy { balancer, instance } => of_target("target_unhealthy", balancer, instance),

@@ -1,19 +1,21 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
 use super::log;
+use crate::base::units::Unit;
 use crate::base::{SimDuration, SimTime};
+use crate::metrics::Source;
 use crate::model::{Model, compile};
 use crate::sim::script::{Blow, Effect, Fault, Script, ScriptAction, What, Which};
 use crate::spec::check::{self, Component};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
-use crate::spec::expression::{self, Comparison, Event, Expectation, Limits, Measure, Statistic, Subject, Window};
+use crate::spec::expression::{
+    self, Comparison, Event, Expectation, Limits, Measure, Statistic, Subject, Window,
+};
 use crate::spec::load::{Document, Loader, Override};
 use crate::spec::node::Node;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::{Arrivals, Topology};
-use crate::metrics::Source;
-use crate::base::units::Unit;
 
 /// What the command line changes about an experiment.
 #[derive(Clone, Debug, Default)]
@@ -127,12 +129,62 @@ pub struct ExpectationPlan {
 pub enum SubjectPlan {
     /// The mean over runs.
     Measure(MeasurePlan),
+    /// The mean over runs of what a fault did.
+    Fault(usize, FaultMeasure),
     /// The share of runs that recovered, in time if it matters, from one fault or all.
     Recovered(Option<f64>, Option<usize>),
     /// The share of runs that were metastable after one fault or any.
     Metastable(Option<usize>),
     /// The share of runs in which a measure meets limits.
     Holds(MeasurePlan, Limits),
+}
+
+/// What a fault did: the metrics `faults.NAME.…`, for expectations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultMeasure {
+    /// `detect`: time to the first reaction.
+    Detect,
+    /// `recover`: time to recovery. A run that has not recovered has no value, and meets no upper limit.
+    Recover,
+    /// `depth`: the lowest goodput.
+    Depth,
+    /// `unserved`: requests that did not end well until recovery.
+    Unserved,
+}
+
+impl FaultMeasure {
+    /// All of them: name in paths, unit and meaning.
+    pub const ALL: [(&'static str, Self, Unit, &'static str); 4] = [
+        (
+            "detect",
+            Self::Detect,
+            Unit::Seconds,
+            "time from the fault's start to the first reaction of the system",
+        ),
+        (
+            "recover",
+            Self::Recover,
+            Unit::Seconds,
+            "time from the fault's start until the objectives hold again and stay held",
+        ),
+        ("depth", Self::Depth, Unit::PerSecond, "lowest goodput between the fault's start and recovery"),
+        (
+            "unserved",
+            Self::Unserved,
+            Unit::Count("requests"),
+            "requests that did not end well until recovery",
+        ),
+    ];
+
+    /// The measure of one run.
+    pub fn of(self, run: &super::results::FaultRun) -> Option<f64> {
+        match self {
+            Self::Detect => run.detect_s,
+            Self::Recover => run.recover_s,
+            Self::Depth => Some(run.depth),
+            Self::Unserved => Some(run.unserved),
+        }
+    }
 }
 
 /// A metric over a part of the run.
@@ -288,7 +340,9 @@ fn plan_variant(
     let settings = timeline
         .iter()
         .filter_map(|at| match &at.action {
-            Action::Set(s) => Some(log::setting(&s.path.value, &log::text_of(&loader.sources, s.value.0.span))),
+            Action::Set(s) => {
+                Some(log::setting(&s.path.value, &log::text_of(&loader.sources, s.value.0.span)))
+            }
             _ => None,
         })
         .collect();
@@ -443,8 +497,11 @@ fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
     for (name, objective) in experiment.objectives.iter() {
         let client = model.clients.iter().position(|c| c.name == name).unwrap_or(0) as u32;
         let percentile = check::timeline::parse_percentile;
-        let latency =
-            objective.latency.iter().filter_map(|(p, limit)| Some((percentile(p)? / 100.0, limit.0))).collect();
+        let latency = objective
+            .latency
+            .iter()
+            .filter_map(|(p, limit)| Some((percentile(p)? / 100.0, limit.0)))
+            .collect();
         planned.push(ObjectivePlan { client, availability: objective.availability.0, latency });
     }
     planned
@@ -461,6 +518,9 @@ fn expectation(
     let expectation = expression::parse(text)?;
     let span = text.span;
     let (subject, unit) = match &expectation.subject {
+        Subject::Measure(measure) if measure.path.starts_with("faults.") => {
+            fault_measure(measure, faults, span)?
+        }
         Subject::Measure(measure) => {
             let (planned, unit) = measure_plan(measure, model, faults, run, span)?;
             (SubjectPlan::Measure(planned), unit)
@@ -469,6 +529,31 @@ fn expectation(
     };
     let limits = expectation.comparison.limits(unit, span)?;
     Ok(ExpectationPlan { expectation, subject, limits, unit, place: (String::new(), 0) })
+}
+
+/// `faults.NAME.recover` and the like.
+fn fault_measure(
+    measure: &Measure,
+    faults: &[FaultPlan],
+    span: Span,
+) -> Result<(SubjectPlan, Unit), Diagnostic> {
+    let mut parts = measure.path.split('.').skip(1);
+    let fault = find_fault(parts.next().unwrap_or_default(), faults, span)?;
+    let name = parts.next().unwrap_or_default();
+    let known = FaultMeasure::ALL.iter().find(|(known, ..)| *known == name);
+    match known {
+        Some((_, what, unit, _))
+            if parts.next().is_none()
+                && measure.statistic == Statistic::Value
+                && measure.window == Window::Measured =>
+        {
+            Ok((SubjectPlan::Fault(fault, *what), *unit))
+        }
+        Some(_) => Err(Diagnostic::error(span, "what a fault did has neither statistics nor windows")
+            .help("write `faults.NAME.recover < 60s`")),
+        None => Err(Diagnostic::error(span, format!("there is no metric `{}`", measure.path))
+            .nearest(name, FaultMeasure::ALL.iter().map(|(known, ..)| *known))),
+    }
 }
 
 fn event_plan(
@@ -531,12 +616,14 @@ fn measure_plan(
         Statistic::Percentile(p) => {
             // `p(99) of clients.users.latency`: any percentile of a timer.
             let mean = format!("{path}.mean");
-            let at = catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(&mean)).map_err(|_| unknown())?;
+            let at =
+                catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(&mean)).map_err(|_| unknown())?;
             let Source::TimerMean(timer) = catalog.metrics[at].source else { return Err(unknown()) };
             (at, Source::TimerQuantile(timer, p / 100.0), Unit::Seconds)
         }
         _ => {
-            let at = catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(path)).map_err(|_| unknown())?;
+            let at =
+                catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(path)).map_err(|_| unknown())?;
             (at, catalog.metrics[at].source, catalog.metrics[at].unit)
         }
     };

@@ -59,7 +59,8 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<Fault
     }
     let columns = Columns { rows: &record.rows, width: variant.model.catalog.metrics.len() };
     let clients = client_columns(variant);
-    let up: Vec<usize> = variant.model.catalog.groups.iter().filter_map(|g| find(variant, Source::Level(g.up, 1.0))).collect();
+    let up: Vec<usize> =
+        variant.model.catalog.groups.iter().filter_map(|g| find(variant, Source::Level(g.up, 1.0))).collect();
     let mut runs = Vec::new();
     for fault in &variant.faults {
         runs.push(examine_one(plan, variant, record, fault, &columns, &clients, &up));
@@ -75,7 +76,8 @@ fn find(variant: &VariantPlan, source: Source) -> Option<usize> {
 fn client_columns(variant: &VariantPlan) -> Vec<ClientColumns> {
     let mut all = Vec::new();
     for (index, meters) in variant.model.catalog.clients.iter().enumerate() {
-        let objective: Option<&ObjectivePlan> = variant.objectives.iter().find(|o| o.client as usize == index);
+        let objective: Option<&ObjectivePlan> =
+            variant.objectives.iter().find(|o| o.client as usize == index);
         let column = |source| find(variant, source).unwrap_or(0);
         let latency = objective.map(|o| o.latency.as_slice()).unwrap_or_default();
         all.push(ClientColumns {
@@ -106,7 +108,8 @@ fn examine_one(
     let start = fault.start.seconds() as usize;
     let warmup = plan.warmup.seconds().ceil() as usize;
     let total = columns.seconds();
-    let next = variant.faults.iter().filter(|f| f.start > fault.start).map(|f| f.start.seconds() as usize).min();
+    let next =
+        variant.faults.iter().filter(|f| f.start > fault.start).map(|f| f.start.seconds() as usize).min();
     let limit = next.unwrap_or(total).min(total);
     let window = (plan.recovery.window_s as usize).max(1);
     // What was normal: the minute before the fault, as far as it was measured.
@@ -123,7 +126,8 @@ fn examine_one(
     let last_window = (limit + 1).saturating_sub(window);
     let last_bad = (start..last_window).rev().find(|s| !is_good(*s));
     let recovered_at = last_bad.map_or(start, |s| s + 1);
-    let has_recovered = limit.saturating_sub(recovered_at) as f64 >= plan.recovery.stable_s && recovered_at < last_window;
+    let has_recovered =
+        limit.saturating_sub(recovered_at) as f64 >= plan.recovery.stable_s && recovered_at < last_window;
     let until = if has_recovered { recovered_at } else { limit };
     let worst_to = until.max(start + 1);
     let depth = (start..worst_to.min(last_window.max(start + 1)))
@@ -150,15 +154,19 @@ fn meets(columns: &Columns<'_>, client: &ClientColumns, from: usize, to: usize) 
     // Nothing asked and nothing answered is no failure; asked and not answered shows in goodput.
     let available = ended <= 0.0 || good / ended >= client.availability - 1e-12;
     available
-        && client.latency.iter().all(|(column, limit)| {
-            columns.mean(*column, from, to).is_none_or(|latency| latency <= *limit)
-        })
+        && client
+            .latency
+            .iter()
+            .all(|(column, limit)| columns.mean(*column, from, to).is_none_or(|latency| latency <= *limit))
 }
 
 /// Seconds from the fault's start to the first reaction of the system to it.
 fn detected(record: &Record, fault: &FaultPlan) -> Option<f64> {
     let is_reaction = |change: &Change| {
-        matches!(change, Change::TargetUnhealthy { .. } | Change::BreakerOpened { .. } | Change::OutOfMemory { .. })
+        matches!(
+            change,
+            Change::TargetUnhealthy { .. } | Change::BreakerOpened { .. } | Change::OutOfMemory { .. }
+        )
     };
     record
         .log
@@ -199,8 +207,7 @@ fn is_metastable(
     let capacity_is_back =
         up.iter().all(|column| mean(*column, late, limit) >= mean(*column, normal_from, start) - 1e-9);
     let middle = over + (limit - over) / 2;
-    let (earlier, later) =
-        (sum(|c| c.in_flight, middle, middle + window), sum(|c| c.in_flight, late, limit));
+    let (earlier, later) = (sum(|c| c.in_flight, middle, middle + window), sum(|c| c.in_flight, late, limit));
     let is_draining = later < DRAINING * earlier;
     !goodput_is_back && load_is_back && capacity_is_back && !is_draining
 }

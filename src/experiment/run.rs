@@ -75,10 +75,8 @@ pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
 /// If a model lets time stand still, threads cannot be started, or `progress` says to stop.
 pub fn run(plan: &Plan, jobs: usize, progress: &dyn Progress) -> Result<ExperimentResult, RunError> {
     let jobs = jobs.max(1);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs)
-        .build()
-        .map_err(|_| RunError::Threads { jobs })?;
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(jobs).build().map_err(|_| RunError::Threads { jobs })?;
     let total = plan.variants.len() * plan.runs as usize;
     let mut folds: Vec<Fold> = plan.variants.iter().map(Fold::new).collect();
     let units: Vec<(usize, u32)> =

@@ -309,14 +309,12 @@ impl Compiler {
                 scope.epoch.programs.push(start);
             }
         }
-        let mut group = topology.services.len() as u32;
-        for (name, database) in topology.databases.iter() {
+        for (group, (name, database)) in (topology.services.len() as u32..).zip(topology.databases.iter()) {
             for (query, steps) in database.queries.iter() {
                 let path = format!("databases.{name}.queries.{query}");
                 let start = self.program(scope, Caller::Group(group), steps, &path);
                 scope.epoch.programs.push(start);
             }
-            group += 1;
         }
         for (index, (name, external)) in topology.externals.iter().enumerate() {
             for endpoint in self.external_endpoints[index].clone() {

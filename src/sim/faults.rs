@@ -1,8 +1,8 @@
 //! The timeline: faults that begin and end, and what operators do.
 
+use super::World;
 use super::instances::Condition;
 use super::script::{Blow, Effect, What, Which};
-use super::World;
 use crate::base::SimTime;
 use crate::components::breaker::{Breaker, BreakerConfig, BreakerState};
 use crate::components::bulkhead::{Bulkhead, BulkheadConfig};
@@ -68,7 +68,9 @@ impl<O: Observer> World<'_, O> {
                     script.actions.iter().any(|a| a.at <= now && matches!(a.what, What::Begin(b) if b == f))
                 };
                 let spike = script.faults.iter().enumerate().fold(1.0, |product, (i, f)| match f.effect {
-                    Effect::Spike { client, factor } if client == source && begun(i as u32) && !ended(i as u32) => {
+                    Effect::Spike { client, factor }
+                        if client == source && begun(i as u32) && !ended(i as u32) =>
+                    {
                         product * factor
                     }
                     _ => product,

@@ -84,7 +84,8 @@ impl<O: Observer> World<'_, O> {
 
     /// A check has its answer, or none in time.
     pub(super) fn end_check(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
-        let Some(Frame { kind: Kind::Check { balancer, target, at, .. }, .. }) = self.frames.remove(id) else {
+        let Some(Frame { kind: Kind::Check { balancer, target, at, .. }, .. }) = self.frames.remove(id)
+        else {
             return;
         };
         let meters = self.model.catalog.balancers[balancer as usize];

@@ -469,7 +469,8 @@ impl<O: Observer> World<'_, O> {
         if let Some(cpu) = &mut self.instances[instance as usize].cpu {
             cpu.on_alarm(now);
         }
-        while let Some(job) = self.instances[instance as usize].cpu.as_mut().and_then(|cpu| cpu.complete(now)) {
+        while let Some(job) = self.instances[instance as usize].cpu.as_mut().and_then(|cpu| cpu.complete(now))
+        {
             self.tasks.push_back(Task::Advance(job));
         }
         self.watch_cpu(now, instance);
@@ -527,7 +528,8 @@ impl<O: Observer> World<'_, O> {
         let settings = &self.settings().groups[state.group as usize];
         let path = format!("{}#{}", self.model.instance_name(instance), state.life);
         let mut rng = self.streams.stream(&path, "restart");
-        let delay = settings.restart_delay.sample_duration(&mut rng) + settings.start_up.sample_duration(&mut rng);
+        let delay =
+            settings.restart_delay.sample_duration(&mut rng) + settings.start_up.sample_duration(&mut rng);
         self.instances[instance as usize].condition = Condition::Starting;
         let life = self.instances[instance as usize].life;
         self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
@@ -617,7 +619,11 @@ impl<O: Observer> World<'_, O> {
                 self.drop_branches(now, child);
             }
             // What has left the process goes on for nobody.
-            Kind::Exec(_) | Kind::Attempt { .. } | Kind::Branch(_) | Kind::Request(_) | Kind::Check { .. } => {}
+            Kind::Exec(_)
+            | Kind::Attempt { .. }
+            | Kind::Branch(_)
+            | Kind::Request(_)
+            | Kind::Check { .. } => {}
         }
     }
 
@@ -646,7 +652,7 @@ impl<O: Observer> World<'_, O> {
             match &layer.kind {
                 LayerKind::Breaker(config) => self.reset_breaker(now, index, *config),
                 LayerKind::Pool { .. } => self.reset_pool(now, index),
-                LayerKind::Bulkhead { config } => self.reset_bulkhead(now, index, config.clone()),
+                LayerKind::Bulkhead { config } => self.reset_bulkhead(now, index, *config),
                 LayerKind::Retry { budget: Some(config), .. } => {
                     self.budgets[index] = crate::components::budget::Budget::new(config, now);
                 }
@@ -768,7 +774,8 @@ impl<O: Observer> World<'_, O> {
                 self.leave_balancers(now, instance);
                 self.discover(instance);
                 let delays = self.model.balancers.iter().zip(&self.settings().balancers);
-                let delay = delays.filter(|(b, _)| b.group == group).map(|(_, s)| s.deregistration_delay).max();
+                let delay =
+                    delays.filter(|(b, _)| b.group == group).map(|(_, s)| s.deregistration_delay).max();
                 if self.instances[instance as usize].execs.is_empty() {
                     self.stop(now, instance);
                 } else if let Some(delay) = delay {

@@ -52,7 +52,9 @@ impl<O: Observer> World<'_, O> {
 
     /// A call that waited in a layer goes on below it.
     pub(super) fn go_on_below(&mut self, now: SimTime, frame: FrameId) {
-        let Some(Frame { kind: Kind::Layer { layer, call, state }, .. }) = self.frames.get(frame) else { return };
+        let Some(Frame { kind: Kind::Layer { layer, call, state }, .. }) = self.frames.get(frame) else {
+            return;
+        };
         let (layer, mut call, state) = (*layer, *call, *state);
         match state {
             // Each attempt has random numbers of its own; the first has the call's.
@@ -102,8 +104,7 @@ impl<O: Observer> World<'_, O> {
                 self.enter_bulkhead(now, slot, id, config.max_wait)
             }
             LayerKind::Pool { config, .. } => {
-                let state =
-                    LayerState::Pool { conn: crate::base::Id::NONE, since: now, waiting: true };
+                let state = LayerState::Pool { conn: crate::base::Id::NONE, since: now, waiting: true };
                 let id = self.push_frame(frame(state));
                 if self.acquire(now, slot, id) {
                     call.pool_layer = layer;
@@ -271,7 +272,8 @@ impl<O: Observer> World<'_, O> {
         (done, previous): (u32, SimDuration),
         outcome: Outcome,
     ) -> bool {
-        let LayerKind::Retry { config, random, budget, salt } = &self.model.layers[layer as usize].kind else {
+        let LayerKind::Retry { config, random, budget, salt } = &self.model.layers[layer as usize].kind
+        else {
             return false;
         };
         let slot = self.slot(layer, call);
@@ -554,7 +556,9 @@ impl<O: Observer> World<'_, O> {
                 self.observer.moved(now, meters.gauge + 1, -1);
             }
             (LayerKind::Bulkhead { .. }, _) => self.leave_bulkhead(now, slot),
-            (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => self.abandon_acquire(now, slot, id),
+            (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
+                self.abandon_acquire(now, slot, id)
+            }
             (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
             _ => {}
         }

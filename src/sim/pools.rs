@@ -169,8 +169,10 @@ impl<O: Observer> World<'_, O> {
 
     fn lent(&mut self, now: SimTime, pool: usize, waiter: FrameId, lent: ConnId) {
         let meters = self.model.catalog.layers[self.pool_states[pool].meters as usize];
-        if let Some(Frame { kind: Kind::Layer { state: LayerState::Pool { conn, since, waiting }, .. }, .. }) =
-            self.frames.get_mut(waiter)
+        if let Some(Frame {
+            kind: Kind::Layer { state: LayerState::Pool { conn, since, waiting }, .. },
+            ..
+        }) = self.frames.get_mut(waiter)
         {
             *conn = lent;
             *waiting = false;

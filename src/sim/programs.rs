@@ -228,8 +228,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Branch(branch) => {
                 // A branch of a join stays in its chain until the join ends.
                 branch.is_done = true;
-                let is_joined =
-                    self.frames.get(parent).is_some_and(|p| matches!(p.kind, Kind::Join { .. }));
+                let is_joined = self.frames.get(parent).is_some_and(|p| matches!(p.kind, Kind::Join { .. }));
                 if !is_joined {
                     self.frames.remove(id);
                 }

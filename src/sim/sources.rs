@@ -86,7 +86,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Settings changed: the next request is scheduled anew.
     pub(super) fn reconfigure_source(&mut self, now: SimTime, client: u32) {
-        let [before, after] = [self.epoch - 1, self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
+        let [before, after] =
+            [self.epoch - 1, self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
         let same_kind = std::mem::discriminant(&before.arrivals) == std::mem::discriminant(&after.arrivals);
         if !same_kind && matches!(after.arrivals, Arrivals::Users { .. } | Arrivals::Mmpp(_)) {
             self.sources[client as usize].generation += 1;
@@ -186,7 +187,9 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn think(&mut self, now: SimTime, client: u32, user: u32, key: u64) {
-        let Arrivals::Users { think, .. } = &self.settings().clients[client as usize].arrivals else { return };
+        let Arrivals::Users { think, .. } = &self.settings().clients[client as usize].arrivals else {
+            return;
+        };
         let delay = SimDuration::from_seconds(think.variate(uniform_of(mix(key, THINK))));
         self.queue.schedule(now + delay, Rank::Arrival, Event::Think { client, user });
     }
@@ -303,9 +306,8 @@ fn highest(points: &[(f64, f64)]) -> f64 {
 /// When the next request (or candidate for one) comes; `None` if none comes any more.
 fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTime) -> Option<SimTime> {
     let bound = settings.profile.max() * source.spike;
-    let poisson = |rate: f64, source: &mut Source| {
-        (rate > 0.0).then(|| now + exponential(1.0 / rate, &mut source.rng))
-    };
+    let poisson =
+        |rate: f64, source: &mut Source| (rate > 0.0).then(|| now + exponential(1.0 / rate, &mut source.rng));
     match &settings.arrivals {
         Arrivals::Poisson(rate) => poisson(rate * bound, source),
         Arrivals::Mmpp(states) => poisson(states[source.state].0 * bound, source),

@@ -1,7 +1,7 @@
 //! Where a call goes: balancers choose among targets, direct calls among the instances that run.
 
-use super::frame::{Call, Frame, Kind, NO_BALANCER};
 use super::event::Event;
+use super::frame::{Call, Frame, Kind, NO_BALANCER};
 use super::instances::{Arrival, Condition};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt};
@@ -74,7 +74,7 @@ impl BalancerState {
             let initial = settings.check.as_ref().map_or(TargetHealth::Healthy, |c| c.initial);
             let path = format!("balancers.{}", shape.name);
             Self {
-                policy: Balancer::new(settings.policy.clone(), &weights(&settings.weights, group.capacity)),
+                policy: Balancer::new(settings.policy, &weights(&settings.weights, group.capacity)),
                 health: vec![Health::new(initial); capacity],
                 registered: vec![false; capacity],
                 generation: 0,
@@ -258,7 +258,8 @@ impl<O: Observer> World<'_, O> {
             // Who never left keeps what is believed of it.
             let is_new = !self.balancers[balancer as usize].registered[target as usize];
             if is_new && !from_start && self.settings().balancers[balancer as usize].check.is_some() {
-                self.balancers[balancer as usize].health[target as usize] = Health::new(TargetHealth::Initial);
+                self.balancers[balancer as usize].health[target as usize] =
+                    Health::new(TargetHealth::Initial);
             }
             self.register(now, balancer, target, true);
         }
@@ -289,7 +290,7 @@ impl<O: Observer> World<'_, O> {
             let capacity = self.model.groups[group as usize].capacity;
             let state = &mut self.balancers[balancer as usize];
             state.is_random = is_random(&settings.policy);
-            state.policy.reconfigure(settings.policy.clone(), &weights(&settings.weights, capacity));
+            state.policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
             // Belief may hang on settings that changed: count anew.
             let believed: Vec<bool> = (0..capacity).map(|t| self.is_believed(balancer, t)).collect();
             let healthy = believed.iter().filter(|b| **b).count() as u32;

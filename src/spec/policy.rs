@@ -47,7 +47,7 @@ record! {
     }
 }
 record! {
-    /// A wait that grows by a factor: min(max, base x factor^n) before retry n = 0, 1, …
+    /// A wait that grows by a factor: min(max, base x factor^n) before retry n = 0, 1, and so on.
     pub struct ExponentialBackoff [base] as "Exponential backoff" {
         /// The wait before the first retry.
         base: Seconds,

@@ -51,7 +51,7 @@ fn write_declaration(text: &mut String, d: &Declaration) {
     if !d.variants.is_empty() {
         let _ = write!(text, "\n| variant | meaning | settings |\n| --- | --- | --- |\n");
         for (name, doc, payload) in &d.variants {
-            let payload = payload.as_deref().map_or(String::new(), |p| link(p));
+            let payload = payload.as_deref().map_or(String::new(), link);
             let _ = writeln!(text, "| `{name}` | {doc} | {payload} |");
         }
     }

@@ -1,0 +1,15 @@
+//! Reports: results to bytes.
+//!
+//! Pure functions from an [`ExperimentResult`](crate::experiment::results::ExperimentResult) to strings and bytes; who
+//! calls them writes the files. The same results give the same bytes, on every platform: there are no dates, no orders
+//! of hashing, and no digits that a platform could compute otherwise.
+
+pub mod events_jsonl;
+pub mod human;
+pub mod json;
+pub mod plot;
+pub mod series_csv;
+mod words;
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,142 @@
+//! The metrics that matter, side by side for all variants.
+//!
+//! Which these are is a list by kind of component. A row is left out where no variant has the metric or where it says
+//! nothing: nothing but zeros, or an amplification of one.
+
+use super::grid::{self, Row};
+use crate::base::units::Unit;
+use crate::experiment::results::{ExperimentResult, MetricResult, VariantResult};
+use crate::report::words::{estimate_text, many};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// For each kind of component, the metrics shown and their names.
+const SHOWN: [(&str, &[(&str, &str)]); 6] = [
+    (
+        "clients",
+        &[
+            ("rate", "offered"),
+            ("goodput", "goodput"),
+            ("error_ratio", "errors"),
+            ("latency.p50", "latency p50"),
+            ("latency.p95", "latency p95"),
+            ("latency.p99", "latency p99"),
+        ],
+    ),
+    ("balancers", &[("healthy", "healthy targets")]),
+    (
+        "services",
+        &[
+            ("cpu_utilization", "CPU utilization"),
+            ("in_flight", "requests in flight"),
+            ("queue", "requests queued"),
+            ("work_for_nobody", "work for nobody"),
+        ],
+    ),
+    (
+        "databases",
+        &[
+            ("cpu_utilization", "CPU utilization"),
+            ("connections", "connections"),
+            ("work_for_nobody", "work for nobody"),
+        ],
+    ),
+    ("externals", &[("work_for_nobody", "work for nobody")]),
+    (
+        "calls",
+        &[
+            ("pool.in_use", "connections in use"),
+            ("pool.waiting", "calls waiting"),
+            ("breaker.open", "breakers open"),
+            ("amplification", "amplification"),
+        ],
+    ),
+];
+
+/// The section, or nothing if there is nothing to compare.
+pub fn section(result: &ExperimentResult, width: usize) -> String {
+    let rows = rows(&result.variants);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let variants: Vec<&str> = result.variants.iter().map(|v| v.name.as_str()).collect();
+    let head = match result.runs {
+        0 | 1 => "Metrics over the measured time, of one run".to_string(),
+        runs => format!("Metrics over the measured time: mean ± 95 % of {}", many(u64::from(runs), "run")),
+    };
+    format!("{head}\n{}", grid::render(&variants, &rows, width))
+}
+
+/// A metric's component, and its place and name among the metrics shown.
+fn place(path: &str) -> Option<(usize, String, usize, &'static str)> {
+    let mut parts = path.splitn(3, '.');
+    let (family, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let (kind, component, metric) = match rest.strip_prefix("calls.").and_then(|call| call.split_once('.')) {
+        Some((callee, metric)) => ("calls", format!("{family}.{name}.calls.{callee}"), metric),
+        None => (family, format!("{family}.{name}"), rest),
+    };
+    let (_, shown) = SHOWN.iter().find(|(k, _)| *k == kind)?;
+    // The second pool of an edge is `pool2`.
+    let plain: String = match metric.split_once('.') {
+        Some((layer, level)) => format!("{}.{level}", layer.trim_end_matches(|c: char| c.is_ascii_digit())),
+        None => metric.to_string(),
+    };
+    let at = shown.iter().position(|(m, _)| *m == metric || (kind == "calls" && *m == plain))?;
+    let rank = SHOWN.iter().position(|(k, _)| *k == family)?;
+    Some((rank, component, at, shown[at].1))
+}
+
+/// A row of a component, by the place of its metric in the list and by its path.
+type Placed<'a> = (usize, &'a str, Row);
+
+fn rows(variants: &[VariantResult]) -> Vec<Row> {
+    let paths: BTreeSet<&str> =
+        variants.iter().flat_map(|v| v.metrics.iter().map(|m| m.path.as_str())).collect();
+    let mut components: BTreeMap<(usize, String), Vec<Placed>> = BTreeMap::new();
+    for path in paths {
+        let Some((rank, component, at, label)) = place(path) else { continue };
+        if let Some(cells) = cells(variants, path) {
+            let row = Row { label: format!("  {label}"), cells };
+            components.entry((rank, component)).or_default().push((at, path, row));
+        }
+    }
+    let mut rows = Vec::new();
+    for ((_, component), mut metrics) in components {
+        metrics.sort_by(|x, y| (x.0, x.1).cmp(&(y.0, y.1)));
+        rows.push(Row { label: component, cells: Vec::new() });
+        rows.extend(metrics.into_iter().map(|(_, _, row)| row));
+    }
+    rows
+}
+
+/// The cells of a metric, unless they say nothing.
+fn cells(variants: &[VariantResult], path: &str) -> Option<Vec<String>> {
+    let metrics: Vec<Option<&MetricResult>> =
+        variants.iter().map(|v| v.metrics.iter().find(|m| m.path == path)).collect();
+    let idle = if path.ends_with(".amplification") { 1.0 } else { 0.0 };
+    let means = metrics.iter().filter_map(|m| m.and_then(|m| m.estimate)).map(|e| e.mean);
+    if means.filter(|mean| mean.is_finite()).all(|mean| (mean - idle).abs() < 1e-9) {
+        return None;
+    }
+    let unit = metrics.iter().flatten().map(|m| m.unit).next().unwrap_or(Unit::Level);
+    Some(metrics.iter().map(|m| estimate_text(unit, m.and_then(|m| m.estimate))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_find_their_place() {
+        let found = |path| place(path).map(|(_, component, _, label)| (component, label));
+        let case = |component: &str, label| Some((component.to_string(), label));
+        assert_eq!(found("clients.users.latency.p99"), case("clients.users", "latency p99"));
+        assert_eq!(
+            found("services.api.calls.db.pool2.in_use"),
+            case("services.api.calls.db", "connections in use")
+        );
+        assert_eq!(found("clients.users.calls.api:fast.amplification").unwrap().1, "amplification");
+        assert_eq!(found("clients.users.requests.buy.rate"), None);
+        assert_eq!(found("balancers.alb.checks.rate"), None);
+        assert_eq!(found("seed"), None);
+    }
+}

@@ -1,0 +1,323 @@
+//! The summary for machines: one JSON document with everything but the series and the log.
+//!
+//! Names of fields are a contract. Numbers have twelve significant digits, so that what a platform does with the last
+//! bits does not show; what has no value is `null`, never NaN.
+
+use crate::base::units::Unit;
+use crate::experiment::results::{
+    ExpectationResult, ExperimentResult, FaultResult, FaultRun, MetricResult, VariantResult,
+};
+use crate::metrics::estimate::stable;
+use crate::metrics::{Estimate, Proportion};
+use serde::{Serialize, Serializer};
+
+/// The summary as pretty JSON, with a newline at the end.
+pub fn summary(result: &ExperimentResult) -> String {
+    match serde_json::to_string_pretty(&Summary::of(result)) {
+        Ok(text) => text + "\n",
+        Err(_) => unreachable!("keys are strings and numbers are finite"),
+    }
+}
+
+/// Metrics as a JSON list of path, unit and meaning.
+pub fn metric_list<'a>(metrics: impl Iterator<Item = (&'a str, Unit, &'a str)>) -> String {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        path: &'a str,
+        unit: &'static str,
+        meaning: &'a str,
+    }
+    let rows: Vec<Row<'_>> =
+        metrics.map(|(path, unit, meaning)| Row { path, unit: unit.symbol(), meaning }).collect();
+    match serde_json::to_string_pretty(&rows) {
+        Ok(text) => text + "\n",
+        Err(_) => unreachable!("strings are always JSON"),
+    }
+}
+
+/// A number with twelve significant digits; `null` if it is not finite.
+#[derive(Clone, Copy)]
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.0.is_finite() {
+            return serializer.serialize_none();
+        }
+        // Adding zero turns a negative zero into a plain one.
+        serializer.serialize_f64(stable(self.0) + 0.0)
+    }
+}
+
+/// The ends of an interval.
+type Interval = Option<[Number; 2]>;
+
+fn interval(lo: f64, hi: f64) -> Interval {
+    (lo.is_finite() && hi.is_finite()).then_some([Number(lo), Number(hi)])
+}
+
+fn interval_of(estimate: Option<Estimate>) -> Interval {
+    estimate.and_then(|e| interval(e.lo?, e.hi?))
+}
+
+fn mean_of(estimate: Option<Estimate>) -> Option<Number> {
+    estimate.map(|e| Number(e.mean))
+}
+
+/// An object whose keys keep their order.
+struct Object<T>(Vec<(String, T)>);
+
+impl<T: Serialize> Serialize for Object<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    brownout: &'static str,
+    name: &'a str,
+    seed: u64,
+    runs: u32,
+    simulated_seconds: Number,
+    warmup_seconds: Number,
+    events: u64,
+    warnings: &'a [String],
+    variants: Object<Variant<'a>>,
+    expectations: Vec<Expectation<'a>>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(result: &'a ExperimentResult) -> Self {
+        Self {
+            brownout: env!("CARGO_PKG_VERSION"),
+            name: &result.name,
+            seed: result.seed,
+            runs: result.runs,
+            simulated_seconds: Number(result.duration_s),
+            warmup_seconds: Number(result.warmup_s),
+            events: result.events,
+            warnings: &result.warnings,
+            variants: Object(result.variants.iter().map(|v| (v.name.clone(), Variant::of(v))).collect()),
+            expectations: result.expectations.iter().map(Expectation::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Variant<'a> {
+    requests: u64,
+    events: u64,
+    fingerprints: Vec<String>,
+    metrics: Object<Metric>,
+    faults: Vec<Fault<'a>>,
+}
+
+impl<'a> Variant<'a> {
+    fn of(variant: &'a VariantResult) -> Self {
+        Self {
+            requests: variant.requests,
+            events: variant.events,
+            fingerprints: variant.fingerprints.iter().map(|hash| format!("{hash:016x}")).collect(),
+            metrics: Object(variant.metrics.iter().map(|m| (m.path.clone(), Metric::of(m))).collect()),
+            faults: variant.faults.iter().map(Fault::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Metric {
+    mean: Option<Number>,
+    ci95: Interval,
+    unit: &'static str,
+}
+
+impl Metric {
+    fn of(metric: &MetricResult) -> Self {
+        Self {
+            mean: mean_of(metric.estimate),
+            ci95: interval_of(metric.estimate),
+            unit: metric.unit.symbol(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Share {
+    share: Number,
+    ci95: Interval,
+    runs: u64,
+}
+
+impl Share {
+    fn of(proportion: Proportion) -> Self {
+        Self {
+            share: Number(proportion.share),
+            ci95: interval(proportion.lo, proportion.hi),
+            runs: proportion.runs,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    name: &'a str,
+    kind: &'a str,
+    target: &'a str,
+    start_s: Number,
+    end_s: Option<Number>,
+    detect_s: Option<Number>,
+    recover_s: Option<Number>,
+    recovered: Share,
+    depth_per_s: Option<Number>,
+    goodput_before_per_s: Option<Number>,
+    unserved: Option<Number>,
+    metastable: bool,
+    metastable_share: Share,
+    ci95: FaultIntervals,
+    per_run: Vec<Run>,
+}
+
+impl<'a> Fault<'a> {
+    fn of(fault: &'a FaultResult) -> Self {
+        Self {
+            name: &fault.name,
+            kind: &fault.kind,
+            target: &fault.target,
+            start_s: Number(fault.start_s),
+            end_s: fault.end_s.map(Number),
+            detect_s: mean_of(fault.detect_s),
+            recover_s: mean_of(fault.recover_s),
+            recovered: Share::of(fault.recovered),
+            depth_per_s: mean_of(fault.depth),
+            goodput_before_per_s: mean_of(fault.goodput_before),
+            unserved: mean_of(fault.unserved),
+            metastable: fault.metastable.share > 0.5,
+            metastable_share: Share::of(fault.metastable),
+            ci95: FaultIntervals::of(fault),
+            per_run: fault.per_run.iter().map(Run::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FaultIntervals {
+    detect_s: Interval,
+    recover_s: Interval,
+    depth_per_s: Interval,
+    goodput_before_per_s: Interval,
+    unserved: Interval,
+}
+
+impl FaultIntervals {
+    fn of(fault: &FaultResult) -> Self {
+        Self {
+            detect_s: interval_of(fault.detect_s),
+            recover_s: interval_of(fault.recover_s),
+            depth_per_s: interval_of(fault.depth),
+            goodput_before_per_s: interval_of(fault.goodput_before),
+            unserved: interval_of(fault.unserved),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Run {
+    detect_s: Option<Number>,
+    recover_s: Option<Number>,
+    depth_per_s: Number,
+    goodput_before_per_s: Number,
+    unserved: Number,
+    metastable: bool,
+}
+
+impl Run {
+    fn of(run: &FaultRun) -> Self {
+        Self {
+            detect_s: run.detect_s.map(Number),
+            recover_s: run.recover_s.map(Number),
+            depth_per_s: Number(run.depth),
+            goodput_before_per_s: Number(run.goodput_before),
+            unserved: Number(run.unserved),
+            metastable: run.metastable,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Expectation<'a> {
+    variant: &'a str,
+    text: &'a str,
+    value: Option<Number>,
+    ci95: Interval,
+    unit: &'static str,
+    margin: Option<Number>,
+    verdict: &'static str,
+    file: &'a str,
+    line: usize,
+}
+
+impl<'a> Expectation<'a> {
+    fn of(expectation: &'a ExpectationResult) -> Self {
+        Self {
+            variant: &expectation.variant,
+            text: &expectation.text,
+            value: expectation.value.map(Number),
+            ci95: expectation.ci95.and_then(|(lo, hi)| interval(lo, hi)),
+            unit: expectation.unit.symbol(),
+            margin: expectation.margin.map(Number),
+            verdict: expectation.verdict.name(),
+            file: &expectation.file,
+            line: expectation.line,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use serde_json::Value;
+
+    fn parsed(result: &ExperimentResult) -> Value {
+        serde_json::from_str(&summary(result)).unwrap()
+    }
+
+    #[test]
+    fn the_bytes_of_a_tiny_result() {
+        let expected = include_str!("json/tiny.json").replace("VERSION", env!("CARGO_PKG_VERSION"));
+        assert_eq!(summary(&fixture::tiny()), expected);
+    }
+
+    #[test]
+    fn an_incident_has_its_structure() {
+        let json = parsed(&fixture::incident());
+        let names: Vec<&String> = json["variants"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["after", "before", "operator"]);
+        let before = &json["variants"]["before"];
+        assert_eq!(before["fingerprints"].as_array().unwrap().len(), 5);
+        assert_eq!(before["metrics"]["clients.users.error_ratio"]["mean"], 0.671);
+        assert_eq!(before["metrics"]["clients.users.error_ratio"]["unit"], "1");
+        let fault = &before["faults"][0];
+        assert_eq!((&fault["metastable"], &fault["recover_s"]), (&Value::Bool(true), &Value::Null));
+        assert_eq!(fault["ci95"]["recover_s"], Value::Null);
+        assert_eq!(fault["metastable_share"]["runs"], 5);
+        assert_eq!(fault["per_run"].as_array().unwrap().len(), 5);
+        assert_eq!(json["expectations"][0]["verdict"], "held");
+    }
+
+    #[test]
+    fn what_is_not_finite_is_null() {
+        let json = parsed(&fixture::all_nan());
+        let text = json.to_string();
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        assert_eq!(json["variants"]["base"]["metrics"]["clients.users.rate"]["mean"], Value::Null);
+    }
+
+    #[test]
+    fn numbers_have_twelve_digits() {
+        assert_eq!(serde_json::to_string(&Number(2.0 / 3.0)).unwrap(), "0.666666666667");
+        assert_eq!(serde_json::to_string(&Number(-0.0)).unwrap(), "0.0");
+        assert_eq!(serde_json::to_string(&Number(f64::INFINITY)).unwrap(), "null");
+    }
+}

@@ -1,0 +1,198 @@
+//! Plots of an experiment, each as SVG with real text and as PNG.
+//!
+//! Three steps, each plain data for the next: a chart chooses what to show and builds a `Figure` in
+//! the units of the data; the figure is laid out to a `Scene` in pixels; the scene is painted with
+//! plotters, on either medium. The font that measures and draws text is part of the program, so that no installed
+//! font is needed and the bytes are the same everywhere.
+
+mod axis;
+mod ccdf;
+mod figure;
+mod latency;
+mod layout;
+mod outcomes;
+mod paint;
+mod palette;
+mod recovery;
+mod scene;
+mod series;
+mod states;
+
+use crate::experiment::results::ExperimentResult;
+
+/// A picture in two formats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plot {
+    /// The name of its files, without extension.
+    pub file_stem: String,
+    /// As SVG, with text as text.
+    pub svg: String,
+    /// As PNG, 1,200 pixels wide.
+    pub png: Vec<u8>,
+}
+
+/// Why a plot could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlotError {
+    /// The font in the program cannot be read.
+    #[error("the built-in font cannot be read")]
+    Font,
+    /// The drawing failed.
+    #[error("cannot draw the plot '{plot}': {reason}")]
+    Drawing {
+        /// The plot's file stem.
+        plot: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The picture could not be encoded.
+    #[error("cannot encode a plot as PNG: {0}")]
+    Png(#[from] png::EncodingError),
+}
+
+/// All plots that have something to show: latency, outcomes, states, recovery, ccdf.
+pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
+    let charts = [
+        ("latency", latency::figure(result)),
+        ("outcomes", outcomes::figure(result)),
+        ("states", states::figure(result)),
+        ("recovery", recovery::figure(result)),
+        ("ccdf", ccdf::figure(result)),
+    ];
+    paint::register_font()?;
+    let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
+    present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::results::Series;
+    use crate::report::fixture;
+
+    fn stems(result: &ExperimentResult) -> Vec<String> {
+        all(result).unwrap().into_iter().map(|plot| plot.file_stem).collect()
+    }
+
+    /// The texts of an SVG.
+    fn texts(svg: &str) -> Vec<&str> {
+        svg.split("<text")
+            .skip(1)
+            .filter_map(|rest| rest.split_once('>')?.1.split_once("</text>"))
+            .map(|(text, _)| text.trim())
+            .collect()
+    }
+
+    /// The width and height that a PNG says it has.
+    fn size(png: &[u8]) -> (u32, u32) {
+        let info = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        (info.info().width, info.info().height)
+    }
+
+    /// Pixels of a PNG that are not white.
+    fn ink(png: &[u8]) -> usize {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        pixels.chunks(3).filter(|pixel| pixel.iter().any(|part| *part != 255)).count()
+    }
+
+    #[test]
+    fn an_incident_has_all_plots_and_each_says_what_it_shows() {
+        let plots = all(&fixture::incident()).unwrap();
+        let stems: Vec<&str> = plots.iter().map(|p| p.file_stem.as_str()).collect();
+        assert_eq!(stems, ["latency", "outcomes", "states", "recovery", "ccdf"]);
+        for plot in &plots {
+            let texts = texts(&plot.svg);
+            for variant in ["after", "before", "operator"] {
+                assert!(
+                    texts.iter().any(|text| text.starts_with(variant)),
+                    "{variant} in {}",
+                    plot.file_stem
+                );
+            }
+            assert!(texts.iter().any(|text| text.contains("weather-stall")) || plot.file_stem == "ccdf");
+            assert!(plot.svg.starts_with("<svg width=\"1200\"") && plot.svg.ends_with("</svg>\n"));
+            assert!(plot.svg.len() < 1_500_000 && !plot.svg.contains("NaN"), "{}", plot.svg.len());
+            assert!(size(&plot.png).0 == 1200 && ink(&plot.png) > 5_000);
+        }
+    }
+
+    #[test]
+    fn the_same_results_give_the_same_bytes() {
+        let (first, second) = (all(&fixture::incident()).unwrap(), all(&fixture::incident()).unwrap());
+        assert!(first == second);
+    }
+
+    #[test]
+    fn areas_are_filled_on_both_media() {
+        let plots = all(&fixture::incident()).unwrap();
+        let outcomes = plots.iter().find(|p| p.file_stem == "outcomes").unwrap();
+        // Three panels, almost full: most of the picture is not white.
+        let (width, height) = size(&outcomes.png);
+        assert!(ink(&outcomes.png) * 2 > (width * height) as usize);
+        assert!(outcomes.svg.matches("<polygon").count() >= 9);
+    }
+
+    #[test]
+    fn what_is_missing_is_left_out() {
+        let mut calm = fixture::incident();
+        calm.variants.iter_mut().for_each(|v| v.faults.clear());
+        assert_eq!(stems(&calm), ["latency", "outcomes", "states", "ccdf"]);
+
+        let mut silent = fixture::incident();
+        silent.variants.iter_mut().for_each(|v| {
+            v.latency.clear();
+            v.series.columns.retain(|c| !c.path.starts_with("clients."));
+        });
+        assert_eq!(stems(&silent), ["states", "recovery"]);
+
+        let mut empty = calm.clone();
+        empty.variants.iter_mut().for_each(|v| {
+            v.latency.clear();
+            v.series = Series::default();
+        });
+        assert_eq!(stems(&empty), Vec::<String>::new());
+        empty.variants.clear();
+        assert_eq!(stems(&empty), Vec::<String>::new());
+    }
+
+    #[test]
+    fn corner_cases_are_drawn() {
+        assert_eq!(stems(&fixture::tiny()), ["latency", "outcomes"]);
+        assert_eq!(stems(&fixture::all_nan()), ["recovery"]);
+        assert_eq!(stems(&fixture::many_variants(30)).len(), 5);
+        let mut one = fixture::incident();
+        one.variants.truncate(1);
+        one.runs = 1;
+        one.variants[0].faults[0].per_run.truncate(1);
+        assert_eq!(stems(&one).len(), 5);
+        one.duration_s = f64::NAN;
+        one.variants[0].faults[0].start_s = f64::NAN;
+        one.variants[0].name = "a name with <brackets> & more than fits on any page, ".repeat(9);
+        assert_eq!(stems(&one).len(), 5);
+    }
+
+    #[test]
+    fn many_panels_stay_small() {
+        for plot in all(&fixture::many_variants(30)).unwrap() {
+            assert!(plot.svg.len() < 1_500_000, "{} has {} bytes", plot.file_stem, plot.svg.len());
+            assert!(size(&plot.png).1 < 4_000);
+        }
+    }
+
+    /// Writes the plots where a person can look at them: `cargo test --lib plots_to_look_at -- --ignored`.
+    #[test]
+    #[ignore = "writes files"]
+    fn plots_to_look_at() {
+        let folder = std::env::temp_dir().join("brownout-plots");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, result) in [("incident", fixture::incident()), ("many", fixture::many_variants(9))] {
+            for plot in all(&result).unwrap() {
+                let file = |extension: &str| folder.join(format!("{name}-{}.{extension}", plot.file_stem));
+                std::fs::write(file("png"), &plot.png).unwrap();
+                std::fs::write(file("svg"), &plot.svg).unwrap();
+            }
+        }
+    }
+}
