@@ -195,13 +195,20 @@ impl Histogram {
     }
 
     /// Points of the complementary distribution for plots, from the least value up: (seconds, fraction of values
-    /// greater than that). Exact; one point per bucket in use, the last at the greatest value with fraction zero.
+    /// greater than that). Exact; one point at the upper end of each bucket in use, the last at the greatest value with
+    /// fraction zero, and one just below a bucket above an empty one: straight lines between the points
+    /// do not cut across gaps.
     pub fn ccdf(&self) -> impl Iterator<Item = (f64, f64)> {
         let mut above = self.count;
-        self.nonempty().map(move |(bucket, n)| {
+        let mut below = None;
+        self.nonempty().flat_map(move |(bucket, n)| {
             let (least, width) = bounds_of(bucket);
+            let fraction = above as f64 / self.count as f64;
+            let gap = below.is_some_and(|b| b + 1 < bucket).then(|| (seconds(least - 1), fraction));
+            below = Some(bucket);
             above -= n;
-            (seconds((least + (width - 1)).min(self.max_ns)), above as f64 / self.count as f64)
+            let end = (seconds((least + (width - 1)).min(self.max_ns)), above as f64 / self.count as f64);
+            gap.into_iter().chain([end])
         })
     }
 

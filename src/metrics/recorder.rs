@@ -7,6 +7,8 @@ use crate::base::{Outcome, SimDuration, SimTime};
 /// The most lines that the log of one run keeps.
 pub const LOG_LINES_MAX: usize = 20_000;
 
+const SECOND_NS: u64 = 1_000_000_000;
+
 /// A part of the run and what happened in it.
 #[derive(Clone, Debug)]
 pub struct Window {
@@ -29,6 +31,10 @@ pub struct Recorder {
     window: Meters,
     window_from: SimTime,
     windows: Vec<Window>,
+    /// What happened in this second before a window ended in the middle of it.
+    begun: Option<Box<Meters>>,
+    /// When the last row was written.
+    last_row: SimTime,
     /// The metrics of the series; none for no series.
     columns: Vec<Source>,
     /// One row of `columns` for each second; NaN where a metric has no value.
@@ -61,6 +67,8 @@ impl Recorder {
             window: Meters::new(sizes),
             window_from: SimTime::ZERO,
             windows: Vec::new(),
+            begun: None,
+            last_row: SimTime::ZERO,
             columns,
             rows: Vec::new(),
             log: Vec::new(),
@@ -84,6 +92,21 @@ impl Recorder {
     fn absorb(&mut self) {
         self.window.merge(&self.recent);
         self.recent.clear();
+    }
+
+    /// Writes the row of the second that ends now.
+    fn write_row(&mut self, now: SimTime) {
+        self.settle(now);
+        let begun = self.begun.take().map(|mut begun| {
+            begun.merge(&self.recent);
+            begun
+        });
+        let second = begun.as_deref().unwrap_or(&self.recent);
+        for source in &self.columns {
+            self.rows.push(second.value(*source).unwrap_or(f64::NAN));
+        }
+        self.last_row = now;
+        self.absorb();
     }
 }
 
@@ -132,16 +155,22 @@ impl Observer for Recorder {
     }
 
     fn second(&mut self, now: SimTime) {
-        self.settle(now);
-        for source in &self.columns {
-            self.rows.push(self.recent.value(*source).unwrap_or(f64::NAN));
+        if self.last_row < now {
+            self.write_row(now);
         }
-        self.absorb();
     }
 
     fn window(&mut self, now: SimTime) {
-        self.settle(now);
-        self.absorb();
+        if self.wants_seconds() && now.ns().is_multiple_of(SECOND_NS) && self.last_row < now {
+            // The second ends with the window, and belongs to it.
+            self.write_row(now);
+        } else {
+            self.settle(now);
+            if self.wants_seconds() && self.last_row < now {
+                self.begun.get_or_insert_with(|| Box::new(Meters::new(self.sizes))).merge(&self.recent);
+            }
+            self.absorb();
+        }
         let meters = std::mem::replace(&mut self.window, Meters::new(self.sizes));
         self.windows.push(Window { from: self.window_from, to: now, meters });
         self.window_from = now;

@@ -87,7 +87,7 @@ fn value_range(result: &ExperimentResult, clients: &[&str]) -> Option<(f64, f64)
     series::range(columns.flat_map(|c| c.mean.iter().chain(&c.lo).chain(&c.hi)).copied(), positive)
 }
 
-/// Bands behind, lines before them.
+/// A band behind the highest percentile, lines before it. Bands of all would cover one another.
 fn layers(
     result: &ExperimentResult,
     variant: &VariantResult,
@@ -99,7 +99,7 @@ fn layers(
     let mut layers = Vec::new();
     let columns: Vec<(Stroke, &SeriesColumn)> =
         PERCENTILES.iter().filter_map(|p| Some((stroke(p, color), column(variant, client, p)?))).collect();
-    for (stroke, column) in columns.iter().filter(|_| result.runs > 1) {
+    for (stroke, column) in columns.iter().take(1).filter(|_| result.runs > 1) {
         for (upper, lower) in series::bands(times, &column.lo, &column.hi, points_max.min(600), positive) {
             layers.push(Layer::Band { upper, lower, color: stroke.color.tint(72) });
         }
