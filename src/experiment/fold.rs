@@ -1,7 +1,7 @@
 //! Merging runs, in order of their number.
 
 use super::judge::{self, SubjectValue};
-use super::plan::{FaultPlan, Plan, VariantPlan};
+use super::plan::{Plan, VariantPlan};
 use super::results::{
     ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
     SeriesColumn, VariantResult,
@@ -23,6 +23,8 @@ pub struct RunData {
     pub fingerprint: u64,
     /// Every metric over the measured time.
     pub values: Vec<Option<f64>>,
+    /// Every metric while each fault lasted.
+    pub during: Vec<Vec<Option<f64>>>,
     /// The latency of each client population over the measured time.
     pub latency: Vec<Histogram>,
     /// State changes.
@@ -46,6 +48,8 @@ pub struct Fold {
     fingerprints: Vec<u64>,
     /// Values of each metric, run by run.
     values: Vec<Vec<Option<f64>>>,
+    /// The same while each fault lasted.
+    during: Vec<Vec<Vec<Option<f64>>>>,
     latency: Vec<Histogram>,
     logs: Vec<RunLog>,
     cells: Vec<Cell>,
@@ -86,6 +90,7 @@ impl Fold {
             requests: 0,
             fingerprints: Vec::new(),
             values: vec![Vec::new(); columns],
+            during: vec![vec![Vec::new(); columns]; variant.faults.len()],
             latency: vec![Histogram::new(); variant.model.clients.len()],
             logs: Vec::new(),
             cells: Vec::new(),
@@ -101,6 +106,9 @@ impl Fold {
         self.fingerprints.push(data.fingerprint);
         for (all, value) in self.values.iter_mut().zip(data.values) {
             all.push(value);
+        }
+        for (all, values) in self.during.iter_mut().zip(data.during) {
+            all.iter_mut().zip(values).for_each(|(all, value)| all.push(value));
         }
         for (all, latency) in self.latency.iter_mut().zip(&data.latency) {
             all.merge(latency);
@@ -140,8 +148,8 @@ impl Fold {
         }
     }
 
-    fn metrics(&self, variant: &VariantPlan) -> Vec<MetricResult> {
-        let metrics = variant.model.catalog.metrics.iter().zip(&self.values);
+    fn metrics(variant: &VariantPlan, values: &[Vec<Option<f64>>]) -> Vec<MetricResult> {
+        let metrics = variant.model.catalog.metrics.iter().zip(values);
         metrics
             .map(|(metric, values)| MetricResult {
                 path: metric.path.clone(),
@@ -176,8 +184,8 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
             name: variant.name.clone(),
             requests: fold.requests,
             events: fold.events,
-            metrics: fold.metrics(variant),
-            faults: variant.faults.iter().zip(&fold.faults).map(|(f, runs)| fault(f, runs)).collect(),
+            metrics: Fold::metrics(variant, &fold.values),
+            faults: (0..variant.faults.len()).map(|number| fault(variant, &fold, number)).collect(),
             series: fold.series(variant),
             latency: fold.latency(variant),
             fingerprints: fold.fingerprints,
@@ -200,7 +208,8 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
     }
 }
 
-fn fault(plan: &FaultPlan, runs: &[FaultRun]) -> FaultResult {
+fn fault(variant: &VariantPlan, fold: &Fold, number: usize) -> FaultResult {
+    let (plan, runs) = (&variant.faults[number], fold.faults[number].as_slice());
     let estimate =
         |f: fn(&FaultRun) -> Option<f64>| Estimate::of_present(&runs.iter().map(f).collect::<Vec<_>>());
     let share = |f: fn(&FaultRun) -> bool| {
@@ -226,6 +235,7 @@ fn fault(plan: &FaultPlan, runs: &[FaultRun]) -> FaultResult {
         goodput_before: estimate(|r| Some(r.goodput_before)),
         unserved: estimate(|r| Some(r.unserved)),
         metastable: share(|r| r.metastable),
+        during: Fold::metrics(variant, &fold.during[number]),
         per_run: runs.to_vec(),
     }
 }

@@ -99,6 +99,8 @@ pub struct FaultResult {
     pub unserved: Option<Estimate>,
     /// The share of runs that were metastable: fault over, load and capacity back, goodput not.
     pub metastable: Proportion,
+    /// Every metric while the fault lasted, in order of path.
+    pub during: Vec<MetricResult>,
     /// The same, run by run.
     pub per_run: Vec<FaultRun>,
 }

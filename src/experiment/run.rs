@@ -117,6 +117,15 @@ fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         requests: played.summary.tallies.iter().map(|t| t.sent).sum(),
         fingerprint: played.summary.fingerprint,
         values: metrics.iter().map(|m| measured.value(m.source)).collect(),
+        during: variant
+            .faults
+            .iter()
+            .map(|fault| {
+                let to = fault.end.unwrap_or(plan.end);
+                let during = merged(&played.record.windows, fault.start, to, variant);
+                metrics.iter().map(|m| during.value(m.source)).collect()
+            })
+            .collect(),
         latency: variant
             .model
             .catalog

@@ -304,6 +304,7 @@ fn fault(b: Behavior) -> FaultResult {
         goodput_before: present(|r| Some(r.goodput_before)),
         unserved: present(|r| Some(r.unserved)),
         metastable: share(per_run.iter().filter(|r| r.metastable).count()),
+        during: Vec::new(),
         per_run,
     }
 }

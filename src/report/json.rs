@@ -119,10 +119,15 @@ impl<'a> Variant<'a> {
             requests: variant.requests,
             events: variant.events,
             fingerprints: variant.fingerprints.iter().map(|hash| format!("{hash:016x}")).collect(),
-            metrics: Object(variant.metrics.iter().map(|m| (m.path.clone(), Metric::of(m))).collect()),
+            metrics: metrics(&variant.metrics),
             faults: variant.faults.iter().map(Fault::of).collect(),
         }
     }
+}
+
+/// Metrics by path. Those that no run has a value of are null.
+fn metrics(metrics: &[MetricResult]) -> Object<Metric> {
+    Object(metrics.iter().map(|m| (m.path.clone(), Metric::of(m))).collect())
 }
 
 #[derive(Serialize)]
@@ -175,6 +180,7 @@ struct Fault<'a> {
     metastable: bool,
     metastable_share: Share,
     ci95: FaultIntervals,
+    during: Object<Metric>,
     per_run: Vec<Run>,
 }
 
@@ -195,6 +201,7 @@ impl<'a> Fault<'a> {
             metastable: fault.metastable.share > 0.5,
             metastable_share: Share::of(fault.metastable),
             ci95: FaultIntervals::of(fault),
+            during: metrics(&fault.during),
             per_run: fault.per_run.iter().map(Run::of).collect(),
         }
     }

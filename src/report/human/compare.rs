@@ -52,17 +52,44 @@ const SHOWN: [(&str, &[(&str, &str)]); 6] = [
     ),
 ];
 
-/// The section, or nothing if there is nothing to compare.
+/// Metrics of each variant, side by side.
+type Columns<'a> = Vec<&'a [MetricResult]>;
+
+/// The section, or nothing if there is nothing to compare: the measured time, then the time that each fault lasted.
 pub fn section(result: &ExperimentResult, width: usize) -> String {
-    let rows = rows(&result.variants);
+    let runs = match result.runs {
+        0 | 1 => "of one run".to_string(),
+        runs => format!("mean ± 95 % of {}", many(u64::from(runs), "run")),
+    };
+    let whole = result.variants.iter().map(|v| v.metrics.as_slice()).collect();
+    let mut text = table(result, &whole, &format!("Metrics over the measured time, {runs}"), width);
+    let mut names: Vec<&str> = Vec::new();
+    for fault in result.variants.iter().flat_map(|v| &v.faults) {
+        if !names.contains(&fault.name.as_str()) {
+            names.push(&fault.name);
+        }
+    }
+    for name in names {
+        let during = |v: &'_ VariantResult| v.faults.iter().position(|f| f.name == name);
+        let columns: Columns<'_> = result
+            .variants
+            .iter()
+            .map(|v| during(v).map_or(&[][..], |at| v.faults[at].during.as_slice()))
+            .collect();
+        let part = table(result, &columns, &format!("Metrics during {name}, {runs}"), width);
+        if !part.is_empty() {
+            text = format!("{text}\n{part}");
+        }
+    }
+    text
+}
+
+fn table(result: &ExperimentResult, columns: &Columns<'_>, head: &str, width: usize) -> String {
+    let rows = rows(columns);
     if rows.is_empty() {
         return String::new();
     }
     let variants: Vec<&str> = result.variants.iter().map(|v| v.name.as_str()).collect();
-    let head = match result.runs {
-        0 | 1 => "Metrics over the measured time, of one run".to_string(),
-        runs => format!("Metrics over the measured time: mean ± 95 % of {}", many(u64::from(runs), "run")),
-    };
     format!("{head}\n{}", grid::render(&variants, &rows, width))
 }
 
@@ -88,13 +115,12 @@ fn place(path: &str) -> Option<(usize, String, usize, &'static str)> {
 /// A row of a component, by the place of its metric in the list and by its path.
 type Placed<'a> = (usize, &'a str, Row);
 
-fn rows(variants: &[VariantResult]) -> Vec<Row> {
-    let paths: BTreeSet<&str> =
-        variants.iter().flat_map(|v| v.metrics.iter().map(|m| m.path.as_str())).collect();
+fn rows(columns: &Columns<'_>) -> Vec<Row> {
+    let paths: BTreeSet<&str> = columns.iter().flat_map(|c| c.iter().map(|m| m.path.as_str())).collect();
     let mut components: BTreeMap<(usize, String), Vec<Placed>> = BTreeMap::new();
     for path in paths {
         let Some((rank, component, at, label)) = place(path) else { continue };
-        if let Some(cells) = cells(variants, path) {
+        if let Some(cells) = cells(columns, path) {
             let row = Row { label: format!("  {label}"), cells };
             components.entry((rank, component)).or_default().push((at, path, row));
         }
@@ -109,9 +135,9 @@ fn rows(variants: &[VariantResult]) -> Vec<Row> {
 }
 
 /// The cells of a metric, unless they say nothing.
-fn cells(variants: &[VariantResult], path: &str) -> Option<Vec<String>> {
-    let metrics: Vec<Option<&MetricResult>> =
-        variants.iter().map(|v| v.metrics.iter().find(|m| m.path == path)).collect();
+fn cells(columns: &Columns<'_>, path: &str) -> Option<Vec<String>> {
+    let find = |c: &'_ &[MetricResult]| c.binary_search_by(|m| m.path.as_str().cmp(path)).ok();
+    let metrics: Vec<Option<&MetricResult>> = columns.iter().map(|c| find(c).map(|at| &c[at])).collect();
     let idle = if path.ends_with(".amplification") { 1.0 } else { 0.0 };
     let means = metrics.iter().filter_map(|m| m.and_then(|m| m.estimate)).map(|e| e.mean);
     if means.filter(|mean| mean.is_finite()).all(|mean| (mean - idle).abs() < 1e-9) {
