@@ -7,19 +7,24 @@
 //!
 //! Invariants: count, sum, sum of squares, least and greatest are exact integers, and merging adds integers, so the
 //! order of merging never shows in a result. Octaves outside those that hold values take no memory: 1 KiB per octave
-//! between the least and the greatest, about 10 KiB for latencies from 1 ms to 1 s; nothing while empty; 58 KiB at
-//! most.
+//! between the least and the greatest, about 10 KiB for latencies from 1 ms to 1 s; nothing while empty; 59 KiB at
+//! most. A bit for each bucket says whether it is in use: a second's worth of values fills few of them, and every
+//! second they are merged, cleared and asked for quantiles.
 
 /// Buckets per octave, as a power of two.
 const SUB_BITS: u32 = 7;
 /// Buckets per octave.
 const SUB: usize = 1 << SUB_BITS;
+/// Buckets that share a word of bits.
+const WORD: usize = u64::BITS as usize;
 
 /// A histogram of lengths of time in whole nanoseconds, of any size up to `u64::MAX`.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     /// Counts of the buckets from number `first` on; `first` and the length are whole octaves.
     buckets: Vec<u64>,
+    /// One bit for each bucket, set if it is not empty; lowest bit first.
+    used: Vec<u64>,
     first: usize,
     count: u64,
     sum_ns: u128,
@@ -33,6 +38,7 @@ impl Default for Histogram {
     fn default() -> Self {
         Self {
             buckets: Vec::new(),
+            used: Vec::new(),
             first: 0,
             count: 0,
             sum_ns: 0,
@@ -81,7 +87,7 @@ impl Histogram {
         self.sum_squares = self.sum_squares.saturating_add((value * value).saturating_mul(times));
         self.min_ns = self.min_ns.min(ns);
         self.max_ns = self.max_ns.max(ns);
-        *self.bucket_mut(bucket_of(ns)) += n;
+        self.add(bucket_of(ns), n);
     }
 
     /// Counts all that `other` has counted.
@@ -92,15 +98,20 @@ impl Histogram {
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
         for (bucket, n) in other.nonempty() {
-            *self.bucket_mut(bucket) += n;
+            self.add(bucket, n);
         }
     }
 
     /// Forgets all values and keeps the memory.
     pub fn clear(&mut self) {
-        let mut buckets = std::mem::take(&mut self.buckets);
-        buckets.fill(0);
-        *self = Self { buckets, first: self.first, ..Self::default() };
+        let (mut buckets, mut used) = (std::mem::take(&mut self.buckets), std::mem::take(&mut self.used));
+        for (word, bits) in used.iter_mut().enumerate() {
+            while *bits != 0 {
+                buckets[word * WORD + bits.trailing_zeros() as usize] = 0;
+                *bits &= *bits - 1;
+            }
+        }
+        *self = Self { buckets, used, first: self.first, ..Self::default() };
     }
 
     /// How many values were counted.
@@ -163,16 +174,30 @@ impl Histogram {
             let ns = if rank == self.count { self.max_ns() } else { self.min_ns() };
             return ns.map(seconds);
         }
-        let mut below = 0;
-        for (bucket, n) in self.nonempty() {
-            if below + n >= rank {
-                let (least, width) = bounds_of(bucket);
-                // The k-th of n values that share a bucket is taken to be in the middle of the k-th of n parts.
-                let part = ((rank - below) as f64 - 0.5) / n as f64;
-                let ns = least as f64 + (width - 1) as f64 * part;
-                return Some(ns.clamp(self.min_ns as f64, self.max_ns as f64) / 1e9);
+        let (bucket, n, below) = self.bucket_of_rank(rank)?;
+        let (least, width) = bounds_of(bucket);
+        // The k-th of n values that share a bucket is taken to be in the middle of the k-th of n parts.
+        let part = ((rank - below) as f64 - 0.5) / n as f64;
+        let ns = least as f64 + (width - 1) as f64 * part;
+        Some(ns.clamp(self.min_ns as f64, self.max_ns as f64) / 1e9)
+    }
+
+    /// The bucket of the value of that rank, how many values it has, and how many are in buckets below it. Searched
+    /// from the top, as most questions are about the tail.
+    fn bucket_of_rank(&self, rank: u64) -> Option<(usize, u64, u64)> {
+        let mut below = self.count;
+        for (word, &used) in self.used.iter().enumerate().rev() {
+            let mut bits = used;
+            while bits != 0 {
+                let bit = bits.ilog2() as usize;
+                bits ^= 1 << bit;
+                let index = word * WORD + bit;
+                let n = self.buckets[index];
+                below -= n;
+                if below < rank {
+                    return Some((self.first + index, n, below));
+                }
             }
-            below += n;
         }
         None
     }
@@ -214,21 +239,32 @@ impl Histogram {
 
     /// The memory in use, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.buckets.capacity() * size_of::<u64>()
+        size_of::<Self>() + (self.buckets.capacity() + self.used.capacity()) * size_of::<u64>()
     }
 
     /// Buckets in use with their counts, in order of value.
     fn nonempty(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.buckets.iter().enumerate().filter(|&(_, &n)| n > 0).map(|(i, &n)| (self.first + i, n))
+        self.used.iter().enumerate().flat_map(move |(word, &used)| {
+            let mut bits = used;
+            std::iter::from_fn(move || {
+                let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+                bits &= bits - 1;
+                let index = word * WORD + bit;
+                Some((self.first + index, self.buckets[index]))
+            })
+        })
     }
 
+    /// Counts `n` values in a bucket.
     #[inline]
-    fn bucket_mut(&mut self, bucket: usize) -> &mut u64 {
+    fn add(&mut self, bucket: usize, n: u64) {
         // Below `first` the difference wraps and is out of range too.
         if bucket.wrapping_sub(self.first) >= self.buckets.len() {
             self.grow(bucket);
         }
-        &mut self.buckets[bucket - self.first]
+        let index = bucket - self.first;
+        self.buckets[index] += n;
+        self.used[index / WORD] |= 1 << (index % WORD);
     }
 
     /// Makes room for the octave of `bucket`, and for all between it and those in use.
@@ -244,7 +280,11 @@ impl Histogram {
         grown.resize(self.first - first, 0);
         grown.append(&mut self.buckets);
         grown.resize(end - first, 0);
-        (self.buckets, self.first) = (grown, first);
+        // Whole octaves are whole words.
+        let mut used = vec![0; (self.first - first) / WORD];
+        used.append(&mut self.used);
+        used.resize((end - first) / WORD, 0);
+        (self.buckets, self.used, self.first) = (grown, used, first);
     }
 }
 
@@ -306,7 +346,7 @@ mod tests {
         assert!(h.variance().is_some());
         h.record(u64::MAX);
         assert_eq!(h.variance(), None);
-        assert!(h.memory_bytes() < 60_000);
+        assert!(h.memory_bytes() < 61_000);
     }
 
     #[test]

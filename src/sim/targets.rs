@@ -38,6 +38,8 @@ pub(super) struct BalancerState {
 pub(super) struct GroupState {
     /// Round robin over the instances that run.
     pub discovery: Balancer,
+    /// For the discovery; round robin draws nothing.
+    rng: Rng,
     /// Connections open (databases).
     pub connections: u32,
 }
@@ -46,7 +48,8 @@ impl GroupState {
     pub fn all(model: &Model) -> Vec<Self> {
         let make = |capacity: u32| {
             let weights = vec![1; capacity as usize];
-            Self { discovery: Balancer::new(PolicyConfig::RoundRobin, &weights), connections: 0 }
+            let discovery = Balancer::new(PolicyConfig::RoundRobin, &weights);
+            Self { discovery, rng: Rng::from_seed(0), connections: 0 }
         };
         model.groups.iter().map(|g| make(g.capacity)).collect()
     }
@@ -102,9 +105,7 @@ impl<O: Observer> World<'_, O> {
             Callee::Group(group) => {
                 let first = self.model.groups[group as usize].first;
                 let state = &mut self.groups[group as usize];
-                // Round robin draws nothing: the generator is never asked.
-                let mut rng = Rng::from_seed(0);
-                match state.discovery.pick(&mut rng, 0) {
+                match state.discovery.pick(&mut state.rng, 0) {
                     Some(target) => {
                         let arrival = Arrival {
                             parent,
