@@ -353,7 +353,7 @@ pub struct Epoch {
 }
 
 /// When a population sends requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Arrivals {
     /// A Poisson process of so many per second.
     Poisson(f64),

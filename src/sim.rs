@@ -63,6 +63,14 @@ enum Task {
     Begin(FrameId),
     /// An execution goes on with its next step.
     Advance(FrameId),
+    /// A timer of a layer rang while its process hung.
+    Timer(FrameId),
+    /// An execution ran out of time while its process hung.
+    RequestTimeout(FrameId),
+    /// An execution waited too long for a worker while its process hung.
+    QueueTimeout(FrameId),
+    /// An instance goes on that hung: those who wait get its free workers.
+    Serve(u32),
 }
 
 /// Requests of one client population: they always add up.
@@ -103,6 +111,29 @@ pub struct RunSummary {
     pub fingerprint: u64,
     /// Why it stopped.
     pub stop: Stop,
+    /// What was still held at the end.
+    pub rest: Rest,
+}
+
+/// What a run still holds: nothing at all once the last request has ended and no caller is left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Frames: requests, calls and executions that somebody waits for, or nobody any more.
+    pub frames: u64,
+    /// Workers, and requests at instances.
+    pub executions: u64,
+    /// Requests that wait for a worker.
+    pub queued: u64,
+    /// Pieces of work on a CPU or in line for it.
+    pub cpu: u64,
+    /// Bytes taken by requests.
+    pub memory: u64,
+    /// Connections lent, and calls that wait for one.
+    pub connections: u64,
+    /// Calls in bulkheads or in line for them.
+    pub bulkheads: u64,
+    /// Requests that balancers count at their targets.
+    pub balanced: u64,
 }
 
 /// The most events and tasks at one instant.
@@ -140,6 +171,10 @@ pub struct World<'m, O> {
     anybody_left: bool,
     /// Whether an instance was ever killed: only then can calls outlive the process that made them.
     anybody_killed: bool,
+    /// Instances that hang now.
+    hung: u32,
+    /// Faults that last now, in the order in which they began.
+    lasting: Vec<u32>,
     tallies: Vec<Tally>,
     fingerprint: u64,
     events: u64,
@@ -176,6 +211,8 @@ impl<'m, O: Observer> World<'m, O> {
             scratch: Vec::new(),
             anybody_left: false,
             anybody_killed: false,
+            hung: 0,
+            lasting: Vec::new(),
             tallies: vec![Tally::default(); model.clients.len()],
             fingerprint: 0,
             events: 0,
@@ -197,9 +234,28 @@ impl<'m, O: Observer> World<'m, O> {
         for tally in &self.tallies {
             assert!(tally.is_conserved(), "requests sent = ended + in flight: {tally:?}");
         }
+        let rest = self.rest();
         let summary =
-            RunSummary { events: self.events, tallies: self.tallies, fingerprint: self.fingerprint, stop };
+            RunSummary { events: self.events, tallies: self.tallies, fingerprint: self.fingerprint, stop, rest };
         (summary, self.observer)
+    }
+
+    /// What is held now.
+    fn rest(&self) -> Rest {
+        let mut rest = Rest { frames: self.frames.len() as u64, ..Rest::default() };
+        for instance in &self.instances {
+            rest.executions += instance.execs.len() as u64 + u64::from(instance.busy);
+            rest.queued += instance.queue.len() as u64;
+            rest.cpu += instance.cpu.as_ref().map_or(0, |cpu| cpu.running() + cpu.waiting()) as u64;
+            rest.memory += instance.taken;
+        }
+        rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
+        rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
+        for balancer in &self.balancers {
+            let targets = 0..balancer.registered.len() as u32;
+            rest.balanced += targets.map(|t| u64::from(balancer.policy.outstanding(t))).sum::<u64>();
+        }
+        rest
     }
 
     fn play(&mut self) -> Stop {
@@ -226,7 +282,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Arrive { client, generation } => self.on_arrive(now, client, generation),
             Event::Think { client, user } => self.on_think(now, client, user),
             Event::Modulate { client } => self.on_modulate(now, client),
-            Event::Population { client } => self.on_population(now, client),
+            Event::Population { client } => self.on_population_tick(now, client),
             Event::Cpu { instance } => self.on_cpu(now, instance),
             Event::StepDone(frame) => self.on_step_done(now, frame),
             Event::RequestTimeout(frame) => self.on_request_timeout(now, frame),
@@ -258,6 +314,10 @@ impl<'m, O: Observer> World<'m, O> {
                 Task::Fallback(frame, route) => self.call_fallback(now, frame, route),
                 Task::Begin(frame) => self.begin(now, frame),
                 Task::Advance(frame) => self.advance(now, frame),
+                Task::Timer(frame) => self.on_timer(now, frame),
+                Task::RequestTimeout(frame) => self.on_request_timeout(now, frame),
+                Task::QueueTimeout(frame) => self.on_queue_timeout(now, frame),
+                Task::Serve(instance) => self.serve_next(now, instance),
             }
             if tasks > AT_ONE_INSTANT_MAX {
                 break;

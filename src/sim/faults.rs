@@ -1,9 +1,9 @@
 //! The timeline: faults that begin and end, and what operators do.
 
-use super::World;
+use super::{Task, World};
 use super::instances::Condition;
 use super::script::{Blow, Effect, What, Which};
-use crate::base::SimTime;
+use crate::base::{Outcome, SimTime};
 use crate::components::breaker::{Breaker, BreakerConfig, BreakerState};
 use crate::components::bulkhead::{Bulkhead, BulkheadConfig};
 use crate::engine::Rank;
@@ -35,6 +35,7 @@ impl<O: Observer> World<'_, O> {
 
     fn begin_fault(&mut self, now: SimTime, fault: u32) {
         let script = self.script;
+        self.lasting.push(fault);
         let f = &script.faults[fault as usize];
         match &f.effect {
             Effect::Spike { client, factor } => {
@@ -57,22 +58,13 @@ impl<O: Observer> World<'_, O> {
 
     fn end_fault(&mut self, now: SimTime, fault: u32) {
         let script = self.script;
+        self.lasting.retain(|f| *f != fault);
         match &script.faults[fault as usize].effect {
             Effect::Spike { client, .. } => {
                 // The product of what still strikes, rather than a division that leaves a rest.
                 let source = *client;
-                let ended = |f: u32| {
-                    script.actions.iter().any(|a| a.at <= now && matches!(a.what, What::End(e) if e == f))
-                };
-                let begun = |f: u32| {
-                    script.actions.iter().any(|a| a.at <= now && matches!(a.what, What::Begin(b) if b == f))
-                };
-                let spike = script.faults.iter().enumerate().fold(1.0, |product, (i, f)| match f.effect {
-                    Effect::Spike { client, factor }
-                        if client == source && begun(i as u32) && !ended(i as u32) =>
-                    {
-                        product * factor
-                    }
+                let spike = self.lasting.iter().fold(1.0, |product, f| match script.faults[*f as usize].effect {
+                    Effect::Spike { client, factor } if client == source => product * factor,
                     _ => product,
                 });
                 self.sources[source as usize].spike = spike;
@@ -90,6 +82,18 @@ impl<O: Observer> World<'_, O> {
                 }
             }
         }
+    }
+
+    /// Strikes an instance that is new with the faults that strike all of its group.
+    pub(super) fn strike_newcomer(&mut self, now: SimTime, instance: u32) {
+        let script = self.script;
+        let ours = self.instances[instance as usize].group;
+        let strikes_all = |fault: &u32| match &script.faults[*fault as usize].effect {
+            Effect::Strike { group, which: Which::All, blow } => *group == ours && !matches!(blow, Blow::Crash),
+            _ => false,
+        };
+        self.instances[instance as usize].faults = self.lasting.iter().copied().filter(strikes_all).collect();
+        self.apply_faults(now, instance);
     }
 
     /// Puts an instance into the state that the faults which strike it make.
@@ -112,15 +116,21 @@ impl<O: Observer> World<'_, O> {
         state.errors = 1.0 - healthy_share;
         state.latency = latency;
         let was_hung = std::mem::replace(&mut state.is_hung, hung);
+        self.hung = self.hung + u32::from(hung) - u32::from(was_hung);
+        let state = &mut self.instances[instance as usize];
         if let Some(cpu) = &mut state.cpu {
             cpu.set_speed(now, if hung { 0.0 } else { 1.0 });
             self.watch_cpu(now, instance);
         }
         if was_hung && !hung {
-            self.unpark(now, instance);
+            self.unpark(instance);
         }
         match (down, self.instances[instance as usize].condition) {
-            (true, Condition::Up | Condition::Draining | Condition::Starting) => {
+            (true, Condition::Draining) => {
+                self.die(now, instance, Change::Crashed { instance });
+                self.switch_off(now, instance);
+            }
+            (true, Condition::Up | Condition::Starting) => {
                 self.die(now, instance, Change::Crashed { instance });
                 self.instances[instance as usize].condition = Condition::Down;
                 self.discover(instance);
@@ -179,9 +189,15 @@ impl<O: Observer> World<'_, O> {
 
     pub(super) fn reset_bulkhead(&mut self, now: SimTime, index: usize, config: BulkheadConfig) {
         let meters = self.model.catalog.layers[self.bulkhead_meters[index] as usize];
-        let bulkhead = &self.bulkheads[index];
-        self.observer.moved(now, meters.gauge, -i64::from(bulkhead.in_use()));
-        self.observer.moved(now, meters.gauge + 1, -i64::from(bulkhead.waiting()));
-        self.bulkheads[index] = Bulkhead::new(config);
+        let mut old = std::mem::replace(&mut self.bulkheads[index], Bulkhead::new(config));
+        self.observer.moved(now, meters.gauge, -i64::from(old.in_use()));
+        self.observer.moved(now, meters.gauge + 1, -i64::from(old.waiting()));
+        // Who waited without a parent in the process has no timer that would find it.
+        old.reconfigure(BulkheadConfig { max_concurrent: u32::MAX, ..config });
+        while let Some(waiter) = old.admit() {
+            if let Some(gone) = self.frames.remove(waiter) {
+                self.tasks.push_back(Task::Up(gone.parent, Outcome::Error));
+            }
+        }
     }
 }

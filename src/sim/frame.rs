@@ -106,7 +106,7 @@ pub struct Request {
     pub request: u32,
     /// Which tenant.
     pub tenant: u32,
-    /// Which user, in a closed loop.
+    /// Which user, in a closed loop; `NO_USER` in an open one.
     pub user: u32,
     /// When it was sent.
     pub at: SimTime,
@@ -115,6 +115,9 @@ pub struct Request {
     /// Its call.
     pub route: u32,
 }
+
+/// Nobody waits for the answer before asking again.
+pub const NO_USER: u32 = u32::MAX;
 
 /// What a layer remembers of a call.
 #[derive(Clone, Copy, Debug)]
@@ -192,8 +195,8 @@ pub struct Exec {
     pub place: u32,
     /// The balancer that sent it; `NO_BALANCER` if none, or if it has given up.
     pub balancer: u32,
-    /// Memory taken by `Hold`, in KiB.
-    pub held_kib: u32,
+    /// Memory it has taken, in bytes.
+    pub held: u64,
     /// The key that ring hashing follows.
     pub affinity: u32,
     /// The pool layer whose statement timeout limits it; `NO_POOL` if none.

@@ -5,7 +5,7 @@ use super::frame::{Call, Frame, Kind, NO_BALANCER, NO_POOL};
 use super::instances::Arrival;
 use super::{FrameId, World};
 use crate::base::{Outcome, SimTime, mix, uniform_of};
-use crate::components::health::TargetHealth;
+use crate::components::health::{Health, TargetHealth};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 
@@ -39,6 +39,15 @@ impl<O: Observer> World<'_, O> {
         if before != after {
             self.balancers[balancer as usize].generation += 1;
             self.schedule_checks(now, balancer);
+        }
+    }
+
+    /// Checks that begin anew, after a time without any, begin with what is believed at the start.
+    pub(super) fn restart_checks(&mut self, balancer: u32) {
+        let [before, after] = [self.epoch - 1, self.epoch]
+            .map(|e| self.model.epochs[e].balancers[balancer as usize].check.as_ref().map(|c| c.initial));
+        if let (None, Some(initial)) = (before, after) {
+            self.balancers[balancer as usize].health.fill(Health::new(initial));
         }
     }
 
@@ -95,7 +104,6 @@ impl<O: Observer> World<'_, O> {
         if !state.registered[target as usize] {
             return;
         }
-        let was = state.health[target as usize].state();
         let changed = state.health[target as usize].on_check(&check.thresholds, outcome.is_success());
         let Some(is) = changed else { return };
         let group = self.model.balancers[balancer as usize].group;
@@ -109,6 +117,6 @@ impl<O: Observer> World<'_, O> {
                 }
             },
         );
-        self.believe(now, balancer, target, was == TargetHealth::Healthy);
+        self.believe(now, balancer, target);
     }
 }

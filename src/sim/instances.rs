@@ -12,6 +12,9 @@ use crate::metrics::{Change, Observer};
 use crate::model::{Draw, Epoch, Group, GroupKind, LayerKind, Model};
 use std::collections::VecDeque;
 
+/// As many cores as any work can use: each piece uses one at most.
+const CORES_FOR_ALL: f64 = 1e9;
+
 /// How an instance is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Condition {
@@ -58,6 +61,8 @@ pub(super) struct Instance {
     pub is_hung: bool,
     /// What waits until it goes on.
     parked: VecDeque<Task>,
+    /// When its draining ends, if it drains and has no longer than that.
+    drain_ends: Option<SimTime>,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -115,6 +120,7 @@ impl Instance {
                     latency: None,
                     is_hung: false,
                     parked: VecDeque::new(),
+                    drain_ends: None,
                     busy_millicores: 0,
                 });
             }
@@ -122,7 +128,7 @@ impl Instance {
         all
     }
 
-    fn answers(&self) -> bool {
+    pub fn answers(&self) -> bool {
         matches!(self.condition, Condition::Up | Condition::Draining)
     }
 }
@@ -205,7 +211,7 @@ impl<O: Observer> World<'_, O> {
             endpoint: arrival.endpoint,
             place,
             balancer: arrival.balancer,
-            held_kib: 0,
+            held: 0,
             affinity: call.affinity,
             pool_layer: call.pool_layer,
             stage: Stage::Queued,
@@ -275,15 +281,14 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.busy, 1);
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else { return };
         exec.stage = Stage::Running;
-        let waited = now.since(exec.at);
+        let settings = &self.model.epochs[self.epoch].groups[group];
+        exec.held = settings.memory.map_or(0, |memory| memory.per_request);
+        let (held, waited) = (exec.held, now.since(exec.at));
         let pool_layer = exec.pool_layer;
         if self.model.groups[group].kind == GroupKind::Service {
             self.observer.timed(meters.wait, waited);
         }
-        let settings = &self.settings().groups[group];
-        if let Some(memory) = settings.memory {
-            self.take_memory(now, instance, memory.per_request as i64);
-        }
+        self.take_memory(now, instance, held as i64);
         if let Some(limit) = settings.request_timeout {
             self.after(limit, Rank::Timer, Event::RequestTimeout(id));
         }
@@ -321,18 +326,26 @@ impl<O: Observer> World<'_, O> {
 
     /// A request has waited too long for a worker.
     pub(super) fn on_queue_timeout(&mut self, now: SimTime, id: FrameId) {
-        if let Some(Frame { kind: Kind::Exec(Exec { stage: Stage::Queued, .. }), .. }) = self.frames.get(id) {
+        let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get(id) else { return };
+        let (instance, stage) = (exec.instance, exec.stage);
+        if self.instances[instance as usize].is_hung {
+            self.park(instance, Task::QueueTimeout(id));
+        } else if stage == Stage::Queued {
             self.end(now, id, Outcome::Rejected, Ending::Stopped);
         }
     }
 
     /// An instance stops working on a request.
     pub(super) fn on_request_timeout(&mut self, now: SimTime, id: FrameId) {
-        if self.frames.get(id).is_some() {
-            // Calls under way go on for nobody.
-            self.anybody_left = true;
-            self.end(now, id, Outcome::Timeout, Ending::Stopped);
+        let Some(Frame { kind: Kind::Exec(exec), child, .. }) = self.frames.get(id) else { return };
+        let (instance, child) = (exec.instance, *child);
+        if self.instances[instance as usize].is_hung {
+            return self.park(instance, Task::RequestTimeout(id));
         }
+        // Calls under way go on for nobody.
+        self.anybody_left = true;
+        self.stop_programs(now, child);
+        self.end(now, id, Outcome::Timeout, Ending::Stopped);
     }
 
     /// The program of an execution ended, or it was called off.
@@ -352,7 +365,8 @@ impl<O: Observer> World<'_, O> {
             self.observer.outcome(meters.red, outcome, latency);
             self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
             self.observer.count(meters.finished);
-            if self.anybody_left && !self.is_awaited(parent) {
+            // What was called off in time is no work for nobody.
+            if self.anybody_left && outcome != Outcome::Cancelled && !self.is_awaited(parent) {
                 self.observer.count(meters.nobody);
             }
         }
@@ -409,9 +423,7 @@ impl<O: Observer> World<'_, O> {
         {
             self.watch_cpu(now, instance);
         }
-        if let Some(memory) = self.settings().groups[group].memory {
-            self.take_memory(now, instance, -(memory.per_request as i64 + (i64::from(exec.held_kib) << 10)));
-        }
+        self.take_memory(now, instance, -(exec.held as i64));
         if ending != Ending::Died {
             self.serve_next(now, instance);
         }
@@ -500,8 +512,12 @@ impl<O: Observer> World<'_, O> {
     }
 
     pub(super) fn take_memory(&mut self, now: SimTime, instance: u32, bytes: i64) {
+        if bytes == 0 {
+            return;
+        }
         let state = &mut self.instances[instance as usize];
-        state.taken = (state.taken as i64 + bytes).max(0) as u64;
+        debug_assert!(state.taken.checked_add_signed(bytes).is_some(), "{} {bytes:+} bytes", state.taken);
+        state.taken = state.taken.saturating_add_signed(bytes);
         self.observer.moved(now, self.model.catalog.groups[state.group as usize].memory, bytes);
     }
 
@@ -521,8 +537,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         if was_draining {
-            self.instances[instance as usize].condition = Condition::Off;
-            return;
+            return self.switch_off(now, instance);
         }
         let state = &self.instances[instance as usize];
         let settings = &self.settings().groups[state.group as usize];
@@ -553,10 +568,10 @@ impl<O: Observer> World<'_, O> {
         self.observer.change(now, change);
         self.observer.count(self.model.catalog.groups[group].kills);
         self.count_up(now, instance, -1);
+        // Before its requests end: the last of a draining instance would stop it once more.
+        self.instances[instance as usize].condition = Condition::Starting;
         self.empty(now, instance);
-        let state = &mut self.instances[instance as usize];
-        state.life += 1;
-        state.condition = Condition::Starting;
+        self.instances[instance as usize].life += 1;
         self.discover(instance);
         if self.model.groups[group].kind != GroupKind::Service {
             self.break_connections(group as u32);
@@ -577,7 +592,8 @@ impl<O: Observer> World<'_, O> {
         let waiting = state.queue.len() as i64;
         state.queue.drain(&mut gone);
         gone.clear();
-        state.parked.clear();
+        // Nobody goes on with it, but who has outlived the process is to learn that.
+        self.tasks.extend(state.parked.drain(..));
         gone.extend_from_slice(&state.execs);
         let (group, target) = self.place_of(instance);
         self.observer.moved(now, self.model.catalog.groups[group as usize].queue, -waiting);
@@ -587,10 +603,8 @@ impl<O: Observer> World<'_, O> {
             self.drop_local(now, child);
             self.end(now, *id, Outcome::Error, Ending::Died);
         }
-        // Branches that worked on for nobody.
-        for job in jobs {
-            self.frames.remove(job);
-        }
+        // Programs that worked on for nobody find that their process is gone.
+        self.tasks.extend(jobs.into_iter().map(Task::Advance));
         gone.clear();
         self.scratch = gone;
         self.reset_layers(now, group, target);
@@ -676,12 +690,17 @@ impl<O: Observer> World<'_, O> {
         state.cpu = new_cpu(settings);
         self.apply_faults(now, instance);
         self.join(now, instance, false);
+        if self.instances[instance as usize].condition != Condition::Up {
+            self.discover(instance);
+        }
     }
 
     /// An instance that drains has no time left: what it still works on is cut off.
     pub(super) fn on_drain_end(&mut self, now: SimTime, instance: u32, life: u32) {
         let state = &self.instances[instance as usize];
-        if state.life == life && state.condition == Condition::Draining {
+        // One that drains anew has another end.
+        let is_due = state.drain_ends.is_some_and(|ends| ends <= now);
+        if state.life == life && state.condition == Condition::Draining && is_due {
             self.anybody_killed = true;
             self.anybody_left = true;
             self.empty(now, instance);
@@ -701,8 +720,27 @@ impl<O: Observer> World<'_, O> {
         state.condition = Condition::Off;
         state.life += 1;
         self.anybody_killed = true;
+        // What it still did for nobody ends with it.
+        let mut jobs = Vec::new();
+        if let Some(cpu) = &mut self.instances[instance as usize].cpu {
+            cpu.drain(now, &mut jobs);
+        }
+        self.watch_cpu(now, instance);
+        self.tasks.extend(jobs.into_iter().map(Task::Advance));
+        let parked = std::mem::take(&mut self.instances[instance as usize].parked);
+        self.tasks.extend(parked);
         self.reset_layers(now, group, target);
         self.observer.change(now, Change::Stopped { instance });
+        self.switch_off(now, instance);
+    }
+
+    /// An instance is wanted no more and has no process: its balancers and faults forget it.
+    pub(super) fn switch_off(&mut self, now: SimTime, instance: u32) {
+        self.instances[instance as usize].condition = Condition::Off;
+        self.leave_balancers(now, instance);
+        self.discover(instance);
+        self.instances[instance as usize].faults.clear();
+        self.apply_faults(now, instance);
     }
 
     // ---- settings ----
@@ -732,16 +770,52 @@ impl<O: Observer> World<'_, O> {
             let meters = self.model.catalog.groups[group];
             let cores = |g: &Group| g.cores.map_or(0, |c| (c * 1e3) as i64);
             let workers = |g: &Group| i64::from(g.workers.unwrap_or(0));
+            let memory = |g: &Group| g.memory.map_or(0, |m| m.base as i64);
+            self.observer.moved(now, meters.memory, memory(new) - memory(old));
             self.observer.moved(now, meters.cores, cores(new) - cores(old));
             self.observer.moved(now, meters.workers, workers(new) - workers(old));
         }
+        let capacity = new.queue_capacity.map(|c| c as usize);
+        if new.discipline == old.discipline {
+            self.instances[instance as usize].queue.set_capacity(capacity);
+        } else {
+            self.requeue(instance, new);
+        }
         let state = &mut self.instances[instance as usize];
-        state.queue.set_capacity(new.queue_capacity.map(|c| c as usize));
-        if let (Some(cpu), Some(cores)) = (&mut state.cpu, new.cores) {
-            cpu.set_cores(now, cores);
-            self.watch_cpu(now, instance);
+        match (&mut state.cpu, new.cores) {
+            // A limit that is lifted leaves a core for everyone; another discipline begins with the next process.
+            (Some(cpu), cores) => {
+                cpu.set_cores(now, cores.unwrap_or(CORES_FOR_ALL));
+                self.watch_cpu(now, instance);
+            }
+            (None, Some(_)) => {
+                state.cpu = new_cpu(new);
+                self.apply_faults(now, instance);
+            }
+            (None, None) => {}
         }
         self.serve_next(now, instance);
+    }
+
+    /// Those who wait stand in line anew, under another discipline, in the order in which they came.
+    fn requeue(&mut self, instance: u32, new: &Group) {
+        let mut waiting = Vec::new();
+        let state = &mut self.instances[instance as usize];
+        state.queue.drain(&mut waiting);
+        state.queue = WaitQueue::new(new.discipline, None);
+        let mut waiting: Vec<(SimTime, u8, FrameId)> = waiting
+            .into_iter()
+            .filter_map(|id| match self.frames.get(id).map(|f| &f.kind) {
+                Some(Kind::Exec(exec)) => Some((exec.at, exec.priority, id)),
+                _ => None,
+            })
+            .collect();
+        waiting.sort_by_key(|(at, ..)| *at);
+        let state = &mut self.instances[instance as usize];
+        for (_, priority, id) in waiting {
+            state.queue.push(id, priority);
+        }
+        state.queue.set_capacity(new.queue_capacity.map(|c| c as usize));
     }
 
     fn scale_out(&mut self, now: SimTime, instance: u32) {
@@ -750,6 +824,10 @@ impl<O: Observer> World<'_, O> {
             Condition::Off => {
                 state.condition = Condition::Starting;
                 let (life, group) = (state.life, state.group as usize);
+                self.strike_newcomer(now, instance);
+                if self.instances[instance as usize].condition != Condition::Starting {
+                    return;
+                }
                 let settings = &self.settings().groups[group];
                 let path = format!("{}#{life}", self.model.instance_name(instance));
                 let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
@@ -758,6 +836,7 @@ impl<O: Observer> World<'_, O> {
             }
             Condition::Draining => {
                 state.condition = Condition::Up;
+                state.drain_ends = None;
                 self.join(now, instance, false);
             }
             Condition::Starting | Condition::Up | Condition::Down => {}
@@ -779,14 +858,15 @@ impl<O: Observer> World<'_, O> {
                 if self.instances[instance as usize].execs.is_empty() {
                     self.stop(now, instance);
                 } else if let Some(delay) = delay {
+                    self.instances[instance as usize].drain_ends = Some(now + delay);
                     self.queue.schedule(now + delay, Rank::Control, Event::DrainEnd { instance, life });
                 }
             }
-            Condition::Starting => {
-                state.condition = Condition::Off;
+            Condition::Starting | Condition::Down => {
                 state.life += 1;
+                self.switch_off(now, instance);
             }
-            Condition::Off | Condition::Draining | Condition::Down => {}
+            Condition::Off | Condition::Draining => {}
         }
     }
 
@@ -798,10 +878,11 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Lets an instance go on that hung.
-    pub(super) fn unpark(&mut self, now: SimTime, instance: u32) {
+    pub(super) fn unpark(&mut self, instance: u32) {
         let parked = std::mem::take(&mut self.instances[instance as usize].parked);
         self.tasks.extend(parked);
-        self.serve_next(now, instance);
+        // Who has waited too long meanwhile goes first.
+        self.tasks.push_back(Task::Serve(instance));
     }
 
     /// A latency that a fault sets, for the owner of `key`.

@@ -56,6 +56,16 @@ impl<O: Observer> World<'_, O> {
             return;
         };
         let (layer, mut call, state) = (*layer, *call, *state);
+        if self.outlived_its_process(layer, &call) {
+            // Nobody is left to make the call.
+            if let Some(gone) = self.frames.remove(frame) {
+                self.tasks.push_back(Task::Up(gone.parent, Outcome::Error));
+            }
+            return;
+        }
+        if let Some(instance) = self.hung_caller(layer, &call) {
+            return self.park(instance, Task::Down(frame));
+        }
         match state {
             // Each attempt has random numbers of its own; the first has the call's.
             LayerState::Retry { done, .. } if done > 0 => call.key = mix(call.key, u64::from(done)),
@@ -167,6 +177,19 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// The instance whose process keeps this layer, if it hangs: what reaches the layer waits until it goes on.
+    #[inline]
+    fn hung_caller(&self, layer: u32, call: &Call) -> Option<u32> {
+        if self.hung == 0 || self.model.layers[layer as usize].shared {
+            return None;
+        }
+        let edge = self.model.routes[call.route as usize].edge as usize;
+        let Caller::Group(group) = self.model.edges[edge].caller else { return None };
+        let instance = self.model.groups[group as usize].first + call.owner;
+        let state = &self.instances[instance as usize];
+        (state.is_hung && state.answers() && state.life == call.life).then_some(instance)
+    }
+
     /// A call that waited for a bulkhead has its turn.
     pub(super) fn bulkhead_admitted(&mut self, now: SimTime, slot: u32, frame: FrameId) {
         let meters = self.model.catalog.layers[self.bulkhead_meters[slot as usize] as usize];
@@ -201,6 +224,9 @@ impl<O: Observer> World<'_, O> {
             match &frame.kind {
                 Kind::Layer { layer, call, state } => {
                     let (layer, call, state) = (*layer, *call, *state);
+                    if let Some(instance) = self.hung_caller(layer, &call) {
+                        return self.park(instance, Task::Up(id, outcome));
+                    }
                     match self.leave(now, id, layer, &call, state, outcome) {
                         Some(passed) => outcome = passed,
                         None => return,
@@ -458,6 +484,14 @@ impl<O: Observer> World<'_, O> {
         match &frame.kind {
             Kind::Layer { layer, call, state } => {
                 let (layer, call, state) = (*layer, *call, *state);
+                if self.outlived_its_process(layer, &call) {
+                    self.frames.remove(id);
+                    self.tasks.push_back(Task::Up(parent, Outcome::Error));
+                    return;
+                }
+                if let Some(instance) = self.hung_caller(layer, &call) {
+                    return self.park(instance, Task::Timer(id));
+                }
                 let slot = self.slot(layer, &call);
                 match (&self.model.layers[layer as usize].kind, state) {
                     (LayerKind::Timeout { cancel, .. }, _) => {

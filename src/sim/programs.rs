@@ -33,11 +33,58 @@ impl<O: Observer> World<'_, O> {
             _ => return None,
         };
         if life.is_some_and(|life| life != self.instances[host.instance as usize].life) {
-            self.release_free_core(now, id);
-            self.frames.remove(id);
+            self.forget_program(now, id);
             return None;
         }
         Some((run, host))
+    }
+
+    /// Removes a program whose process is gone, and the programs that wait for it in the same process.
+    fn forget_program(&mut self, now: SimTime, id: FrameId) {
+        let mut id = id;
+        while let Some(frame) = self.frames.get(id) {
+            let (parent, child) = (frame.parent, frame.child);
+            match frame.kind {
+                Kind::Branch(_) => self.release_free_core(now, id),
+                Kind::Join { .. } => self.sweep_branches(child),
+                Kind::Repeat { .. } | Kind::Optional => {}
+                _ => return,
+            }
+            self.frames.remove(id);
+            id = parent;
+        }
+    }
+
+    /// Stops the programs that run inside one, down to the calls that they have made: those go on for nobody.
+    pub(super) fn stop_programs(&mut self, now: SimTime, id: FrameId) {
+        let Some(frame) = self.frames.get(id) else { return };
+        let child = frame.child;
+        match &frame.kind {
+            Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
+                self.frames.remove(id);
+                self.stop_programs(now, child);
+            }
+            Kind::Branch(branch) => {
+                let (instance, next, is_done) = (branch.instance, branch.next, branch.is_done);
+                if !is_done {
+                    self.leave_cpu(now, id, instance);
+                }
+                self.frames.remove(id);
+                self.stop_programs(now, child);
+                self.stop_programs(now, next);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a program off the CPU that it may use.
+    fn leave_cpu(&mut self, now: SimTime, id: FrameId, instance: u32) {
+        self.release_free_core(now, id);
+        if let Some(cpu) = &mut self.instances[instance as usize].cpu
+            && cpu.cancel(now, id)
+        {
+            self.watch_cpu(now, instance);
+        }
     }
 
     fn set_runner(&mut self, id: FrameId, change: impl FnOnce(&mut Runner)) {
@@ -184,9 +231,8 @@ impl<O: Observer> World<'_, O> {
         let mut owner = id;
         while let Some(frame) = self.frames.get_mut(owner) {
             if let Kind::Exec(exec) = &mut frame.kind {
-                let kib = bytes.div_ceil(1024);
-                exec.held_kib = exec.held_kib.saturating_add(kib.min(u64::from(u32::MAX)) as u32);
-                self.take_memory(now, instance, (kib << 10) as i64);
+                exec.held += bytes;
+                self.take_memory(now, instance, bytes as i64);
                 if self.is_out_of_memory(instance) {
                     self.kill(now, instance, Change::OutOfMemory { instance });
                 }
@@ -298,12 +344,7 @@ impl<O: Observer> World<'_, O> {
         let Some(Frame { kind: Kind::Branch(branch), child, .. }) = self.frames.get(id) else { return };
         let (instance, child, is_done) = (branch.instance, *child, branch.is_done);
         if !is_done {
-            self.release_free_core(now, id);
-            if let Some(cpu) = &mut self.instances[instance as usize].cpu
-                && cpu.cancel(now, id)
-            {
-                self.watch_cpu(now, instance);
-            }
+            self.leave_cpu(now, id, instance);
             self.cancel(now, child);
         }
         self.frames.remove(id);

@@ -1,7 +1,7 @@
 //! Clients: when they ask, and what becomes of their requests.
 
 use super::event::Event;
-use super::frame::{Call, Frame, Kind, NO_POOL, Request};
+use super::frame::{Call, Frame, Kind, NO_POOL, NO_USER, Request};
 use super::{FrameId, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, uniform_of};
 use crate::engine::Rank;
@@ -36,7 +36,11 @@ pub(super) struct Source {
     pub spike: f64,
     /// The state of a modulated source.
     state: usize,
-    /// From when, and how many, regular requests are counted.
+    /// When it enters the next one.
+    modulates_at: SimTime,
+    /// Whether the number of users is looked at once a second.
+    follows_profile: bool,
+    /// From when regular requests are counted, and how many requests were scheduled since.
     base: SimTime,
     counted: u64,
     /// Users that exist.
@@ -58,6 +62,8 @@ impl Source {
                 generation: 0,
                 spike: 1.0,
                 state: 0,
+                modulates_at: SimTime::ZERO,
+                follows_profile: false,
                 base: SimTime::ZERO,
                 counted: 0,
                 users: 0,
@@ -76,8 +82,8 @@ impl<O: Observer> World<'_, O> {
         match &settings.arrivals {
             Arrivals::Users { .. } => self.on_population(now, client),
             Arrivals::Mmpp(states) => {
-                let stay = exponential(states[0].1, &mut self.sources[client as usize].rng);
-                self.queue.schedule(now + stay, Rank::Control, Event::Modulate { client });
+                self.sources[client as usize].state = 0;
+                self.stay(now, client, states[0].1);
                 self.schedule_arrival(now, client);
             }
             _ => self.schedule_arrival(now, client),
@@ -88,13 +94,37 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn reconfigure_source(&mut self, now: SimTime, client: u32) {
         let [before, after] =
             [self.epoch - 1, self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
-        let same_kind = std::mem::discriminant(&before.arrivals) == std::mem::discriminant(&after.arrivals);
-        if !same_kind && matches!(after.arrivals, Arrivals::Users { .. } | Arrivals::Mmpp(_)) {
-            self.sources[client as usize].generation += 1;
-            self.start_source(now, client);
-        } else {
-            self.rescheduled(now, client);
+        if before.arrivals == after.arrivals && before.profile == after.profile {
+            return;
         }
+        let same_kind = std::mem::discriminant(&before.arrivals) == std::mem::discriminant(&after.arrivals);
+        let source = &mut self.sources[client as usize];
+        match &after.arrivals {
+            Arrivals::Users { .. } if same_kind => self.on_population(now, client),
+            // Another record, or the same kind of distances: the next one is due when it was.
+            Arrivals::Times(_) | Arrivals::Renewal(_) if same_kind => {}
+            Arrivals::Mmpp(states) if same_kind => {
+                source.state %= states.len();
+                self.rescheduled(now, client);
+            }
+            _ if same_kind => self.rescheduled(now, client),
+            _ => {
+                source.generation += 1;
+                source.base = now;
+                source.counted = match &after.arrivals {
+                    Arrivals::Times(times) => times.partition_point(|at| *at < now) as u64,
+                    _ => 0,
+                };
+                self.start_source(now, client);
+            }
+        }
+    }
+
+    /// A modulated source stays in a state for a while.
+    fn stay(&mut self, now: SimTime, client: u32, mean: f64) {
+        let source = &mut self.sources[client as usize];
+        source.modulates_at = now + exponential(mean, &mut source.rng);
+        self.queue.schedule(source.modulates_at, Rank::Control, Event::Modulate { client });
     }
 
     /// The rate of a population has changed.
@@ -134,7 +164,7 @@ impl<O: Observer> World<'_, O> {
             source.sent += 1;
             let key = mix(source.key, source.sent);
             self.schedule_arrival(now, client);
-            self.send(now, client, 0, key, mix(key, AFFINITY));
+            self.send(now, client, NO_USER, key, mix(key, AFFINITY));
         } else {
             self.schedule_arrival(now, client);
         }
@@ -144,18 +174,30 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn on_modulate(&mut self, now: SimTime, client: u32) {
         let Arrivals::Mmpp(states) = &self.settings().clients[client as usize].arrivals else { return };
         let source = &mut self.sources[client as usize];
+        if source.modulates_at != now {
+            return;
+        }
         source.state = (source.state + 1) % states.len();
-        let stay = exponential(states[source.state].1, &mut source.rng);
-        self.queue.schedule(now + stay, Rank::Control, Event::Modulate { client });
+        let mean = states[source.state].1;
+        self.stay(now, client, mean);
         self.rescheduled(now, client);
     }
 
     // ---- users ----
 
     /// The number of users follows the profile, looked at once a second.
-    pub(super) fn on_population(&mut self, now: SimTime, client: u32) {
+    pub(super) fn on_population_tick(&mut self, now: SimTime, client: u32) {
+        self.sources[client as usize].follows_profile = false;
+        self.on_population(now, client);
+    }
+
+    fn on_population(&mut self, now: SimTime, client: u32) {
         self.adjust_users(now, client);
-        if !self.settings().clients[client as usize].profile.is_constant() {
+        let settings = &self.settings().clients[client as usize];
+        let is_followed = self.sources[client as usize].follows_profile;
+        let has_users = matches!(settings.arrivals, Arrivals::Users { .. });
+        if has_users && !is_followed && !settings.profile.is_constant() {
+            self.sources[client as usize].follows_profile = true;
             self.after(SimDuration::from_secs(1), Rank::Control, Event::Population { client });
         }
     }
@@ -265,8 +307,14 @@ impl<O: Observer> World<'_, O> {
         tally.ended[outcome as usize] += 1;
         debug_assert!(tally.is_conserved());
         self.stamp(now, request.key, outcome);
+        if request.user == NO_USER {
+            return;
+        }
         if matches!(settings.arrivals, Arrivals::Users { .. }) {
             self.think(now, client, request.user, request.key);
+        } else {
+            // Users come back if the population is one of users again.
+            self.sources[client as usize].paused.insert(request.user);
         }
     }
 }
@@ -313,7 +361,10 @@ fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTi
         Arrivals::Mmpp(states) => poisson(states[source.state].0 * bound, source),
         Arrivals::Rates(points) => poisson(highest(points) * bound, source),
         Arrivals::Renewal(dist) => Some(now + dist.sample_duration(&mut source.rng)),
-        Arrivals::Times(times) => times.get(source.sent as usize).map(|at| (*at).max(now)),
+        Arrivals::Times(times) => {
+            source.counted += 1;
+            times.get(source.counted as usize - 1).map(|at| (*at).max(now))
+        }
         Arrivals::Regular(rate) if settings.profile.is_constant() => {
             let rate = rate * source.spike;
             if rate <= 0.0 {
@@ -324,8 +375,9 @@ fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTi
             Some(source.base + SimDuration::from_seconds((source.counted as f64 - 0.5) / rate))
         }
         Arrivals::Regular(rate) => {
-            let first = source.sent == 0 && now == source.base;
-            integrate(settings, rate * source.spike, now, if first { 0.5 } else { 1.0 }, end)
+            let amount = if source.counted == 0 { 0.5 } else { 1.0 };
+            source.counted += 1;
+            integrate(settings, rate * source.spike, now, amount, end)
         }
         Arrivals::Users { .. } => None,
     }

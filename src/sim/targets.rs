@@ -24,7 +24,9 @@ pub(super) struct BalancerState {
     pub generation: u32,
     /// The key of the checks' random numbers.
     pub key: u64,
-    /// Targets believed healthy.
+    /// Which targets are believed healthy.
+    believed: Vec<bool>,
+    /// How many those are.
     healthy: u32,
     /// Whether it sends to all since it believes none healthy.
     is_open: bool,
@@ -82,6 +84,7 @@ impl BalancerState {
                 registered: vec![false; capacity],
                 generation: 0,
                 key: streams.key(&path, "checks"),
+                believed: vec![false; capacity],
                 healthy: 0,
                 is_open: false,
                 rng: Rng::from_seed(0),
@@ -197,17 +200,17 @@ impl<O: Observer> World<'_, O> {
         if state.registered[target as usize] == registered {
             return;
         }
-        let was = self.is_believed(balancer, target);
-        let state = &mut self.balancers[balancer as usize];
         state.registered[target as usize] = registered;
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.moved(now, meters.targets, if registered { 1 } else { -1 });
-        self.believe(now, balancer, target, was);
+        self.believe(now, balancer, target);
     }
 
-    /// Takes note of a change of belief about a target, of whom `was` was believed before.
-    pub(super) fn believe(&mut self, now: SimTime, balancer: u32, target: u32, was: bool) {
+    /// Takes note of what is believed of a target now.
+    pub(super) fn believe(&mut self, now: SimTime, balancer: u32, target: u32) {
         let is = self.is_believed(balancer, target);
+        let believed = &mut self.balancers[balancer as usize].believed[target as usize];
+        let was = std::mem::replace(believed, is);
         let fail_open = self.settings().balancers[balancer as usize].fail_open;
         let meters = self.model.catalog.balancers[balancer as usize];
         if is != was {
@@ -292,12 +295,17 @@ impl<O: Observer> World<'_, O> {
             let state = &mut self.balancers[balancer as usize];
             state.is_random = is_random(&settings.policy);
             state.policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
+            self.restart_checks(balancer);
             // Belief may hang on settings that changed: count anew.
             let believed: Vec<bool> = (0..capacity).map(|t| self.is_believed(balancer, t)).collect();
             let healthy = believed.iter().filter(|b| **b).count() as u32;
             let state = &mut self.balancers[balancer as usize];
+            state.believed = believed;
             let before = std::mem::replace(&mut state.healthy, healthy);
-            state.is_open = healthy == 0 && settings.fail_open;
+            let was_open = std::mem::replace(&mut state.is_open, healthy == 0 && settings.fail_open);
+            if state.is_open && !was_open {
+                self.observer.change(now, Change::FailedOpen { balancer });
+            }
             let meters = self.model.catalog.balancers[balancer as usize];
             self.observer.moved(now, meters.healthy, i64::from(healthy) - i64::from(before));
             self.reset_eligible(balancer);
