@@ -14,6 +14,7 @@ use super::{
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::spec::check::{Component, each_call, resolve};
 use crate::spec::policy as sp;
@@ -59,6 +60,8 @@ struct Compiler {
     /// States by edge, kind of layer, number among those of its kind, and whether they are shared.
     slots: BTreeMap<(u32, &'static str, u32, bool), (u32, u32)>,
     all_slots: Vec<SlotUse>,
+    /// How work shares the CPU of each service and database, by name.
+    first_cpu: Vec<(String, CpuDiscipline)>,
 }
 
 /// What compiling one epoch gathers.
@@ -79,6 +82,7 @@ impl Compiler {
             edges: BTreeMap::new(),
             slots: BTreeMap::new(),
             all_slots: Vec::new(),
+            first_cpu: cpu_disciplines(first),
         };
         for (name, clients) in first.clients.iter() {
             this.model.clients.push(ClientShape {
@@ -177,6 +181,11 @@ impl Compiler {
         for (shape, (_, balancer)) in m.balancers.iter().zip(topology.balancers.iter()) {
             let group = m.groups[shape.group as usize].name.as_str();
             same("balanced service", vec![group], vec![balancer.targets.value.as_str()])?;
+        }
+        if let Some(((name, _), _)) =
+            self.first_cpu.iter().zip(cpu_disciplines(topology)).find(|((_, was), (_, is))| was != is)
+        {
+            return Err(ShapeError { what: format!("change how work shares the CPU of `{name}`"), epoch });
         }
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();
@@ -644,6 +653,13 @@ fn client_layers(c: &st::Clients, scope: &Scope<'_>) -> Vec<Spec> {
         layers.extend(stack.into_iter().map(Spec::Layer));
     }
     layers
+}
+
+/// How work shares the CPU of each service and database.
+fn cpu_disciplines(topology: &Topology) -> Vec<(String, CpuDiscipline)> {
+    let services = topology.services.iter().map(|(name, s)| (name.to_string(), service(s).cpu_discipline));
+    let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(d).cpu_discipline));
+    services.chain(databases).collect()
 }
 
 fn empty_model(topology: &Topology) -> Model {

@@ -783,7 +783,7 @@ impl<O: Observer> World<'_, O> {
         }
         let state = &mut self.instances[instance as usize];
         match (&mut state.cpu, new.cores) {
-            // A limit that is lifted leaves a core for everyone; another discipline begins with the next process.
+            // A limit that is lifted leaves a core for everyone.
             (Some(cpu), cores) => {
                 cpu.set_cores(now, cores.unwrap_or(CORES_FOR_ALL));
                 self.watch_cpu(now, instance);
