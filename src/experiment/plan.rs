@@ -606,6 +606,10 @@ fn measure_plan(
     let path = measure.path.as_str();
     let catalog = &model.catalog;
     let unknown = || {
+        if catalog.metrics.iter().any(|m| m.path.strip_suffix(".mean") == Some(path)) {
+            return Diagnostic::error(span, format!("`{path}` has many values: say which"))
+                .help(format!("write `p(99) of {path}` or `{path}.mean`"));
+        }
         let diagnostic = Diagnostic::error(span, format!("there is no metric `{path}`"));
         match catalog.suggestion(path) {
             Some(help) => diagnostic.help(help),
@@ -616,8 +620,11 @@ fn measure_plan(
         Statistic::Percentile(p) => {
             // `p(99) of clients.users.latency`: any percentile of a timer.
             let mean = format!("{path}.mean");
-            let at =
-                catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(&mean)).map_err(|_| unknown())?;
+            let at = catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(&mean));
+            let at = at.map_err(|_| match catalog.metrics.iter().any(|m| m.path == path) {
+                true => Diagnostic::error(span, format!("`{path}` is no latency: it has no percentiles")),
+                false => unknown(),
+            })?;
             let Source::TimerMean(timer) = catalog.metrics[at].source else { return Err(unknown()) };
             (at, Source::TimerQuantile(timer, p / 100.0), Unit::Seconds)
         }

@@ -40,7 +40,11 @@ pub fn read_numbers(path: &Spanned<String>, columns: usize, cx: &mut Context) ->
                 cx.diagnostics.push(
                     Diagnostic::error(
                         path.span,
-                        format!("line {line} of {} is not {columns} numbers", full.display()),
+                        format!(
+                            "line {line} of {} is not {}",
+                            full.display(),
+                            if columns == 1 { "a number" } else { "two numbers" }
+                        ),
                     )
                     .help("each line holds finite numbers of zero or more, in seconds where they are times"),
                 );

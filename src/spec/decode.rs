@@ -4,9 +4,9 @@
 //! documentation, their types and defaults. The decoder, the language reference and the messages all follow from
 //! that one declaration. Defaults are written as RON and go through the same decoder as the user's text.
 
-use super::diagnostic::{Diagnostic, Diagnostics};
+use super::diagnostic::{Diagnostic, Diagnostics, nearest};
 use super::node::{self, Kind, Node};
-use super::source::{Span, Spanned};
+use super::source::{Places, Span, Spanned};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -112,7 +112,9 @@ pub fn doc_text(lines: &[&str]) -> String {
 pub struct Fields<'n> {
     record: &'static str,
     span: Span,
-    found: Vec<(&'n str, &'n Node)>,
+    found: Vec<(&'static str, &'n Node)>,
+    /// The known names that unknown fields were probably meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -128,20 +130,24 @@ impl<'n> Fields<'n> {
         if let Some(given) = node.name()
             && given.value != name
         {
+            let inner = if positional.is_empty() { "…".to_string() } else { positional.join(", ") };
             cx.diagnostics.push(
                 Diagnostic::error(given.span, format!("expected `{name}`, found `{}`", given.value))
-                    .label(format!("expected `{name}`")),
+                    .help(format!("write `{name}({inner})`")),
             );
             return None;
         }
+        let mut meant = Vec::new();
         let found = match &node.kind {
             Kind::Record { fields, .. } => {
                 let mut found = Vec::with_capacity(fields.len());
                 for (key, value) in fields {
-                    if known.contains(&key.value.as_str()) {
-                        found.push((key.value.as_str(), value));
-                    } else {
-                        cx.diagnostics.push(unknown_field(name, key, known));
+                    match known.iter().find(|k| **k == key.value) {
+                        Some(field) => found.push((*field, value)),
+                        None => {
+                            meant.extend(nearest(&key.value, known));
+                            cx.diagnostics.push(unknown_field(name, key, known));
+                        }
                     }
                 }
                 found
@@ -166,7 +172,7 @@ impl<'n> Fields<'n> {
             _ if positional.len() == 1 && known.len() == 1 => vec![(positional[0], node)],
             _ => return cx.expected(node, &format!("`{name}(…)`")),
         };
-        Some(Self { record, span: node.span, found })
+        Some(Self { record, span: node.span, found, meant })
     }
 
     /// Decodes one field; `default` is RON.
@@ -181,6 +187,8 @@ impl<'n> Fields<'n> {
         }
         match default {
             Some(text) => decode_default(text, self.span, cx),
+            // A misspelt name is reported once, as such.
+            None if self.meant.contains(&field) => None,
             None => {
                 cx.diagnostics.push(
                     Diagnostic::error(
@@ -195,6 +203,13 @@ impl<'n> Fields<'n> {
     }
 }
 
+impl Fields<'_> {
+    /// Where the fields that were given stand.
+    pub fn places(&self) -> Places {
+        Places::new(self.found.iter().map(|(name, node)| (*name, node.span)).collect())
+    }
+}
+
 fn unknown_field(record: &str, key: &Spanned<String>, known: &'static [&'static str]) -> Diagnostic {
     Diagnostic::error(key.span, format!("`{record}` has no field `{}`", key.value))
         .label("unknown field")
@@ -204,7 +219,7 @@ fn unknown_field(record: &str, key: &Spanned<String>, known: &'static [&'static 
 /// Decodes a default, which stands nowhere in the user's text: mistakes point at the record.
 fn decode_default<T: Decode>(text: &'static str, span: Span, cx: &mut Context) -> Option<T> {
     let mut node = node::parse(span.source, text, &mut cx.diagnostics)?;
-    node.span = span;
+    node.move_to(span);
     T::decode(&node, cx)
 }
 
@@ -216,20 +231,45 @@ pub fn variant_name<'n>(
     cx: &mut Context,
 ) -> Option<&'n str> {
     let Some(name) = node.name() else {
-        cx.diagnostics.push(
-            Diagnostic::error(node.span, format!("expected one of {type_name}, found {}", node.describe()))
-                .help(format!("there is: {}", known.join(", "))),
+        let error = Diagnostic::error(
+            node.span,
+            format!("expected {}, found {}", with_article(&in_words(type_name)), node.describe()),
         );
+        cx.diagnostics.push(match &node.kind {
+            Kind::Text(text) if known.contains(&text.as_str()) => {
+                error.help(format!("write it without quotes: `{text}`"))
+            }
+            Kind::Text(text) => error.nearest(text, known.iter().copied()),
+            _ => error.help(format!("there is: {}", known.join(", "))),
+        });
         return None;
     };
     if !known.contains(&name.value.as_str()) {
         cx.diagnostics.push(
-            Diagnostic::error(name.span, format!("there is no {type_name} `{}`", name.value))
+            Diagnostic::error(name.span, format!("unknown {} `{}`", in_words(type_name), name.value))
                 .nearest(&name.value, known.iter().copied()),
         );
         return None;
     }
     Some(&name.value)
+}
+
+/// A type's name as people would say it: `BalancerPolicy` is a balancer policy.
+fn in_words(type_name: &str) -> String {
+    let mut words = String::new();
+    for c in type_name.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(c.to_lowercase());
+    }
+    let kind = words.strip_suffix(" choice").or_else(|| words.strip_suffix(" name"));
+    kind.unwrap_or(&words).to_string()
+}
+
+fn with_article(words: &str) -> String {
+    let article = if words.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    if words.ends_with('s') { words.to_string() } else { format!("{article} {words}") }
 }
 
 /// Declares a record of the language.
@@ -250,6 +290,15 @@ macro_rules! record {
             $( $(#[doc = $fdoc])+ pub $field: $ftype, )*
             /// Where it was written.
             pub span: $crate::spec::Span,
+            /// Where its fields were written.
+            pub places: $crate::spec::source::Places,
+        }
+
+        impl $name {
+            /// Where a field was written, or the whole if it was not.
+            pub fn place(&self, field: &str) -> $crate::spec::Span {
+                self.places.of(field).unwrap_or(self.span)
+            }
         }
 
         impl $crate::spec::decode::Variant for $name {
@@ -264,8 +313,8 @@ macro_rules! record {
                 // Every field is decoded before the first failure returns, so that all are reported.
                 $( let $field = fields.take::<$ftype>(
                     stringify!($field), $crate::record!(@default $($default)?), cx); )*
-                let _ = &mut fields;
-                Some(Self { $( $field: $field?, )* span: node.span })
+                let places = fields.places();
+                Some(Self { $( $field: $field?, )* span: node.span, places })
             }
             fn positional() -> &'static [&'static str] {
                 &[$($(stringify!($pos)),*)?]
@@ -497,7 +546,11 @@ impl<T: Decode> Decode for Spanned<T> {
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
-            return cx.expected(node, &format!("a list of {}", T::type_name()));
+            let words = in_words(&T::type_name());
+            let plural = if words.ends_with('s') { words } else { format!("{words}s") };
+            let message = format!("expected a list of {plural}, found {}", node.describe());
+            cx.diagnostics.push(Diagnostic::error(node.span, message).help("put it in brackets: `[ … ]`"));
+            return None;
         };
         // All items are decoded before a failure returns, so that all are reported.
         let decoded: Vec<Option<T>> = items.iter().map(|item| T::decode(item, cx)).collect();

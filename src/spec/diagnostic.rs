@@ -77,38 +77,60 @@ pub fn nearest_help<'a>(found: &str, names: impl IntoIterator<Item = &'a str>) -
     if names.is_empty() {
         return None;
     }
+    let fits = |shown: &[&str]| shown.iter().map(|n| n.len() + 2).sum::<usize>() <= LIST_MAX;
+    match nearest(found, &names) {
+        Some(best) if names.len() == 1 || !fits(&names) => Some(format!("did you mean `{best}`?")),
+        Some(best) => Some(format!("did you mean `{best}`? There is: {}", names.join(", "))),
+        None if fits(&names) => Some(format!("there is: {}", names.join(", "))),
+        None => {
+            let shown = (1..names.len()).take_while(|n| fits(&names[..*n])).last().unwrap_or(1);
+            Some(format!("there is: {}, … ({} in all)", names[..shown].join(", "), names.len()))
+        }
+    }
+}
+
+/// The name that is most like `found`, if one is like it at all.
+pub fn nearest<'a>(found: &str, names: &[&'a str]) -> Option<&'a str> {
+    if found.len() > NAME_MAX {
+        return None;
+    }
     let found_lower = found.to_lowercase();
-    let best = names
+    names
         .iter()
+        .filter(|name| name.len() <= NAME_MAX)
+        .take(NAMES_MAX)
         .map(|name| (strsim::damerau_levenshtein(&found_lower, &name.to_lowercase()), *name))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, name)| *distance <= name.len().max(found.len()) / 2)
-        .map(|(_, name)| name);
-    let list = if names.len() <= 24 {
-        names.join(", ")
-    } else {
-        format!("{}, … ({} in all)", names[..24].join(", "), names.len())
-    };
-    Some(match best {
-        Some(best) if names.len() == 1 => format!("did you mean `{best}`?"),
-        Some(best) => format!("did you mean `{best}`? There is: {list}"),
-        None => format!("there is: {list}"),
-    })
+        .map(|(_, name)| name)
 }
+
+/// A list of names longer than this, in bytes, is cut.
+const LIST_MAX: usize = 130;
+/// Longer names are compared with none.
+const NAME_MAX: usize = 256;
+/// No more names than this are compared.
+const NAMES_MAX: usize = 10_000;
 
 /// All that was found wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Errors beyond `KEPT_MAX`.
+    dropped: usize,
 }
 
 /// More mistakes than this are counted, not shown.
 const SHOWN_MAX: usize = 20;
+/// More mistakes than this are counted, not kept.
+const KEPT_MAX: usize = 1_000;
 
 impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.list.contains(&diagnostic) {
+        if self.list.len() >= KEPT_MAX {
+            self.dropped += 1;
+        } else if !self.list.contains(&diagnostic) {
             self.list.push(diagnostic);
         }
     }
@@ -120,7 +142,7 @@ impl Diagnostics {
 
     /// Whether the input cannot be used.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|d| d.is_error)
+        self.dropped > 0 || self.list.iter().any(|d| d.is_error)
     }
 
     /// All of them, in order of discovery.
@@ -130,6 +152,7 @@ impl Diagnostics {
 
     /// Adds all of another list.
     pub fn extend(&mut self, other: Self) {
+        self.dropped += other.dropped;
         for diagnostic in other.list {
             self.push(diagnostic);
         }
@@ -147,7 +170,7 @@ impl Diagnostics {
             text.push_str("\n\n");
         }
         if sorted.len() > SHOWN_MAX {
-            text.push_str(&format!("… and {} more\n\n", sorted.len() - SHOWN_MAX));
+            text.push_str(&format!("… and {} more\n\n", sorted.len() - SHOWN_MAX + self.dropped));
         }
         text
     }
@@ -191,6 +214,7 @@ fn excerpt(text: &str, span: Span) -> (std::ops::Range<usize>, &str, usize) {
     let from = text[..start].rfind('\n').map_or(0, |at| at + 1);
     // A construct that spans many lines is marked at its first line only.
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let line_end = line_end - usize::from(line_end > start && text[..line_end].ends_with('\r'));
     let end = end.min(line_end.max(start));
     let (from, to) = clip(text, from, line_end, start, end);
     let end = end.min(to);

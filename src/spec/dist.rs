@@ -4,7 +4,7 @@ use super::csv_file::read_numbers;
 use super::decode::{Context, Declarations, Decode};
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
-use super::source::{Span, Spanned};
+use super::source::{Places, Span, Spanned};
 use crate::base::dist::{Dist, DistError};
 use crate::{choice, record};
 
@@ -216,12 +216,15 @@ choice! {
 
 fn constant_shorthand(node: &Node, cx: &mut Context) -> Option<Option<DistributionChoice>> {
     match node.kind {
-        Kind::Text(_) | Kind::Number(_) => Some(
-            Seconds::decode(node, cx)
-                .map(|value| DistributionChoice::Constant(Constant { value, span: node.span })),
-        ),
+        Kind::Text(_) | Kind::Number(_) => {
+            Some(Seconds::decode(node, cx).map(|value| constant(value, node.span)))
+        }
         _ => None,
     }
+}
+
+fn constant(value: Seconds, span: Span) -> DistributionChoice {
+    DistributionChoice::Constant(Constant { value, span, places: Places::default() })
 }
 
 impl Decode for Distribution {

@@ -4,7 +4,7 @@ use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
-use super::source::{Span, Spanned};
+use super::source::{Places, Span, Spanned};
 use crate::{choice, record};
 
 record! {
@@ -52,8 +52,14 @@ pub struct Variant(pub VariantSettings);
 impl Decode for Variant {
     fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
         match &node.kind {
-            Kind::Map(_) => Map::<Anything>::decode(node, cx)
-                .map(|set| Self(VariantSettings { set, timeline: Vec::new(), span: node.span })),
+            Kind::Map(_) => Map::<Anything>::decode(node, cx).map(|set| {
+                Self(VariantSettings {
+                    set,
+                    timeline: Vec::new(),
+                    span: node.span,
+                    places: Places::default(),
+                })
+            }),
             _ => VariantSettings::decode_as("Variant", node, cx).map(Self),
         }
     }
@@ -265,6 +271,20 @@ impl Action {
             target,
             lasts: if instant { Some(Seconds(0.0)) } else { lasts },
         })
+    }
+
+    /// Where a field of it was written, or the whole if it was not.
+    pub fn place(&self, field: &str) -> Span {
+        match self {
+            Self::Slow(f) => f.place(field),
+            Self::Errors(f) => f.place(field),
+            Self::Hang(f) => f.place(field),
+            Self::Crash(f) => f.place(field),
+            Self::Down(f) => f.place(field),
+            Self::Spike(f) => f.place(field),
+            Self::Set(f) => f.place(field),
+            Self::Restart(f) => f.place(field),
+        }
     }
 
     /// Where it was written.

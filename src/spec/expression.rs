@@ -194,82 +194,103 @@ fn parse_value(text: &str, unit: Unit, span: Span) -> Result<f64, Diagnostic> {
 
 /// Parses one expectation.
 pub fn parse(text: &Spanned<String>) -> Result<Expectation, Diagnostic> {
-    let mut parser = Parser { words: words(&text.value), at: 0, span: text.span };
+    let mut parser = Parser::new(&text.value, text.span);
     let (subject, comparison) = parser.expectation()?;
     if let Some(word) = parser.peek() {
-        return Err(parser.error(&format!("`{word}` is left over at the end")));
+        let message = format!("`{word}` is left over at the end");
+        return Err(parser.error_ahead(&message));
     }
     Ok(Expectation { subject, comparison, text: text.value.clone(), span: text.span })
 }
 
 /// Parses `path` or `statistic of path [window]`, without a comparison.
 pub fn parse_measure(text: &str, span: Span) -> Result<Measure, Diagnostic> {
-    let mut parser = Parser { words: words(text), at: 0, span };
+    let mut parser = Parser::new(text, span);
     let measure = parser.measure()?;
     match parser.peek() {
-        Some(word) => Err(parser.error(&format!("`{word}` is left over at the end"))),
+        Some(word) => {
+            let message = format!("`{word}` is left over at the end");
+            Err(parser.error_ahead(&message))
+        }
         None => Ok(measure),
     }
 }
 
-/// Words, comparison signs and parentheses; `p(99)`, `during(x)` and the like come as three or more words.
-fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    let mut chars = text.chars().peekable();
-    let flush = |word: &mut String, words: &mut Vec<String>| {
-        if !word.is_empty() {
-            words.push(std::mem::take(word));
+/// Words, comparison signs and parentheses, each with where it begins; `p(99)`, `during(x)` and the like come as
+/// three or more words.
+fn words(text: &str) -> Vec<(usize, String)> {
+    let mut words: Vec<(usize, String)> = Vec::new();
+    // Where the word begins that is being read.
+    let mut start: Option<usize> = None;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, c)| *c);
+        let sign = match c {
+            '<' | '>' | '=' | '!' => 1 + usize::from(next == Some('=')),
+            '(' | ')' => 1,
+            '.' if next == Some('.') => 2,
+            _ => 0,
+        };
+        if sign == 0 && !c.is_whitespace() {
+            start.get_or_insert(at);
+            continue;
         }
-    };
-    while let Some(c) = chars.next() {
-        match c {
-            c if c.is_whitespace() => flush(&mut word, &mut words),
-            '(' | ')' => {
-                flush(&mut word, &mut words);
-                words.push(c.to_string());
-            }
-            '<' | '>' | '=' => {
-                flush(&mut word, &mut words);
-                let mut sign = c.to_string();
-                if chars.peek() == Some(&'=') {
-                    chars.next();
-                    sign.push('=');
-                }
-                words.push(sign);
-            }
-            '.' if chars.peek() == Some(&'.') => {
-                chars.next();
-                flush(&mut word, &mut words);
-                words.push("..".into());
-            }
-            c => word.push(c),
+        if let Some(from) = start.take() {
+            words.push((from, text[from..at].to_string()));
+        }
+        if sign > 0 {
+            words.push((at, text[at..at + sign].to_string()));
+        }
+        if sign > 1 {
+            chars.next();
         }
     }
-    flush(&mut word, &mut words);
+    if let Some(from) = start {
+        words.push((from, text[from..].to_string()));
+    }
     words
 }
 
 struct Parser {
-    words: Vec<String>,
+    words: Vec<(usize, String)>,
     at: usize,
     span: Span,
+    /// Whether the text stands in the source as it is, between quotes, so that words can be pointed at.
+    is_verbatim: bool,
 }
 
 impl Parser {
+    fn new(text: &str, span: Span) -> Self {
+        let is_verbatim = span.end.saturating_sub(span.start) as usize == text.len() + 2;
+        Self { words: words(text), at: 0, span, is_verbatim }
+    }
+
+    /// An error at the word that was read last, or at the whole text if it ended too early.
     fn error(&self, message: &str) -> Diagnostic {
-        Diagnostic::error(self.span, message.to_string()).help(
-            "an expectation reads like `p(99) of clients.users.latency < 200ms`, \
-             `clients.users.error_ratio during(weather) > 50%` or `P(recovered within 60s) >= 0.95`",
-        )
+        let last = self.at.checked_sub(1).and_then(|at| self.words.get(at));
+        let span = match last {
+            Some((offset, word)) if self.is_verbatim => {
+                let start = self.span.start + 1 + *offset as u32;
+                Span { start, end: start + word.len() as u32, ..self.span }
+            }
+            _ => self.span,
+        };
+        Diagnostic::error(span, message.to_string())
+            .help("an expectation reads like `p(99) of clients.users.latency during(db) < 200ms`")
+    }
+
+    /// An error at the word that comes next.
+    fn error_ahead(&mut self, message: &str) -> Diagnostic {
+        self.at += 1;
+        self.error(message)
     }
 
     fn peek(&self) -> Option<&str> {
-        self.words.get(self.at).map(String::as_str)
+        self.words.get(self.at).map(|(_, word)| word.as_str())
     }
 
     fn next(&mut self, what: &str) -> Result<String, Diagnostic> {
-        let word = self.words.get(self.at).cloned();
+        let word = self.words.get(self.at).map(|(_, word)| word.clone());
         self.at += 1;
         word.ok_or_else(|| self.error(&format!("expected {what} at the end")))
     }
@@ -344,6 +365,14 @@ impl Parser {
             self.expect("of")?;
             self.next("a metric")?
         };
+        if statistic == Statistic::Value && self.peek() == Some("of") {
+            return Err(self
+                .error(&format!("unknown statistic `{path}`"))
+                .help("there is: mean, min, max, p(99)"));
+        }
+        if ["mean", "avg", "min", "max"].contains(&path.as_str()) {
+            return Err(self.error(&format!("expected `of` after `{path}`")));
+        }
         if !path.contains('.') {
             return Err(self.error(&format!("`{path}` is not the path of a metric")));
         }

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// The largest file that is read, in bytes: far above any real system, far below what would exhaust memory.
 pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The most files that are read for one command.
+const FILES_MAX: usize = 256;
+
 /// How deep includes may be nested.
 const INCLUDE_DEPTH_MAX: usize = 16;
 
@@ -138,10 +141,17 @@ impl Loader {
         let (path_end, value_start) = (path.len(), path.len() + 1);
         let path = Spanned { value: path.trim().to_string(), span: span(0, path_end) };
         let mut scratch = Diagnostics::default();
-        let parsed = node::parse(source, value, &mut scratch).filter(|n| !is_plain_word(n, value));
-        let mut value = parsed
-            .unwrap_or_else(|| Node { kind: Kind::Text(value.trim().to_string()), span: Span::default() });
-        shift(&mut value, span(value_start, set.len()));
+        // Blanks in place of the path, so that spans point into the whole argument.
+        let padded = format!("{}{value}", " ".repeat(value_start));
+        let parsed = node::parse(source, &padded, &mut scratch);
+        if parsed.is_none() && value.trim_start().starts_with(['[', '(', '{', '"']) {
+            self.diagnostics.extend(scratch);
+            return None;
+        }
+        let value = parsed.filter(|n| !is_plain_word(n, value)).unwrap_or_else(|| Node {
+            kind: Kind::Text(value.trim().to_string()),
+            span: span(value_start, set.len()),
+        });
         Some(Override { path, value })
     }
 
@@ -186,10 +196,17 @@ impl Loader {
                 self.diagnostics.push(Diagnostic::error(file.span, message));
                 return false;
             }
+            if self.sources.iter().count() > FILES_MAX {
+                let message = format!("includes lead to more than {FILES_MAX} files");
+                self.diagnostics.push(Diagnostic::error(file.span, message));
+                return false;
+            }
             let Some(included) = self.read(&path, Some(file.span), open) else { return false };
             if included.name().map(|n| &n.value) != name.as_ref().map(|n| &n.value) {
-                let message = format!("{} is {}, not what includes it", file.value, included.describe());
-                self.diagnostics.push(Diagnostic::error(file.span, message));
+                let wanted = root.describe();
+                let message =
+                    format!("{} is {}, and what includes it is {wanted}", file.value, included.describe());
+                self.diagnostics.push(Diagnostic::error(file.span, message).label("cannot be included here"));
                 return false;
             }
             match &mut base {
@@ -232,30 +249,6 @@ fn is_experiment_field(name: &str) -> bool {
     .contains(&name)
 }
 
-/// Points every span of a tree at one place.
-fn shift(node: &mut Node, span: Span) {
-    node.span = span;
-    match &mut node.kind {
-        Kind::List(items) => items.iter_mut().for_each(|n| shift(n, span)),
-        Kind::Map(entries) => entries.iter_mut().for_each(|(k, n)| {
-            k.span = span;
-            shift(n, span);
-        }),
-        Kind::Record { name, fields } => {
-            name.iter_mut().for_each(|n| n.span = span);
-            fields.iter_mut().for_each(|(k, n)| {
-                k.span = span;
-                shift(n, span);
-            });
-        }
-        Kind::Tuple { name, items } => {
-            name.iter_mut().for_each(|n| n.span = span);
-            items.iter_mut().for_each(|n| shift(n, span));
-        }
-        Kind::Nothing | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => {}
-    }
-}
-
 fn read_text(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let file = std::fs::File::open(path).map_err(|e| format!("cannot open {shown}: {e}"))?;
@@ -263,6 +256,10 @@ fn read_text(path: &Path) -> Result<String, String> {
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot read {shown}: {e}"))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("{shown} is larger than {} MiB: this is no model", FILE_BYTES_MAX >> 20));
+    }
+    // Some editors put a mark at the start of a file that says no more than "this is UTF-8".
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        bytes.drain(..3);
     }
     String::from_utf8(bytes)
         .map_err(|e| format!("{shown} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to() + 1))

@@ -1,8 +1,10 @@
 //! The tree of a RON document, with spans: what includes are merged on and settings are overridden in.
 
+use super::brackets;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::source::{Span, Spanned};
 use ron2::ast::{self, Expr, StructBody};
+use std::collections::BTreeMap;
 
 /// A value as written, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +96,30 @@ impl Node {
         }
     }
 
+    /// Points every span of the tree at one place.
+    pub fn move_to(&mut self, span: Span) {
+        self.span = span;
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|n| n.move_to(span)),
+            Kind::Map(entries) => entries.iter_mut().for_each(|(k, n)| {
+                k.span = span;
+                n.move_to(span);
+            }),
+            Kind::Record { name, fields } => {
+                name.iter_mut().for_each(|n| n.span = span);
+                fields.iter_mut().for_each(|(k, n)| {
+                    k.span = span;
+                    n.move_to(span);
+                });
+            }
+            Kind::Tuple { name, items } => {
+                name.iter_mut().for_each(|n| n.span = span);
+                items.iter_mut().for_each(|n| n.move_to(span));
+            }
+            Kind::Nothing | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => {}
+        }
+    }
+
     /// Lays `over` on top of this tree: maps and records of the same name merge entry by entry, everything else
     /// is replaced.
     pub fn merge(&mut self, over: Self) {
@@ -121,23 +147,30 @@ fn same_name(a: Option<&Spanned<String>>, b: Option<&Spanned<String>>) -> bool {
 }
 
 fn merge_entries(base: &mut Vec<(Spanned<String>, Node)>, new: Vec<(Spanned<String>, Node)>) {
+    let mut known: BTreeMap<String, usize> =
+        base.iter().enumerate().map(|(at, (k, _))| (k.value.clone(), at)).collect();
     for (key, value) in new {
-        match base.iter_mut().find(|(k, _)| k.value == key.value) {
-            Some((_, old)) => old.merge(value),
-            None => base.push((key, value)),
+        match known.get(&key.value) {
+            Some(at) => base[*at].1.merge(value),
+            None => {
+                known.insert(key.value.clone(), base.len());
+                base.push((key, value));
+            }
         }
     }
 }
 
 /// Parses one RON document (or one RON value, for `--set`).
 pub fn parse(source: u32, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let (document, errors) = ast::parse_document_lossy(text);
-    for error in errors.iter().take(3) {
-        let span =
-            Span { source, start: error.span().start_offset as u32, end: error.span().end_offset as u32 };
-        diagnostics.push(Diagnostic::error(span, format!("this is not RON: {}", error.kind())));
+    if let Some(diagnostic) = brackets::check(source, text) {
+        diagnostics.push(diagnostic);
+        return None;
     }
-    if !errors.is_empty() {
+    let (document, errors) = ast::parse_document_lossy(text);
+    // What a parser makes of the text after a first mistake is seldom worth reading.
+    if let Some(error) = errors.first() {
+        let (start, end) = (error.span().start_offset, error.span().end_offset);
+        diagnostics.push(not_ron(source, text, start, end, &error.kind().to_string()));
         return None;
     }
     for attribute in &document.attributes {
@@ -154,6 +187,43 @@ pub fn parse(source: u32, text: &str, diagnostics: &mut Diagnostics) -> Option<N
             None
         }
     }
+}
+
+/// Says what the parser stumbled over.
+fn not_ron(source: u32, text: &str, start: usize, end: usize, kind: &str) -> Diagnostic {
+    let span = Span { source, start: start as u32, end: end.max(start) as u32 };
+    let rest = text.get(start..).unwrap_or("").trim_start();
+    let found = rest.chars().next();
+    let before = text.get(..start).unwrap_or("").trim_end();
+    if found.is_none() {
+        let last = before.len().saturating_sub(1) as u32;
+        let span = Span { source, start: last, end: before.len() as u32 };
+        return Diagnostic::error(span, "the text ends in the middle of a value");
+    }
+    if kind.starts_with("Non-whitespace trailing") {
+        return Diagnostic::error(span, "there is something after the end")
+            .help("a file holds one `Topology(…)` or one `Experiment(…)`");
+    }
+    if kind.contains("comma in tuple") && found == Some(':') {
+        return Diagnostic::error(span, "values with and without names are mixed")
+            .help("name all of them, or none");
+    }
+    if found == Some('=') {
+        return Diagnostic::error(span, "expected `:`, found `=`");
+    }
+    let separates = kind.starts_with("Expected closing") || kind.contains("comma");
+    if separates && before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+        return Diagnostic::error(span, "expected `:`, `,` or a closing bracket before this");
+    }
+    if separates {
+        return Diagnostic::error(span, "expected `,` or a closing bracket before this");
+    }
+    Diagnostic::error(span, format!("this is not RON: {}", lower_first(kind)))
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
 fn place(source: u32, span: &ron2::error::Span) -> Span {
@@ -219,10 +289,11 @@ fn convert_fields(
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<(Spanned<String>, Node)>> {
     let mut entries: Vec<(Spanned<String>, Node)> = Vec::with_capacity(fields.len());
+    let mut seen = BTreeMap::new();
     for field in fields {
         let key = Spanned { value: field.name.name.to_string(), span: place(source, &field.name.span) };
         let value = convert(source, &field.value, diagnostics)?;
-        push_unique(&mut entries, key, value, "field", diagnostics);
+        push_unique(&mut entries, &mut seen, key, value, diagnostics);
     }
     Some(entries)
 }
@@ -233,6 +304,7 @@ fn convert_map(
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<(Spanned<String>, Node)>> {
     let mut entries: Vec<(Spanned<String>, Node)> = Vec::with_capacity(map.entries.len());
+    let mut seen = BTreeMap::new();
     for entry in &map.entries {
         let key = convert(source, &entry.key, diagnostics)?;
         let Kind::Text(name) = key.kind else {
@@ -241,26 +313,26 @@ fn convert_map(
             return None;
         };
         let value = convert(source, &entry.value, diagnostics)?;
-        push_unique(&mut entries, Spanned { value: name, span: key.span }, value, "key", diagnostics);
+        push_unique(&mut entries, &mut seen, Spanned { value: name, span: key.span }, value, diagnostics);
     }
     Some(entries)
 }
 
 fn push_unique(
     entries: &mut Vec<(Spanned<String>, Node)>,
+    seen: &mut BTreeMap<String, Span>,
     key: Spanned<String>,
     value: Node,
-    what: &str,
     diagnostics: &mut Diagnostics,
 ) {
-    // Linear for small records, which nearly all are; maps of thousands stay well below a second.
-    if let Some((first, _)) = entries.iter().find(|(k, _)| k.value == key.value) {
+    if let Some(first) = seen.get(&key.value) {
         diagnostics.push(
-            Diagnostic::error(key.span, format!("the {what} `{}` is given twice", key.value))
-                .context(first.span, "first given here"),
+            Diagnostic::error(key.span, format!("`{}` is given twice", key.value))
+                .context(*first, "first given here"),
         );
         return;
     }
+    seen.insert(key.value.clone(), key.span);
     entries.push((key, value));
 }
 
@@ -275,6 +347,13 @@ pub fn set_path(
     positional: &dyn Fn(&str) -> &'static [&'static str],
 ) -> Result<(), Diagnostic> {
     let segments: Vec<&str> = path.value.split('.').collect();
+    if path.value.is_empty() {
+        return Err(Diagnostic::error(path.span, "the path of a setting is empty")
+            .help("write a path such as `services.api.replicas`"));
+    }
+    if segments.len() > brackets::DEPTH_MAX {
+        return Err(Diagnostic::error(path.span, "this path is longer than any setting's"));
+    }
     let mut here = root;
     for (depth, segment) in segments.iter().enumerate() {
         if segment.is_empty() {
@@ -346,11 +425,20 @@ fn step<'n>(
             };
             match at {
                 Some(at) => Ok(&mut items[at]),
-                None => Err(Diagnostic::error(
-                    path.span,
-                    format!("`{so_far}` is a list of {} and has no `{segment}`", items.len()),
-                )
-                .help("name an element by its position, counted from 0, or by its name, such as `Retry`")),
+                None => {
+                    let names: Vec<String> = items
+                        .iter()
+                        .enumerate()
+                        .take(12)
+                        .map(|(at, n)| n.name().map_or(at.to_string(), |n| format!("{at} or {}", n.value)))
+                        .collect();
+                    let error =
+                        Diagnostic::error(path.span, format!("`{so_far}` has no element `{segment}`"));
+                    Err(match names.is_empty() {
+                        true => error.help("this list is empty"),
+                        false => error.help(format!("there is: {}", names.join(", "))),
+                    })
+                }
             }
         }
         _ => Err(Diagnostic::error(path.span, format!("`{so_far}` is {described}: it has no `{segment}`"))

@@ -20,6 +20,22 @@ impl Span {
     }
 }
 
+/// Where each field of a record was written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Places(Vec<(&'static str, Span)>);
+
+impl Places {
+    /// From the fields that were given.
+    pub fn new(given: Vec<(&'static str, Span)>) -> Self {
+        Self(given)
+    }
+
+    /// Where `field` was given, if it was.
+    pub fn of(&self, field: &str) -> Option<Span> {
+        self.0.iter().find(|(name, _)| *name == field).map(|(_, span)| *span)
+    }
+}
+
 /// A value and where it was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spanned<T> {

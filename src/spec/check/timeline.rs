@@ -11,16 +11,18 @@ use std::collections::BTreeMap;
 pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Context) {
     let duration = experiment.duration.0;
     if duration <= 0.0 {
-        cx.fail::<()>(experiment.span, "`duration` must be more than 0");
-    }
-    if experiment.warmup.0 >= duration {
+        cx.fail::<()>(experiment.place("duration"), "`duration` must be more than 0");
+    } else if experiment.warmup.0 >= duration {
         cx.diagnostics.push(
-            Diagnostic::error(experiment.span, "nothing is measured: the warm-up takes the whole run")
-                .help("`duration` is the whole simulated time, warm-up included"),
+            Diagnostic::error(
+                experiment.place("warmup"),
+                "nothing is measured: the warm-up takes the whole run",
+            )
+            .help("`duration` is the whole simulated time, warm-up included"),
         );
     }
     if experiment.runs == 0 {
-        cx.fail::<()>(experiment.span, "`runs` must be at least 1");
+        cx.fail::<()>(experiment.place("runs"), "`runs` must be at least 1");
     }
     for (name, _, variant) in experiment.variants.spanned() {
         let mut names = BTreeMap::new();
@@ -54,7 +56,10 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
         }
     }
     if experiment.recovery.window.0 < 1.0 {
-        cx.fail::<()>(experiment.recovery.span, "`window` must be at least 1s, the resolution of the series");
+        cx.fail::<()>(
+            experiment.recovery.place("window"),
+            "`window` must be at least 1s, the resolution of the series",
+        );
     }
     let variants: Vec<&str> =
         if experiment.variants.is_empty() { vec!["base"] } else { experiment.variants.names().collect() };
@@ -89,7 +94,7 @@ fn legal(name: &str, span: Span, cx: &mut Context) {
 fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
     if at.at.0 >= duration {
         cx.diagnostics.push(
-            Diagnostic::error(at.span, "this happens only after the end of the run")
+            Diagnostic::error(at.place("at"), "this happens only after the end of the run")
                 .help("move it, or make the run longer by `duration`"),
         );
     }
@@ -99,7 +104,7 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
             && lasts.0 <= 0.0
             && !matches!(at.action, Action::Crash(_))
         {
-            cx.fail::<()>(at.action.span(), "`lasts` must be more than 0");
+            cx.fail::<()>(at.action.place("lasts"), "`lasts` must be more than 0");
         }
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if fault.name.is_empty() || !fault.name.chars().all(legal) {
@@ -113,25 +118,25 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.span, "`Slow` needs either a factor or a latency");
             }
             if f.factor.is_some_and(|x| x < 0.0) {
-                cx.fail::<()>(f.span, "`factor` must not be negative");
+                cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
-            instances(&f.instances, component, f.span, cx);
+            instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
         }
         Action::Errors(f) => {
             let component = target(topology, &f.target, true, cx);
-            instances(&f.instances, component, f.span, cx);
+            instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
         }
         Action::Hang(f) => {
             let component = target(topology, &f.target, true, cx);
-            instances(&f.instances, component, f.span, cx);
+            instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
         }
         Action::Down(f) => {
             let component = target(topology, &f.target, true, cx);
-            instances(&f.instances, component, f.span, cx);
+            instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
         }
         Action::Crash(f) => {
             let component = target(topology, &f.target, false, cx);
-            instances(&f.instances, component, f.span, cx);
+            instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
         }
         Action::Restart(f) => {
             target(topology, &f.target, false, cx);
@@ -147,7 +152,7 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 );
             }
             if f.factor < 0.0 {
-                cx.fail::<()>(f.span, "`factor` must not be negative");
+                cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
         // Set is checked by doing it: see the plan.
@@ -166,7 +171,12 @@ fn target(
         Some(Component::Service(_) | Component::Database(_)) => found,
         Some(Component::External(_)) if external => found,
         Some(Component::External(_)) => {
-            let message = format!("`{}` is outside the system and cannot be restarted", name.value);
+            let message =
+                format!("`{}` is outside the system: it can neither crash nor be restarted", name.value);
+            cx.fail(name.span, message)
+        }
+        Some(Component::Balancer(_)) => {
+            let message = format!("`{}` is a balancer: what strikes it must strike its targets", name.value);
             cx.fail(name.span, message)
         }
         _ => {
@@ -184,11 +194,11 @@ fn target(
     }
 }
 
-fn instances(which: &Instances, component: Option<Component>, span: Span, cx: &mut Context) {
+fn instances(which: &Instances, component: Option<Component>, name: &str, span: Span, cx: &mut Context) {
     if matches!(component, Some(Component::Database(_) | Component::External(_)))
         && !matches!(which, Instances::All)
     {
-        cx.fail::<()>(span, "this component has no instances to choose from");
+        cx.fail::<()>(span, format!("`{name}` has no instances to choose from"));
     }
 }
 

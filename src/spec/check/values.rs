@@ -35,7 +35,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
     }
     for (_, e) in topology.externals.iter() {
         if e.max_in_flight == Some(0) {
-            cx.fail::<()>(e.span, "`max_in_flight` must be at least 1");
+            cx.fail::<()>(e.place("max_in_flight"), "`max_in_flight` must be at least 1");
         }
     }
     for (_, layers) in topology.policies.iter() {
@@ -64,31 +64,42 @@ fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
     }
 }
 
-fn weights<'m>(map: impl Iterator<Item = (&'m str, Span, f64)>, what: &str, span: Span, cx: &mut Context) {
+fn weights(map: impl Iterator<Item = (String, Span, f64)>, what: &str, span: Span, cx: &mut Context) {
     let mut sum = 0.0;
-    let mut any = false;
+    let (mut any, mut negative) = (false, false);
     for (name, at, weight) in map {
         any = true;
         sum += weight;
         if weight < 0.0 {
-            cx.fail::<()>(at, format!("the weight of `{name}` must not be negative"));
+            negative = true;
+            cx.fail::<()>(at, format!("the weight of {name} must not be negative"));
         }
     }
     if !any {
         cx.fail::<()>(span, format!("{what} is empty"));
-    } else if sum <= 0.0 {
+    } else if sum <= 0.0 && !negative {
         cx.fail::<()>(span, format!("all weights of {what} are 0"));
     }
 }
 
 fn clients(c: &Clients, cx: &mut Context) {
-    weights(c.requests.spanned().map(|(n, s, w)| (n, s, *w)), "the mix of requests", c.span, cx);
+    weights(
+        c.requests.spanned().map(|(n, s, w)| (format!("`{n}`"), s, *w)),
+        "the mix of requests",
+        c.place("requests"),
+        cx,
+    );
     if !c.tenants.is_empty() {
-        weights(c.tenants.spanned().map(|(n, s, t)| (n, s, t.share)), "the tenants", c.span, cx);
+        weights(
+            c.tenants.spanned().map(|(n, s, t)| (format!("`{n}`"), s, t.share)),
+            "the list of tenants",
+            c.place("tenants"),
+            cx,
+        );
     }
     match &c.arrivals {
-        Arrivals::Poisson(a) => positive(a.rate.0, "rate", a.span, cx),
-        Arrivals::Regular(a) => positive(a.rate.0, "rate", a.span, cx),
+        Arrivals::Poisson(a) => positive(a.rate.0, "rate", a.place("rate"), cx),
+        Arrivals::Regular(a) => positive(a.rate.0, "rate", a.place("rate"), cx),
         Arrivals::Renewal(a) => {
             positive(a.interval.dist.mean(), "the mean interval", a.interval.span, cx);
         }
@@ -96,14 +107,14 @@ fn clients(c: &Clients, cx: &mut Context) {
             if a.states.len() < 2 {
                 cx.fail::<()>(a.span, "`Mmpp` needs at least two states");
             }
-            a.states.iter().for_each(|s| positive_time(s.mean, "mean", s.span, cx));
+            a.states.iter().for_each(|s| positive_time(s.mean, "mean", s.place("mean"), cx));
             if a.states.iter().all(|s| s.rate.0 <= 0.0) {
                 cx.fail::<()>(a.span, "all rates are 0");
             }
         }
         Arrivals::Users(a) => {
             if a.count == 0 || a.count > MANY {
-                cx.fail::<()>(a.span, format!("`count` must be from 1 to {MANY}"));
+                cx.fail::<()>(a.place("count"), format!("`count` must be from 1 to {MANY}"));
             }
         }
         Arrivals::Times(_) | Arrivals::Rates(_) => {}
@@ -111,12 +122,13 @@ fn clients(c: &Clients, cx: &mut Context) {
     if !c.profile.is_empty() && matches!(c.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_)) {
         let message = "a profile cannot change recorded times or renewal arrivals";
         cx.diagnostics.push(
-            Diagnostic::error(c.span, message).help("use `Poisson`, `Regular`, `Mmpp`, `Rates` or `Users`"),
+            Diagnostic::error(c.place("profile"), message)
+                .help("use `Poisson`, `Regular`, `Mmpp`, `Rates` or `Users`"),
         );
     }
     c.profile.iter().for_each(|p| profile(p, cx));
     if let Some(timeout) = c.timeout {
-        positive_time(timeout, "timeout", c.span, cx);
+        positive_time(timeout, "timeout", c.place("timeout"), cx);
     }
     if let Some(r) = &c.retry {
         retry(r, cx);
@@ -128,16 +140,16 @@ fn profile(p: &Profile, cx: &mut Context) {
         Profile::Steps(s) => points(&s.points, s.span, cx),
         Profile::Piecewise(s) => points(&s.points, s.span, cx),
         Profile::Ramp(r) => {
-            positive_time(r.lasts, "lasts", r.span, cx);
+            positive_time(r.lasts, "lasts", r.place("lasts"), cx);
             if r.from < 0.0 || r.to < 0.0 {
                 cx.fail::<()>(r.span, "a factor must not be negative");
             }
         }
-        Profile::Diurnal(d) => positive_time(d.period, "period", d.span, cx),
+        Profile::Diurnal(d) => positive_time(d.period, "period", d.place("period"), cx),
         Profile::Spike(s) => {
-            positive_time(s.lasts, "lasts", s.span, cx);
+            positive_time(s.lasts, "lasts", s.place("lasts"), cx);
             if s.factor < 0.0 {
-                cx.fail::<()>(s.span, "a factor must not be negative");
+                cx.fail::<()>(s.place("factor"), "a factor must not be negative");
             }
         }
     }
@@ -149,11 +161,11 @@ fn points(points: &[Point], span: Span, cx: &mut Context) {
     }
     for pair in points.windows(2) {
         if pair[1].at.0 <= pair[0].at.0 {
-            cx.fail::<()>(pair[1].span, "points must be in order of time");
+            cx.fail::<()>(pair[1].place("at"), "points must be in order of time");
         }
     }
     for point in points.iter().filter(|p| p.factor < 0.0) {
-        cx.fail::<()>(point.span, "a factor must not be negative");
+        cx.fail::<()>(point.place("factor"), "a factor must not be negative");
     }
 }
 
@@ -168,19 +180,19 @@ fn balancer(b: &Balancer, topology: &Topology, cx: &mut Context) {
                 service.replicas,
                 b.targets.value
             );
-            cx.fail::<()>(b.span, message);
+            cx.fail::<()>(b.place("weights"), message);
         }
         if b.weights.iter().all(|w| *w == 0) {
-            cx.fail::<()>(b.span, "all weights are 0");
+            cx.fail::<()>(b.place("weights"), "all weights are 0");
         }
     }
     if let Some(idle) = b.idle_timeout {
-        positive_time(idle, "idle_timeout", b.span, cx);
+        positive_time(idle, "idle_timeout", b.place("idle_timeout"), cx);
     }
     if let BalancerPolicy::RingHash(ring) = &b.policy
         && !(1..=8_388_608).contains(&ring.ring_size)
     {
-        cx.fail::<()>(ring.span, "`ring_size` must be from 1 to 8388608");
+        cx.fail::<()>(ring.place("ring_size"), "`ring_size` must be from 1 to 8388608");
     }
     if let Some(check) = &b.health_check {
         health_check(check, cx);
@@ -188,19 +200,19 @@ fn balancer(b: &Balancer, topology: &Topology, cx: &mut Context) {
 }
 
 fn health_check(c: &HealthCheck, cx: &mut Context) {
-    positive_time(c.interval, "interval", c.span, cx);
-    positive_time(c.timeout, "timeout", c.span, cx);
-    at_least_one(c.healthy, "healthy", c.span, cx);
-    at_least_one(c.unhealthy, "unhealthy", c.span, cx);
+    positive_time(c.interval, "interval", c.place("interval"), cx);
+    positive_time(c.timeout, "timeout", c.place("timeout"), cx);
+    at_least_one(c.healthy, "healthy", c.place("healthy"), cx);
+    at_least_one(c.unhealthy, "unhealthy", c.place("unhealthy"), cx);
 }
 
 fn service(s: &Service, cx: &mut Context) {
-    at_least_one(s.replicas, "replicas", s.span, cx);
+    at_least_one(s.replicas, "replicas", s.place("replicas"), cx);
     if s.replicas > MANY {
-        cx.fail::<()>(s.span, format!("`replicas` must be at most {MANY}"));
+        cx.fail::<()>(s.place("replicas"), format!("`replicas` must be at most {MANY}"));
     }
     if let Some(workers) = s.workers {
-        at_least_one(workers, "workers", s.span, cx);
+        at_least_one(workers, "workers", s.place("workers"), cx);
     }
     if s.workers.is_none() && (s.queue.capacity.is_some() || s.queue.max_wait.is_some()) {
         cx.diagnostics.push(
@@ -209,19 +221,19 @@ fn service(s: &Service, cx: &mut Context) {
         );
     }
     if let Some(cpu) = &s.cpu {
-        cores(cpu.cores, "cores", cpu.span, cx);
+        cores(cpu.cores, "cores", cpu.place("cores"), cx);
         if let Some(limit) = cpu.limit {
-            cores(limit, "limit", cpu.span, cx);
+            cores(limit, "limit", cpu.place("limit"), cx);
         }
     }
     if let Some(m) = &s.memory {
         memory(m, cx);
     }
     if let Some(timeout) = s.request_timeout {
-        positive_time(timeout, "request_timeout", s.span, cx);
+        positive_time(timeout, "request_timeout", s.place("request_timeout"), cx);
     }
     if s.endpoints.is_empty() {
-        cx.fail::<()>(s.span, "a service needs at least one endpoint");
+        cx.fail::<()>(s.place("endpoints"), "a service needs at least one endpoint");
     }
     for (_, program) in s.endpoints.iter() {
         steps(program, cx);
@@ -235,22 +247,22 @@ fn cores(value: Cores, what: &str, span: Span, cx: &mut Context) {
 fn memory(m: &Memory, cx: &mut Context) {
     if m.limit.0 <= m.base.0.saturating_add(m.per_request.0) {
         cx.diagnostics.push(
-            Diagnostic::error(m.span, "the memory limit does not even hold one request")
+            Diagnostic::error(m.place("limit"), "the memory limit does not even hold one request")
                 .help("`limit` must be more than `base` + `per_request`"),
         );
     }
 }
 
 fn database(d: &Database, cx: &mut Context) {
-    cores(d.cores, "cores", d.span, cx);
+    cores(d.cores, "cores", d.place("cores"), cx);
     if d.max_connections <= d.reserved {
         cx.diagnostics.push(
-            Diagnostic::error(d.span, "no connection is left for the application")
+            Diagnostic::error(d.place("max_connections"), "no connection is left for the application")
                 .help("`max_connections` must be more than `reserved`"),
         );
     }
     if d.queries.is_empty() {
-        cx.fail::<()>(d.span, "a database needs at least one query");
+        cx.fail::<()>(d.place("queries"), "a database needs at least one query");
     }
     for (_, program) in d.queries.iter() {
         steps(program, cx);
@@ -272,14 +284,17 @@ fn steps(program: &[Step], cx: &mut Context) {
             if let Need::AtLeast(n) = &p.need
                 && !(1..=count).contains(&n.count)
             {
-                cx.fail::<()>(n.span, format!("`count` must be from 1 to the {count} branches"));
+                cx.fail::<()>(
+                    n.place("count"),
+                    format!("`count` must be from 1 to {count}, the number of branches"),
+                );
             }
         }
         Step::Choose(c) => {
-            let ways = c.ways.iter().map(|w| ("a way", w.span, w.weight));
-            weights(ways, "the ways to go on", c.span, cx);
+            let ways = c.ways.iter().map(|w| ("a way".to_string(), w.place("weight"), w.weight));
+            weights(ways, "the list of ways", c.span, cx);
         }
-        Step::Repeat(r) => at_least_one(r.times, "times", r.span, cx),
+        Step::Repeat(r) => at_least_one(r.times, "times", r.place("times"), cx),
         Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {
         }
     });
@@ -290,20 +305,20 @@ fn layer(l: &Layer, cx: &mut Context) {
         Layer::Retry(r) => retry(r, cx),
         Layer::Breaker(b) => breaker(b, cx),
         Layer::Bulkhead(b) => {
-            at_least_one(b.max, "max", b.span, cx);
+            at_least_one(b.max, "max", b.place("max"), cx);
             if let Some(wait) = b.max_wait {
-                positive_time(wait, "max_wait", b.span, cx);
+                positive_time(wait, "max_wait", b.place("max_wait"), cx);
                 if b.queue == 0 {
                     let message = "`max_wait` has no effect without a `queue` to wait in";
-                    cx.fail::<()>(b.span, message);
+                    cx.fail::<()>(b.place("max_wait"), message);
                 }
             }
         }
-        Layer::Timeout(t) => positive_time(t.limit, "limit", t.span, cx),
+        Layer::Timeout(t) => positive_time(t.limit, "limit", t.place("limit"), cx),
         Layer::Pool(p) => pool(p, cx),
         Layer::Network(n) => {
             if n.loss.0 >= 1.0 {
-                cx.fail::<()>(n.span, "`loss` must be below 100%: nothing would ever arrive");
+                cx.fail::<()>(n.place("loss"), "`loss` must be below 100%: nothing would ever arrive");
             }
         }
         Layer::Fallback(f) => {
@@ -320,12 +335,12 @@ fn retry(r: &Retry, cx: &mut Context) {
             cx.fail::<()>(s.span, "there are no waits");
         }
         Backoff::Exponential(e) if e.factor < 1.0 => {
-            cx.fail::<()>(e.span, "`factor` must be at least 1");
+            cx.fail::<()>(e.place("factor"), "`factor` must be at least 1");
         }
         _ => {}
     }
     if r.max > 1_000 && r.max != u32::MAX {
-        cx.fail::<()>(r.span, "`max` must be at most 1000, or 4294967295 for no limit");
+        cx.fail::<()>(r.place("max"), "`max` must be at most 1000, or 4294967295 for no limit");
     }
     if let Some(b) = &r.budget {
         for (value, what) in [
@@ -335,7 +350,7 @@ fn retry(r: &Retry, cx: &mut Context) {
             (b.initial, "initial"),
         ] {
             if !(0.0..=1e9).contains(&value) {
-                cx.fail::<()>(b.span, format!("`{what}` must be from 0 to 1e9"));
+                cx.fail::<()>(b.place(what), format!("`{what}` must be from 0 to 1e9"));
             }
         }
     }
@@ -343,33 +358,33 @@ fn retry(r: &Retry, cx: &mut Context) {
 
 fn breaker(b: &Breaker, cx: &mut Context) {
     if !(0.0..=100.0).contains(&b.error_percent) {
-        cx.fail::<()>(b.span, "`error_percent` must be from 0 to 100");
+        cx.fail::<()>(b.place("error_percent"), "`error_percent` must be from 0 to 100");
     }
     if !(1..=10_000).contains(&b.buckets) {
-        cx.fail::<()>(b.span, "`buckets` must be from 1 to 10000");
+        cx.fail::<()>(b.place("buckets"), "`buckets` must be from 1 to 10000");
     } else if b.window.duration().ns() < u64::from(b.buckets) {
-        cx.fail::<()>(b.span, "`window` is too short for its buckets");
+        cx.fail::<()>(b.place("window"), "`window` is too short for its buckets");
     }
-    positive_time(b.reset, "reset", b.span, cx);
+    positive_time(b.reset, "reset", b.place("reset"), cx);
     if b.capacity == Some(0) {
-        cx.fail::<()>(b.span, "`capacity` must be at least 1");
+        cx.fail::<()>(b.place("capacity"), "`capacity` must be at least 1");
     }
 }
 
 fn pool(p: &Pool, cx: &mut Context) {
-    at_least_one(p.max, "max", p.span, cx);
+    at_least_one(p.max, "max", p.place("max"), cx);
     if p.min > p.max {
         cx.diagnostics.push(
-            Diagnostic::error(p.span, "`min` must not be more than `max`")
+            Diagnostic::error(p.place("min"), "`min` must not be more than `max`")
                 .label(format!("min is {}, max is {}", p.min, p.max)),
         );
     }
-    positive_time(p.acquire_timeout, "acquire_timeout", p.span, cx);
-    positive_time(p.evict, "evict", p.span, cx);
+    positive_time(p.acquire_timeout, "acquire_timeout", p.place("acquire_timeout"), cx);
+    positive_time(p.evict, "evict", p.place("evict"), cx);
     if p.max_uses == Some(0) {
-        cx.fail::<()>(p.span, "`max_uses` must be at least 1");
+        cx.fail::<()>(p.place("max_uses"), "`max_uses` must be at least 1");
     }
     if let Some(limit) = p.statement_timeout {
-        positive_time(limit, "statement_timeout", p.span, cx);
+        positive_time(limit, "statement_timeout", p.place("statement_timeout"), cx);
     }
 }
