@@ -3,7 +3,7 @@
 //! You describe a system (who asks, what answers, and the policies between them), say what happens to it and what you
 //! expect, and see how deep it falls, and when it gets up again. `(topology, experiment, seed) -> results` is a pure
 //! function, computed by playing typed events in order of `(time, rank, sequence)`: the same input gives the same
-//! bytes, on any machine and on any number of threads.
+//! bytes, on any number of threads.
 //!
 //! # A tour of five minutes
 //!
