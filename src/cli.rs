@@ -7,6 +7,7 @@ mod files;
 mod metrics;
 mod progress;
 mod run;
+mod schema;
 
 use crate::spec::load::Loader;
 use anstream::ColorChoice;
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Metrics(args) => metrics::metrics(args),
         Command::Schema => {
-            print(&crate::spec::reference::markdown());
+            print(&schema::reference());
             Ending::Held
         }
     };

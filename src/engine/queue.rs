@@ -100,7 +100,7 @@ impl<E: Copy> EventQueue<E> {
         LaneId(index as u16)
     }
 
-    /// Schedules `event` for now plus the delay of `lane`.
+    /// Schedules `event` after the delay of `lane`.
     #[inline]
     pub fn schedule_lane(&mut self, lane: LaneId, event: E) {
         let Lane { delay, rank, .. } = self.lanes[usize::from(lane.0)];

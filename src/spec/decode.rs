@@ -94,7 +94,8 @@ pub struct Declarations {
 impl Declarations {
     /// Starts a declaration unless the type is there already; `true` if it was started.
     pub fn start(&mut self, declaration: Declaration) -> bool {
-        if self.list.iter().any(|d| d.name == declaration.name) {
+        if let Some(known) = self.list.iter().find(|d| d.name == declaration.name) {
+            debug_assert_eq!(known.doc, declaration.doc, "two types share the name {}", known.name);
             return false;
         }
         self.list.push(declaration);
@@ -275,7 +276,8 @@ fn with_article(words: &str) -> String {
 /// Declares a record of the language.
 ///
 /// `struct Name [a, b] { /// doc \n field: Type = default, … }`: the fields in brackets may be given by position;
-/// a field without a default must be given; the default is one token of RON.
+/// a field without a default must be given; the default is one token of RON. `as "Shown"` is what messages and the
+/// reference call it, if not by its name; no two types may be called the same.
 #[macro_export]
 macro_rules! record {
     (
@@ -360,13 +362,14 @@ macro_rules! record {
 
 /// Declares a choice of the language: an enum whose variants are bare names or carry a record.
 ///
+/// `enum Name as "Shown"`: what messages and the reference call it, if not by its name.
 /// `shorthand "what may be written instead" => path::to::function` adds another way to write it: the function
 /// gets the node first and answers `None` if it is not the shorthand.
 #[macro_export]
 macro_rules! choice {
     (
         $(#[doc = $doc:literal])+
-        $vis:vis enum $name:ident {
+        $vis:vis enum $name:ident $(as $shown:literal)? {
             $( $(#[doc = $vdoc:literal])+ $variant:ident $(($payload:ty))? ),* $(,)?
         }
         $(shorthand $short_doc:literal => $short:path)?
@@ -384,20 +387,21 @@ macro_rules! choice {
             ) -> Option<Self> {
                 $( if let Some(value) = $short(node, cx) { return value; } )?
                 let known: &'static [&'static str] = &[$(stringify!($variant)),*];
-                match $crate::spec::decode::variant_name(stringify!($name), known, node, cx)? {
+                let shown = $crate::record!(@name $name $($shown)?);
+                match $crate::spec::decode::variant_name(shown, known, node, cx)? {
                     $( stringify!($variant) => $crate::choice!(@decode $name $variant $($payload)? ; node cx), )*
                     _ => None,
                 }
             }
             fn type_name() -> String {
-                stringify!($name).to_string()
+                $crate::record!(@name $name $($shown)?).to_string()
             }
             fn declare(into: &mut $crate::spec::decode::Declarations) {
                 #[allow(unused_mut, unused_assignments)]
                 let mut shorthand = "";
                 $( shorthand = $short_doc; )?
                 let started = into.start($crate::spec::decode::Declaration {
-                    name: stringify!($name),
+                    name: $crate::record!(@name $name $($shown)?),
                     doc: $crate::spec::decode::doc_text(&[$($doc),+]),
                     fields: Vec::new(),
                     positional: &[],

@@ -180,8 +180,9 @@ record! {
 }
 
 choice! {
-    /// A distribution of times, never negative.
-    pub enum DistributionChoice {
+    /// A distribution of times, never negative. Every draw takes one random number, so a distribution that is
+    /// exchanged for another leaves all other chance as it was.
+    pub enum DistributionChoice as "Distribution" {
         /// Always the same.
         Constant(Constant),
         /// Exponential: memoryless.
@@ -192,11 +193,11 @@ choice! {
         Normal(Normal),
         /// Log-normal: what latencies most often look like.
         LogNormal(LogNormal),
-        /// Gamma.
+        /// Gamma: from very irregular to nearly constant, by its coefficient of variation.
         Gamma(Gamma),
         /// Erlang: a sum of exponentials.
         Erlang(Erlang),
-        /// Weibull.
+        /// Weibull: heavy or light tail, by its shape.
         Weibull(Weibull),
         /// Pareto, bounded or not.
         Pareto(Pareto),
@@ -236,7 +237,7 @@ impl Decode for Distribution {
         }
     }
     fn type_name() -> String {
-        "distribution".into()
+        DistributionChoice::type_name()
     }
     fn declare(into: &mut Declarations) {
         DistributionChoice::declare(into);

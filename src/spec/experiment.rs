@@ -64,7 +64,7 @@ impl Decode for Variant {
         }
     }
     fn type_name() -> String {
-        "Variant, or a map of settings by path".into()
+        "Variant or settings by path".into()
     }
     fn declare(into: &mut Declarations) {
         VariantSettings::declare(into);
@@ -92,7 +92,8 @@ record! {
 }
 
 record! {
-    /// When a system has recovered from a fault: its objectives hold again, and stay held.
+    /// When a system has recovered from a fault: its objectives hold again, goodput is back, and both stay so. The
+    /// share of goodput should leave room for chance: a window in which 500 requests are expected varies by 4.5 %.
     pub struct Recovery {
         /// Objectives are judged over windows of this length.
         window: Seconds = "10s",
@@ -202,7 +203,7 @@ record! {
 }
 record! {
     /// Multiplies a client population's rate, or its number of users.
-    pub struct TrafficSpike as "Spike" {
+    pub struct TrafficSpike as "Traffic spike" {
         /// The client population.
         target: Spanned<String>,
         /// The factor.

@@ -1,19 +1,20 @@
 //! Expectations: `p(99) of clients.users.latency during(weather) < 200ms`, `P(recovered within 60s) >= 0.95`.
 //!
-//! The grammar is that of k6's thresholds over metric paths, with windows and with probabilities over runs:
-//!
-//! ```text
-//! expectation = measure comparison | "P(" event ")" comparison
-//! measure     = [statistic "of"] path [window]
-//! statistic   = "mean" | "min" | "max" | "p(" number ")"
-//! window      = "before(" fault ")" | "during(" fault ")" | "after(" fault ")"
-//! comparison  = ("<" | "<=" | ">" | ">=" | "==") value | "in" value ".." value
-//! event       = "recovered" ["within" duration] ["from" fault] | "metastable" ["from" fault] | measure comparison
-//! ```
+//! The grammar is that of k6's thresholds over metric paths, with windows and with probabilities over runs; see
+//! [`GRAMMAR`].
 
 use super::diagnostic::Diagnostic;
 use super::source::{Span, Spanned};
 use crate::base::units::{self, Unit};
+
+/// What an expectation may say, as the reference shows it.
+pub const GRAMMAR: &str = r#"expectation = measure comparison | "P(" event ")" comparison
+measure     = [statistic "of"] path [window]
+statistic   = "mean" | "min" | "max" | "p(" number ")"
+window      = "before(" fault ")" | "during(" fault ")" | "after(" fault ")"
+comparison  = ("<" | "<=" | ">" | ">=" | "==") value | "in" value ".." value
+event       = "recovered" ["within" duration] ["from" fault] | "metastable" ["from" fault] | measure comparison
+"#;
 
 /// A parsed expectation.
 #[derive(Clone, Debug, PartialEq)]

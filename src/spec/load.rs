@@ -49,11 +49,28 @@ pub struct Loader {
 impl Loader {
     /// Reads a topology or an experiment, with its topology and includes, and settings from the command line.
     pub fn load(&mut self, path: &Path, sets: &[String]) -> Option<Document> {
-        let mut root = self.read(path, None, &mut Vec::new())?;
+        let root = self.read(path, None, &mut Vec::new())?;
         let mut overrides = Vec::new();
         for set in sets {
             overrides.extend(self.parse_set(set));
         }
+        self.document(root, overrides)
+    }
+
+    /// Reads a topology or an experiment from a text that stands in no file. Messages call it `name`; files that it
+    /// names are looked for in the working directory.
+    pub fn load_text(&mut self, name: &str, text: &str) -> Option<Document> {
+        let folder = Path::new("");
+        let source = self.sources.add(name, text, folder);
+        let mut root = node::parse(source, text, &mut self.diagnostics)?;
+        if !self.include(&mut root, folder, &mut Vec::new()) {
+            return None;
+        }
+        self.document(root, Vec::new())
+    }
+
+    /// What a tree turns out to be, with settings changed.
+    fn document(&mut self, mut root: Node, overrides: Vec<Override>) -> Option<Document> {
         match root.name().map(|n| n.value.as_str()) {
             Some("Topology") => {
                 self.apply(&mut root, &overrides);

@@ -92,8 +92,8 @@ fn no_jitter(node: &Node, _: &mut Context) -> Option<Option<Jitter>> {
 }
 
 choice! {
-    /// An outcome of a call.
-    pub enum OutcomeName {
+    /// How a call can end. `Ok` and `Degraded` count as success.
+    pub enum OutcomeName as "Outcome" {
         /// Answered in full.
         Ok,
         /// Answered by a fallback, or with a part missing.
@@ -215,7 +215,7 @@ record! {
 
 record! {
     /// Answers from the results of earlier calls.
-    pub struct CacheFallback [ttl] as "Cache" {
+    pub struct CacheFallback [ttl] as "Cache fallback" {
         /// How old a stored answer may be.
         ttl: Seconds,
         /// The share of calls whose answer has been stored before.
@@ -224,7 +224,7 @@ record! {
 }
 record! {
     /// Calls something else instead.
-    pub struct CallFallback [to] as "Call" {
+    pub struct CallFallback [to] as "Call fallback" {
         /// Another endpoint: `component/endpoint`.
         to: Spanned<String>,
         /// The policy around that call.
@@ -261,7 +261,8 @@ record! {
 }
 
 choice! {
-    /// A layer of a policy.
+    /// A layer of a policy. The first of a stack is the outermost: a call goes down through the layers in order, and
+    /// its answer comes back up through them.
     pub enum Layer {
         /// Answers something else when the call fails.
         Fallback(Fallback),

@@ -7,7 +7,10 @@ use crate::base::SimDuration;
 use crate::base::units;
 
 macro_rules! quantity {
-    ($(#[doc = $doc:literal])+ $name:ident($inner:ty), $type_name:literal, $parse:path, bare: $bare:expr, $example:literal) => {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident($inner:ty), $type_name:literal, $parse:path, bare: $bare:expr, $example:literal
+    ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct $name(pub $inner);

@@ -2,6 +2,7 @@
 
 use super::decode::{Declaration, Declarations, Decode};
 use super::experiment::Experiment;
+use super::expression::GRAMMAR;
 use super::topology::Topology;
 use std::fmt::Write;
 
@@ -17,36 +18,249 @@ pub fn declarations() -> Declarations {
 pub fn markdown() -> String {
     let mut text = String::from(INTRODUCTION);
     let all = declarations();
-    for declaration in &all.list {
+    let is_grouped = |name: &str| GROUPS.iter().any(|(_, _, names)| names.contains(&name));
+    for (title, introduction, names) in GROUPS {
+        let _ = write!(text, "\n## {title}\n\n{introduction}\n");
+        for declaration in names.iter().filter_map(|name| all.list.iter().find(|d| d.name == *name)) {
+            write_declaration(&mut text, declaration);
+        }
+    }
+    for declaration in all.list.iter().filter(|d| !is_grouped(d.name)) {
         write_declaration(&mut text, declaration);
     }
+    let _ = write!(text, "{EXPECTATIONS}\n```text\n{GRAMMAR}```\n{EXPECTATIONS_EXPLAINED}");
     text
 }
 
 const INTRODUCTION: &str = "\
 # The language
 
-Every type of a topology file and of an experiment file, with its fields, units and defaults. This page is printed
-by `brownout schema` from the declarations in the code, and a test keeps it up to date.
+Every type of a topology file and of an experiment file, with its fields, units and defaults, the grammar of
+expectations, and the metrics. This page is printed by `brownout schema` from the declarations in the code, and a test
+keeps it up to date.
 
-Files are RON, with `implicit_some` always on: an optional value is written as it is, `None` means none. Quantities
-are strings with units: durations `\"250ms\"`, `\"30s\"`, `\"1h30m\"`; rates `\"1200/s\"`, `\"90/min\"`; ratios `\"99.9%\"` or
-`0.999`; sizes `\"512MiB\"`; cores `\"0.5 cores\"`, `\"500m\"` or `2`. Records whose fields are marked *by position* may be
-written without field names: `Work(\"5ms\")`, `At(\"5m\", …)`. Maps are in no order: declaring things in another order
-changes nothing.
+## Files
 
-Every setting has a path, such as `balancers.alb.health_check.interval` or `policies.weather.Retry.max`: names of
-fields and map keys, with list elements by position (from 0) or by their name. Paths are used by `--set`, by
-`variants` and by `Set` on a timeline.
+Files are [RON](https://github.com/ron-rs/ron): `Name(field: value)`, `[list]`, `{ \"key\": value }`, comments after
+`//`. A file holds one `Topology(…)` or one `Experiment(…)`. `implicit_some` is always on: an optional value is written
+as it is, and `None` means none. Maps are in no order: declaring things in another order changes nothing. Fields that
+are listed *by position* may be written without their names, in that order: `Work(\"5ms\")`, `At(\"5m\", …)`.
+
+Names of components consist of letters, digits, `_` and `-`. What is called is written `component/endpoint`, such as
+`\"db/user\"`; a balancer has the endpoints of the service behind it, and an external answers to any name.
+
+A topology may `include` others. They are merged beneath it in the order listed: maps and records field by field,
+anything else as a whole, and whoever includes has the last word.
+
+## Quantities
+
+A quantity is a string with a unit. A number without one is refused, except where the table says otherwise.
+
+| quantity | examples | units |
+| --- | --- | --- |
+| duration | `\"250ms\"`, `\"1.5s\"`, `\"1h30m\"` | `ns`, `us`, `ms`, `s`, `m` or `min`, `h`, `d` and \
+their long names; several add up. At most about 833 days |
+| rate | `\"1200/s\"`, `\"90/min\"`, `\"5/h\"` | so many per unit of time. At most 10^9 per second |
+| ratio | `\"99.9%\"`, `0.999` | from 0 to 1; per cent, or a plain number |
+| size | `\"512MiB\"`, `\"1500B\"` | `B`; `kB`, `MB`, `GB` by thousands; `KiB`, `MiB`, `GiB` by 1,024 |
+| number of cores | `2`, `\"0.5 cores\"`, `\"500m\"` | cores, or `m` for thousandths; a plain number will do |
+
+## Paths of settings
+
+Every setting has a path: the names of fields and the keys of maps, joined by dots. An element of a list is found by its
+position, from 0, or by the name before its parenthesis.
+
+| path | what it changes |
+| --- | --- |
+| `services.api.replicas` | the number of instances |
+| `balancers.alb.health_check.interval` | one field of the health check |
+| `balancers.alb.health_check` | the whole of it |
+| `policies.weather` | the whole stack |
+| `policies.weather.Retry.max` | a field of the first `Retry` in the stack |
+| `services.api.endpoints.login.0.through` | the policy of the endpoint's first step |
+
+One mechanism serves all who change settings: `--set PATH=VALUE` on the command line (where a bare word or quantity
+needs no quotes), the `variants` of an experiment, and `Set` on its timeline. The system that results is checked as if
+it had been written so.
+";
+
+/// What belongs together: title, introduction, and the names of the types in order of reading.
+const GROUPS: &[(&str, &str, &[&str])] = &[
+    ("The topology", "What a file that describes a system holds.", &["Topology"]),
+    (
+        "Clients and arrivals",
+        "Who asks, and when. In an *open loop* requests come whatever becomes of them; in a *closed loop* users wait \
+         for an answer before they ask again, so a slow system is asked less.",
+        &[
+            "Clients",
+            "Tenant",
+            "Arrivals",
+            "Poisson",
+            "Regular",
+            "Renewal",
+            "Mmpp",
+            "MmppState",
+            "Times",
+            "Rates",
+            "Users",
+            "Profile",
+            "Steps",
+            "Piecewise",
+            "Point",
+            "Ramp",
+            "Diurnal",
+            "Spike",
+        ],
+    ),
+    (
+        "Load balancers",
+        "A balancer sends requests to those replicas of a service that it *believes* healthy. What is called directly, \
+         without a balancer, is spread over the instances that run, one after the other.",
+        &["Balancer", "BalancerPolicy", "RingHash", "WhenNoneHealthy", "HealthCheck", "InitialHealth"],
+    ),
+    (
+        "Services, databases and externals",
+        "What answers.",
+        &[
+            "Service",
+            "Queue",
+            "Discipline",
+            "Cpu",
+            "CpuDiscipline",
+            "Memory",
+            "Database",
+            "External",
+            "ExternalEndpoint",
+        ],
+    ),
+    (
+        "Programs",
+        "An endpoint is a program: a list of steps, done one after the other. A worker is held until the last is done.",
+        &[
+            "Step", "Work", "Wait", "Call", "Parallel", "Need", "AtLeast", "Choose", "Way", "Repeat",
+            "Optional", "Hold", "Fail",
+        ],
+    ),
+    (
+        "Policies",
+        "A policy is a stack of layers around a call, outermost first. The order is yours: a retry outside a breaker \
+         is another system than a retry inside it.",
+        &[
+            "Layer",
+            "Per",
+            "Timeout",
+            "Retry",
+            "Backoff",
+            "Constant backoff",
+            "Exponential backoff",
+            "Steps backoff",
+            "Random backoff",
+            "Jitter",
+            "Budget",
+            "Outcome",
+            "Breaker",
+            "Bulkhead",
+            "Pool",
+            "Fallback",
+            "FallbackOption",
+            "Cache fallback",
+            "Call fallback",
+            "Network",
+        ],
+    ),
+    (
+        "Distributions",
+        "Distributions are given by what people know about them.",
+        &[
+            "Distribution",
+            "Constant",
+            "Exponential",
+            "Uniform",
+            "Normal",
+            "LogNormal",
+            "Gamma",
+            "Erlang",
+            "Weibull",
+            "Pareto",
+            "HyperExponential",
+            "Branch",
+            "Empirical",
+            "Quantile",
+            "Mixture",
+            "Part",
+            "Shifted",
+            "Scaled",
+        ],
+    ),
+    (
+        "The experiment",
+        "What a file that asks a question about a topology holds.",
+        &["Experiment", "Variant", "Objective", "Recovery"],
+    ),
+    (
+        "The timeline",
+        "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
+         target's, unless it is given one.",
+        &[
+            "At",
+            "Action",
+            "Slow",
+            "Errors",
+            "Hang",
+            "Crash",
+            "Down",
+            "Traffic spike",
+            "Set",
+            "Restart",
+            "Instances",
+            "Number",
+            "Share",
+        ],
+    ),
+];
+
+const EXPECTATIONS: &str = "
+## Expectations
+
+An expectation is a string in the experiment's `expect`, under the name of the variant that it is about.
+";
+
+const EXPECTATIONS_EXPLAINED: &str = "
+| expectation | how it is read |
+| --- | --- |
+| `clients.users.error_ratio <= 0.1%` | over all that is measured, from the warm-up to the end |
+| `p(99) of clients.users.latency during(weather) < 200ms` | any percentile of a latency, while the fault lasted |
+| `min of balancers.alb.healthy > 2` | the least of the values of all seconds; likewise `max of` and `mean of` |
+| `clients.users.throughput in 1150/s..1350/s` | both limits included |
+| `faults.weather.recover <= 2m` | what a fault did, by its name; without statistic and window |
+| `P(recovered within 60s) >= 95%` | the share of runs that recovered from every fault, each in time |
+| `P(metastable from weather) <= 5%` | the share of runs that stayed down after one fault |
+| `P(clients.users.error_ratio < 1%) >= 0.95` | the share of runs in which a measure meets a limit |
+
+Limits have the unit of the metric. What is compared is the mean over runs, or the share of runs, with its 95 %
+confidence interval: the expectation has **held** if the value and its whole interval meet the limits, **failed** if
+nothing of it does, and is **inconclusive** otherwise. What no run has a value for has failed, and so has an upper limit
+on `recover` if a single run did not recover.
+
+What faults did is measured in each run:
+
+| metric | unit | meaning |
+| --- | --- | --- |
+| `faults.NAME.detect` | s | from the fault's start to the first reaction: a target taken for unhealthy, a breaker \
+opened, an instance out of memory |
+| `faults.NAME.recover` | s | from the fault's start until the objectives hold again and stay held |
+| `faults.NAME.depth` | 1/s | lowest goodput between the fault's start and recovery |
+| `faults.NAME.unserved` | requests | requests that did not end well until recovery |
 ";
 
 fn write_declaration(text: &mut String, d: &Declaration) {
-    let _ = write!(text, "\n## {}\n\n{}\n", d.name, d.doc);
+    let _ = write!(text, "\n### {}\n\n{}\n", d.name, d.doc);
     if !d.shorthand.is_empty() {
         let _ = write!(text, "\nShort form: {}.\n", d.shorthand);
     }
     if !d.positional.is_empty() {
-        let _ = write!(text, "\nBy position: {}.\n", d.positional.join(", "));
+        let names: Vec<String> = d.positional.iter().map(|name| format!("`{name}`")).collect();
+        let _ = write!(text, "\nBy position: {}.\n", names.join(", "));
     }
     if !d.variants.is_empty() {
         let _ = write!(text, "\n| variant | meaning | settings |\n| --- | --- | --- |\n");
@@ -72,24 +286,22 @@ fn write_declaration(text: &mut String, d: &Declaration) {
 
 /// Links the last word of a type's name to its section, if there is one.
 fn link(type_name: &str) -> String {
-    let (before, last) = type_name.rsplit_once(" of ").map_or(("", type_name), |(b, l)| (b, l));
-    let (last, after) = last.split_once(" or ").map_or((last, ""), |(l, a)| (l, a));
-    let target = match last {
-        "distribution" => "DistributionChoice",
-        other => other,
+    let (before, last) = match type_name.rsplit_once(" of ") {
+        Some((before, last)) if !last.starts_with("cores") => (format!("{before} of "), last),
+        _ => (String::new(), type_name),
     };
-    let is_type = target.starts_with(char::is_uppercase);
-    let mut shown = if before.is_empty() { String::new() } else { format!("{before} of ") };
-    if is_type {
-        let anchor = target.to_lowercase().replace(' ', "-");
-        let _ = write!(shown, "[{last}](#{anchor})");
-    } else {
-        shown.push_str(last);
-    }
-    if !after.is_empty() {
-        let _ = write!(shown, " or {after}");
-    }
-    shown
+    let (last, after) = match last.split_once(" or ") {
+        Some((last, after)) => (last, format!(" or {after}")),
+        None => (last, String::new()),
+    };
+    let linked = match last.strip_prefix("a ") {
+        Some(quantity) => format!("[{quantity}](#quantities)"),
+        None if last.starts_with(char::is_uppercase) => {
+            format!("[{last}](#{})", last.to_lowercase().replace(' ', "-"))
+        }
+        None => last.to_string(),
+    };
+    format!("{before}{linked}{after}")
 }
 
 #[cfg(test)]
@@ -110,6 +322,30 @@ mod tests {
                     assert!(node::parse(0, default, &mut diagnostics).is_some(), "{default}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_type_has_its_place_and_every_link_its_target() {
+        let names: Vec<&str> = declarations().list.iter().map(|d| d.name).collect();
+        let placed: Vec<&str> = GROUPS.iter().flat_map(|(_, _, names)| names.iter().copied()).collect();
+        for name in &names {
+            assert_eq!(placed.iter().filter(|p| *p == name).count(), 1, "{name} has one place");
+        }
+        for name in &placed {
+            assert!(names.contains(name), "{name} does not exist");
+        }
+        let page = markdown();
+        let headings: Vec<String> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("###").or(line.strip_prefix("##")))
+            .map(|title| title.trim().to_lowercase().replace(' ', "-").replace(',', ""))
+            .collect();
+        for (at, heading) in headings.iter().enumerate() {
+            assert!(!headings[..at].contains(heading), "two headings are called {heading}");
+        }
+        for target in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(headings.iter().any(|h| h == target), "nothing is called #{target}");
         }
     }
 }

@@ -17,8 +17,8 @@ pub fn pieces(points: impl Iterator<Item = (f64, f64)>, keep: fn(f64) -> bool) -
     lines
 }
 
-/// At most about `points_max` points: of each stretch the first and the last, and where it is lowest and highest for the
-/// first and for the last time (a step has two ends).
+/// At most about `points_max` points: of each stretch the first and the last, and where it is lowest and highest for
+/// the first and for the last time (a step has two ends).
 pub fn thin(line: &[(f64, f64)], points_max: usize) -> Line {
     if line.len() <= points_max {
         return line.to_vec();
