@@ -1,5 +1,6 @@
 //! Measures: histograms, time averages, windows, counters. They cannot influence a run.
 
+mod beta;
 pub mod estimate;
 pub mod gauge;
 pub mod histogram;

@@ -7,7 +7,7 @@
 //! Invariants: values are folded in order of run, so the bytes of a result do not depend on threads. What runs lack
 //! (a latency where nothing was asked) is left out and the number of runs says so.
 
-use statrs::distribution::{Beta, ContinuousCDF, StudentsT};
+use super::beta;
 
 /// The confidence level of all intervals.
 pub const CONFIDENCE: f64 = 0.95;
@@ -108,31 +108,19 @@ pub fn binomial(successes: u64, runs: u64) -> Option<Proportion> {
     Some(Proportion { successes, runs, share: k / n, lo, hi })
 }
 
-/// `x` rounded to 12 significant digits.
-///
-/// The quantiles below come from `statrs`, which calls the platform's `ln` and `exp`. Those may differ in their last
-/// bits from one platform to the next; a result must not. The noise is some hundred times smaller than the last digit
-/// kept, so that it shows only if it happens to straddle a boundary of rounding, and what is rounded away is far finer
-/// than any interval needs.
+/// `x` rounded to 12 significant digits: finer than any interval needs, and as far as the quantiles below are right.
 pub fn stable(x: f64) -> f64 {
     format!("{x:.11e}").parse().unwrap_or(x)
 }
 
 /// The two-sided 95 % point of Student's t with `freedom` degrees of freedom, at least 1.
 fn t_quantile(freedom: usize) -> f64 {
-    let upper = 1.0 - (1.0 - CONFIDENCE) / 2.0;
-    match StudentsT::new(0.0, 1.0, freedom as f64) {
-        Ok(t) => stable(t.inverse_cdf(upper)),
-        Err(_) => unreachable!("one degree of freedom is enough"),
-    }
+    stable(beta::student_t(freedom as f64, CONFIDENCE))
 }
 
 /// The quantile of order `p` of the beta distribution with positive shapes `a` and `b`.
 fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
-    match Beta::new(a, b) {
-        Ok(beta) => stable(beta.inverse_cdf(p)),
-        Err(_) => unreachable!("the shapes are positive"),
-    }
+    stable(beta::quantile(a, b, p))
 }
 
 /// The sum, in order.
