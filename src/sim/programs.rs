@@ -41,18 +41,17 @@ impl<O: Observer> World<'_, O> {
 
     /// Removes a program whose process is gone, and the programs that wait for it in the same process.
     fn forget_program(&mut self, now: SimTime, id: FrameId) {
-        let mut id = id;
-        while let Some(frame) = self.frames.get(id) {
-            let (parent, child) = (frame.parent, frame.child);
-            match frame.kind {
-                Kind::Branch(_) => self.release_free_core(now, id),
-                Kind::Join { .. } => self.sweep_branches(child),
-                Kind::Repeat { .. } | Kind::Optional => {}
-                _ => return,
-            }
-            self.frames.remove(id);
-            id = parent;
+        let Some(frame) = self.frames.get(id) else { return };
+        let (parent, child) = (frame.parent, frame.child);
+        match frame.kind {
+            Kind::Branch(_) => self.release_free_core(now, id),
+            // Before the branch that asked is removed: the others are found through it.
+            Kind::Join { .. } => self.sweep_branches(child),
+            Kind::Repeat { .. } | Kind::Optional => {}
+            _ => return,
         }
+        self.forget_program(now, parent);
+        self.frames.remove(id);
     }
 
     /// Stops the programs that run inside one, down to the calls that they have made: those go on for nobody.

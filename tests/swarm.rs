@@ -1,0 +1,487 @@
+//! Random systems, random features, random timelines: nothing breaks, nothing is lost, nothing is left behind.
+//!
+//! Every case is RON text made from its number, so that a failure can be read, kept and made smaller. All load stops
+//! a while before the end (a profile's factor falls to 0) and by then all faults are over: whatever is still held at
+//! the end has leaked. `BROWNOUT_SWARM=5000` plays so many cases, `BROWNOUT_SWARM_FIRST=17` begins with case 17.
+
+mod support;
+
+use brownout::base::{Rng, SimDuration};
+use brownout::experiment::Changes;
+use brownout::metrics::Source;
+use brownout::sim::Rest;
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use support::{Files, Run, run_of, whole_experiment};
+
+/// When all load and all faults are over, and when the run ends: long after every timeout and retry.
+const QUIET_S: u64 = 20;
+const END_S: u64 = 80;
+
+/// Chooses.
+struct Dice(Rng);
+
+impl Dice {
+    fn chance(&mut self, p: f64) -> bool {
+        self.0.chance(p)
+    }
+
+    fn from(&mut self, lo: u64, hi: u64) -> u64 {
+        lo + self.0.below(hi - lo + 1)
+    }
+
+    fn pick<'t>(&mut self, of: &[&'t str]) -> &'t str {
+        of[self.0.below(of.len() as u64) as usize]
+    }
+
+    /// A short time in whole milliseconds.
+    fn ms(&mut self, lo: u64, hi: u64) -> String {
+        format!("\"{}ms\"", self.from(lo, hi))
+    }
+
+    fn dist(&mut self, lo: u64, hi: u64) -> String {
+        let mean = self.ms(lo.max(1), hi);
+        match self.from(0, 4) {
+            0 => format!("Constant({mean})"),
+            1 => format!("LogNormal(mean: {mean}, cv: 1.5)"),
+            2 => format!("Uniform(\"0ms\", {mean})"),
+            _ => format!("Exponential({mean})"),
+        }
+    }
+}
+
+/// A case: its topology and the fields of its experiment.
+struct Case {
+    topology: String,
+    experiment: String,
+}
+
+fn case(number: u64) -> Case {
+    let mut dice = Dice(Rng::from_seed(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed));
+    let services = dice.from(1, 3);
+    let has_db = dice.chance(0.6);
+    let has_external = dice.chance(0.6);
+    let balanced: Vec<bool> = (0..services).map(|_| dice.chance(0.6)).collect();
+    let checked: Vec<bool> = balanced.iter().map(|b| *b && dice.chance(0.6)).collect();
+    let policies = dice.from(0, 3);
+    let mut t = String::from("Topology(\n    name: \"swarm\",\n");
+    clients(&mut dice, &mut t, services, &balanced, policies);
+    t.push_str("    balancers: {\n");
+    for (i, _) in balanced.iter().enumerate().filter(|(_, b)| **b) {
+        balancer(&mut dice, &mut t, i, checked[i]);
+    }
+    t.push_str("    },\n    services: {\n");
+    let shape = Shape { services, has_db, has_external, policies };
+    for i in 0..services {
+        service(&mut dice, &mut t, i, &balanced, &shape);
+    }
+    t.push_str("    },\n");
+    if has_db {
+        let max = dice.from(2, 12);
+        let _ = writeln!(
+            t,
+            "    databases: {{ \"db\": Database(cores: {}, max_connections: {}, reserved: 1, start_up: {}, queries: {{ \"q\": [Work({})] }}) }},",
+            dice.from(1, 4),
+            max + 1,
+            dice.dist(1, 500),
+            dice.dist(1, 20),
+        );
+    }
+    if has_external {
+        let limit = if dice.chance(0.3) { format!("max_in_flight: {}, ", dice.from(1, 10)) } else { String::new() };
+        let _ = writeln!(
+            t,
+            "    externals: {{ \"ext\": External(latency: {}, {limit}error_ratio: \"{}%\") }},",
+            dice.dist(1, 60),
+            dice.from(0, 20)
+        );
+    }
+    t.push_str("    policies: {\n");
+    for i in 0..policies {
+        let stack = stack(&mut dice, &shape);
+        let _ = writeln!(t, "        \"p{i}\": [{stack}],");
+    }
+    t.push_str("    },\n)\n");
+    let timeline = timeline(&mut dice, &shape, &balanced, &checked);
+    let experiment =
+        format!("duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, timeline: [\n{timeline}]");
+    Case { topology: t, experiment }
+}
+
+struct Shape {
+    services: u64,
+    has_db: bool,
+    has_external: bool,
+    policies: u64,
+}
+
+fn through(dice: &mut Dice, policies: u64) -> String {
+    if policies > 0 && dice.chance(0.75) {
+        format!(", \"p{}\"", dice.from(0, policies - 1))
+    } else {
+        String::new()
+    }
+}
+
+fn clients(dice: &mut Dice, t: &mut String, services: u64, balanced: &[bool], policies: u64) {
+    t.push_str("    clients: {\n");
+    for i in 0..dice.from(1, 2) {
+        let rate = dice.from(1, 60);
+        let arrivals = match dice.from(0, 4) {
+            0 => format!("Regular(\"{rate}/s\")"),
+            1 => format!("Users(count: {}, think: {})", dice.from(1, 30), dice.dist(100, 2000)),
+            2 => format!("Mmpp([MmppState(\"{rate}/s\", \"2s\"), MmppState(\"0/s\", \"1s\"), MmppState(\"5/s\", \"1s\")])"),
+            _ => format!("Poisson(\"{rate}/s\")"),
+        };
+        let swing = if dice.chance(0.3) { "Diurnal(period: \"10s\", amplitude: 0.5), " } else { "" };
+        let mut fields = String::new();
+        if dice.chance(0.5) {
+            let _ = write!(fields, "timeout: {}, ", dice.ms(20, 1500));
+        }
+        if dice.chance(0.4) {
+            let _ = write!(fields, "retry: {}, ", retry(dice));
+        }
+        if dice.chance(0.25) {
+            let _ = write!(fields, "patience: {}, ", dice.dist(20, 2000));
+        }
+        if policies > 0 && dice.chance(0.5) {
+            let _ = write!(fields, "through: \"p{}\", ", dice.from(0, policies - 1));
+        }
+        if dice.chance(0.3) {
+            fields.push_str("tenants: { \"a\": Tenant(share: 3), \"b\": Tenant(share: 1, priority: 7) }, ");
+        }
+        let to = dice.from(0, services - 1) as usize;
+        let to = if balanced[to] { format!("lb{to}") } else { format!("s{to}") };
+        let _ = writeln!(
+            t,
+            "        \"c{i}\": Clients(arrivals: {arrivals}, requests: {{ \"{to}/e\": 3, \"{to}/h\": 1 }}, {fields}profile: [{swing}Steps([Point(\"{QUIET_S}s\", 0)])]),"
+        );
+    }
+    t.push_str("    },\n");
+}
+
+fn balancer(dice: &mut Dice, t: &mut String, i: usize, checked: bool) {
+    let policy =
+        dice.pick(&["RoundRobin", "Random", "LeastOutstanding", "PowerOfTwo", "RingHash", "WeightedRoundRobin", "WeightedRandom"]);
+    let mut fields = String::new();
+    if checked {
+        let _ = write!(fields, "health_check: {}, ", health_check(dice));
+    }
+    if dice.chance(0.4) {
+        let _ = write!(fields, "idle_timeout: {}, ", dice.ms(20, 1500));
+    }
+    let none = dice.pick(&["FailOpen", "Refuse"]);
+    let delay = dice.ms(10, 3000);
+    let _ = writeln!(
+        t,
+        "        \"lb{i}\": Balancer(targets: \"s{i}\", policy: {policy}, when_none_healthy: {none}, deregistration_delay: {delay}, {fields}),"
+    );
+}
+
+fn health_check(dice: &mut Dice) -> String {
+    format!(
+        "HealthCheck(endpoint: \"{}\", interval: {}, timeout: {}, healthy: {}, unhealthy: {}, initial: {})",
+        dice.pick(&["e", "h"]),
+        dice.ms(100, 2000),
+        dice.ms(10, 1000),
+        dice.from(1, 3),
+        dice.from(1, 3),
+        dice.pick(&["Initial", "Healthy", "Unhealthy"]),
+    )
+}
+
+fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &Shape) {
+    let mut fields = format!("replicas: {}, ", dice.from(1, 4));
+    if dice.chance(0.7) {
+        let _ = write!(fields, "workers: {}, ", dice.from(1, 8));
+        if dice.chance(0.6) {
+            let wait = if dice.chance(0.4) { format!("max_wait: {}, ", dice.ms(5, 400)) } else { String::new() };
+            let _ = write!(
+                fields,
+                "queue: Queue(capacity: {}, discipline: {}, {wait}), ",
+                dice.from(0, 20),
+                dice.pick(&["Fifo", "Lifo", "Priority"])
+            );
+        }
+    }
+    if dice.chance(0.6) {
+        let discipline = dice.pick(&["ProcessorSharing", "Fifo"]);
+        let _ = write!(fields, "cpu: Cpu(cores: {}, discipline: {discipline}), ", dice.pick(&["0.5", "1", "2", "4"]));
+    }
+    if dice.chance(0.4) {
+        let _ = write!(fields, "memory: Memory(limit: \"{}MiB\", base: \"5MiB\", per_request: \"1MiB\"), ", dice.from(8, 60));
+    }
+    if dice.chance(0.4) {
+        let _ = write!(fields, "request_timeout: {}, ", dice.ms(10, 1000));
+    }
+    if dice.chance(0.5) {
+        let _ = write!(fields, "restart_delay: {}, start_up: {}, ", dice.dist(1, 500), dice.dist(1, 2000));
+    }
+    let program = program(dice, i, balanced, shape, 0);
+    let _ = writeln!(
+        t,
+        "        \"s{i}\": Service({fields}endpoints: {{ \"e\": [{program}], \"h\": [Work({})] }}),",
+        dice.dist(1, 3)
+    );
+}
+
+/// Calls go to services of higher number, so that there are no circles.
+fn call(dice: &mut Dice, i: u64, balanced: &[bool], shape: &Shape) -> String {
+    let mut to: Vec<String> = (i + 1..shape.services)
+        .map(|s| if balanced[s as usize] { format!("lb{s}/e") } else { format!("s{s}/e") })
+        .collect();
+    if shape.has_db {
+        to.push("db/q".into());
+    }
+    if shape.has_external {
+        to.push("ext/x".into());
+    }
+    if to.is_empty() {
+        return format!("Wait({})", dice.dist(1, 20));
+    }
+    let to = to[dice.0.below(to.len() as u64) as usize].clone();
+    let through = through(dice, shape.policies);
+    format!("Call(\"{to}\"{through})")
+}
+
+fn program(dice: &mut Dice, i: u64, balanced: &[bool], shape: &Shape, depth: u32) -> String {
+    let mut steps = Vec::new();
+    for _ in 0..dice.from(1, 3) {
+        let kind = if depth >= 2 { dice.from(0, 5) } else { dice.from(0, 11) };
+        steps.push(match kind {
+            0 => format!("Work({})", dice.dist(1, 20)),
+            1 => format!("Wait({})", dice.dist(1, 40)),
+            2 => format!("Fail(\"{}%\")", dice.from(0, 30)),
+            3 => format!("Hold(\"{}KiB\")", dice.from(0, 4000)),
+            4 | 5 => call(dice, i, balanced, shape),
+            6 | 7 => {
+                let branches: Vec<String> = (0..dice.from(1, 3))
+                    .map(|_| format!("[{}]", program(dice, i, balanced, shape, depth + 1)))
+                    .collect();
+                let count = branches.len() as u64;
+                let need = match dice.from(0, 2) {
+                    0 => "All".to_string(),
+                    1 => "Any".to_string(),
+                    _ => format!("AtLeast({})", dice.from(1, count)),
+                };
+                format!("Parallel(branches: [{}], need: {need})", branches.join(", "))
+            }
+            8 => {
+                let one = program(dice, i, balanced, shape, depth + 1);
+                format!("Choose([Way(2, [{one}]), Way(1, [])])")
+            }
+            9 => {
+                let one = program(dice, i, balanced, shape, depth + 1);
+                format!("Repeat({}, [{one}])", dice.from(1, 3))
+            }
+            _ => {
+                let one = program(dice, i, balanced, shape, depth + 1);
+                format!("Optional([{one}])")
+            }
+        });
+    }
+    steps.join(", ")
+}
+
+fn retry(dice: &mut Dice) -> String {
+    let backoff = match dice.from(0, 4) {
+        0 => "None".to_string(),
+        1 => format!("Constant({})", dice.ms(1, 300)),
+        2 => format!("Exponential(base: {}, max: \"1s\")", dice.ms(1, 200)),
+        3 => format!("Steps([{}, {}])", dice.ms(1, 100), dice.ms(1, 300)),
+        _ => format!("Random({})", dice.dist(1, 300)),
+    };
+    let jitter = dice.pick(&["None", "Full", "Equal", "Decorrelated"]);
+    let budget = if dice.chance(0.3) { ", budget: Budget(ratio: 0.3, min_per_second: 1, initial: 2)" } else { "" };
+    format!("Retry(max: {}, backoff: {backoff}, jitter: {jitter}{budget})", dice.from(1, 3))
+}
+
+fn stack(dice: &mut Dice, shape: &Shape) -> String {
+    let mut layers = Vec::new();
+    for _ in 0..dice.from(0, 4) {
+        let per = dice.pick(&["Instance", "Service"]);
+        layers.push(match dice.from(0, 8) {
+            0 => {
+                let mut options = String::new();
+                if dice.chance(0.5) {
+                    let _ = write!(options, "Cache(ttl: {}, coverage: \"70%\"), ", dice.ms(10, 3000));
+                }
+                if shape.has_external && dice.chance(0.5) {
+                    options.push_str("Call(\"ext/other\"), ");
+                }
+                if options.is_empty() || dice.chance(0.4) {
+                    options.push_str("Value");
+                }
+                format!("Fallback([{}])", options.trim_end_matches(", "))
+            }
+            1 | 2 => retry(dice),
+            3 => format!("Breaker(window: \"2s\", reset: {}, volume: 3, per: {per})", dice.ms(50, 2000)),
+            4 => {
+                let queue = dice.from(0, 5);
+                let wait =
+                    if queue > 0 && dice.chance(0.5) { format!("max_wait: {}, ", dice.ms(1, 300)) } else { String::new() };
+                format!("Bulkhead(max: {}, queue: {queue}, {wait}per: {per})", dice.from(1, 5))
+            }
+            5 | 6 => format!("Timeout(limit: {}, cancel: {})", dice.ms(5, 800), dice.chance(0.5)),
+            7 => {
+                let statement =
+                    if dice.chance(0.3) { format!("statement_timeout: {}, ", dice.ms(1, 200)) } else { String::new() };
+                let uses = if dice.chance(0.2) { "max_uses: 5, " } else { "" };
+                format!(
+                    "Pool(max: {}, min: 1, acquire_timeout: {}, idle: \"500ms\", connect: {}, {statement}{uses}per: {per})",
+                    dice.from(1, 5),
+                    dice.ms(5, 800),
+                    if dice.chance(0.4) { "\"0s\"".into() } else { dice.dist(1, 30) },
+                )
+            }
+            _ => format!("Network(latency: {}, loss: \"{}%\")", dice.dist(1, 10), dice.from(0, 5)),
+        });
+    }
+    layers.join(", ")
+}
+
+/// Where to strike: services mostly.
+fn target(dice: &mut Dice, shape: &Shape) -> String {
+    match dice.from(0, 5) {
+        0 if shape.has_db => "db".into(),
+        1 if shape.has_external => "ext".into(),
+        _ => format!("s{}", dice.from(0, shape.services - 1)),
+    }
+}
+
+fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> String {
+    let mut all = String::new();
+    for i in 0..dice.from(0, 6) {
+        let at = dice.from(1500, 16_000);
+        let lasts = dice.from(100, (QUIET_S * 1000 - at).min(8000));
+        let target = target(dice, shape);
+        let which = if target.starts_with('s') {
+            dice.pick(&["", "", "instances: Number(1), ", "instances: Share(0.5), ", "instances: Unhealthy, "])
+        } else {
+            ""
+        };
+        let end = format!("{which}lasts: \"{lasts}ms\", name: \"f{i}\"");
+        let action = match dice.from(0, 15) {
+            0 => format!("Slow(target: \"{target}\", factor: {}, {end})", dice.from(0, 20)),
+            1 => format!("Slow(target: \"{target}\", latency: {}, {end})", dice.dist(1, 3000)),
+            2 => format!("Errors(target: \"{target}\", ratio: \"{}%\", {end})", dice.from(1, 100)),
+            3 | 4 => format!("Hang(target: \"{target}\", {end})"),
+            5 if target != "ext" => format!("Crash(target: \"{target}\", {which}name: \"f{i}\")"),
+            6 => format!("Down(target: \"{target}\", {end})"),
+            7 => format!("Spike(target: \"c0\", factor: {}, lasts: \"{lasts}ms\", name: \"f{i}\")", dice.from(0, 5)),
+            8 if target != "ext" => {
+                format!("Restart(\"{target}\", {})", dice.pick(&["All", "Number(1)", "Unhealthy"]))
+            }
+            _ => set(dice, shape, balanced, checked),
+        };
+        let _ = writeln!(all, "    At(\"{at}ms\", {action}),");
+    }
+    // Checks are requests too: without an end of them nothing ever rests.
+    for i in (0..balanced.len()).filter(|i| balanced[*i]) {
+        let _ = writeln!(all, "    At(\"50s\", Set(\"balancers.lb{i}.health_check\", None)),");
+    }
+    all
+}
+
+fn set(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> String {
+    let i = dice.from(0, shape.services - 1) as usize;
+    match dice.from(0, 11) {
+        0..=2 => format!("Set(\"services.s{i}.replicas\", {})", dice.from(1, 5)),
+        3 => format!("Set(\"services.s{i}.workers\", {})", dice.from(1, 8)),
+        4 => format!("Set(\"services.s{i}.cpu\", {})", dice.pick(&["None", "Cpu(cores: 1)", "Cpu(cores: 3)"])),
+        5 => format!("Set(\"services.s{i}.request_timeout\", {})", dice.ms(5, 500)),
+        6 if balanced[i] => {
+            let check = if checked[i] && dice.chance(0.5) { "None".into() } else { health_check(dice) };
+            format!("Set(\"balancers.lb{i}.health_check\", {check})")
+        }
+        7 if balanced[i] => format!("Set(\"balancers.lb{i}.policy\", {})", dice.pick(&["RoundRobin", "LeastOutstanding", "Random"])),
+        8 if shape.policies > 0 => format!("Set(\"policies.p0\", [{}])", stack(dice, shape)),
+        9 => {
+            let arrivals = match dice.from(0, 3) {
+                0 => format!("Poisson(\"{}/s\")", dice.from(1, 60)),
+                1 => format!("Users(count: {}, think: {})", dice.from(1, 30), dice.dist(100, 1000)),
+                2 => format!("Mmpp([MmppState(\"{}/s\", \"1s\"), MmppState(\"1/s\", \"1s\")])", dice.from(1, 60)),
+                _ => format!("Regular(\"{}/s\")", dice.from(1, 60)),
+            };
+            format!("Set(\"clients.c0.arrivals\", {arrivals})")
+        }
+        10 => format!(
+            "Set(\"services.s{i}.memory\", {})",
+            dice.pick(&["None", "Memory(limit: \"30MiB\", base: \"2MiB\", per_request: \"512KiB\")"])
+        ),
+        _ => format!("Set(\"clients.c0.timeout\", {})", dice.ms(10, 800)),
+    }
+}
+
+fn play(case: &Case, seconds: u64) -> Result<Run, String> {
+    let files = Files::new(&case.topology, Some(&whole_experiment(&case.experiment)));
+    let changes = Changes { duration: Some(SimDuration::from_secs(seconds)), ..Changes::default() };
+    Ok(run_of(files.try_plan(&changes)?, 0))
+}
+
+/// What must hold of every run.
+fn examine(run: &Run) -> Result<(), String> {
+    for tally in &run.played.summary.tallies {
+        if !tally.is_conserved() || tally.in_flight != 0 {
+            return Err(format!("requests are missing: {tally:?}"));
+        }
+    }
+    let rest = run.played.summary.rest;
+    if rest != Rest::default() {
+        return Err(format!("something is left: {rest:?}"));
+    }
+    let metrics = &run.plan.variants[0].model.catalog.metrics;
+    let last: Vec<f64> = run.played.record.rows.rchunks(metrics.len()).next().unwrap_or_default().to_vec();
+    for (metric, value) in metrics.iter().zip(&last) {
+        let idle = ["in_flight", "queue", "busy", "cpu", "in_use", "waiting"];
+        let is_level = matches!(metric.source, Source::Level(..));
+        if is_level && idle.iter().any(|name| metric.path.ends_with(&format!(".{name}"))) && *value > 0.02 {
+            return Err(format!("{} is {value} at the end", metric.path));
+        }
+    }
+    let is_negative = |v: &&f64| **v < 0.0 || v.is_infinite();
+    if let Some(value) = run.played.record.rows.iter().find(is_negative) {
+        return Err(format!("a metric is {value}"));
+    }
+    Ok(())
+}
+
+/// Plays a case twice; `Err` says what is wrong.
+fn check(number: u64) -> Result<(), String> {
+    let case = case(number);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut end = END_S;
+        let mut run = play(&case, end)?;
+        // A backlog takes its time, a leak stays.
+        while run.played.summary.rest != Rest::default() && end < 100 * END_S {
+            end *= 10;
+            run = play(&case, end)?;
+        }
+        examine(&run)?;
+        let again = play(&case, end)?;
+        if run.played.summary != again.played.summary {
+            return Err("the same run again is another".to_string());
+        }
+        Ok(())
+    }));
+    let what = match outcome {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(what)) => what,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default()
+        }
+    };
+    Err(format!("case {number}: {what}\n{}\n{}", case.topology, whole_experiment(&case.experiment)))
+}
+
+#[test]
+fn random_systems_break_nothing_and_leave_nothing_behind() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok()).unwrap_or(default)
+    };
+    let first = number("BROWNOUT_SWARM_FIRST", 0);
+    let failures: Vec<String> =
+        (first..first + number("BROWNOUT_SWARM", 200)).filter_map(|n| check(n).err()).take(8).collect();
+    assert!(failures.is_empty(), "{} cases failed, the first:\n{}", failures.len(), failures.join("\n----\n"));
+}
