@@ -43,11 +43,6 @@ impl Rng {
     pub fn chance(&mut self, p: f64) -> bool {
         self.uniform() < p
     }
-
-    /// The generator itself, for samplers of `rand_distr`.
-    pub fn generator(&mut self) -> &mut Xoshiro256PlusPlus {
-        &mut self.0
-    }
 }
 
 /// All streams of one run.

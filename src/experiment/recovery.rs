@@ -1,6 +1,7 @@
 //! What a fault did in one run: how long until it was noticed, how deep it went, when it was over.
 //!
-//! Objectives are judged over sliding windows of the time series. A run has recovered at the first moment from which
+//! Objectives are judged over sliding windows of the time series, with an allowance for chance: at a hundred requests in
+//! a window, ten more or less are noise. A run has recovered at the first moment from which
 //! all windows meet the objectives, up to the next fault or the end, and for long enough to count. It is metastable
 //! (Bronson et al., HotOS 2021) if the fault is over, as much is asked as before, the instances are back, the system
 //! is not draining a backlog, and still goodput has not come back.
@@ -120,7 +121,9 @@ fn examine_one(
     let before = sum(|c| c.goodput, normal_from, start);
     let is_good = |from: usize| {
         let to = from + window;
-        let back = sum(|c| c.goodput, from, to) >= plan.recovery.goodput * before;
+        // As many as are wanted, less what a Poisson count of that size may lack by chance.
+        let wanted = plan.recovery.goodput * before * window as f64;
+        let back = sum(|c| c.goodput, from, to) * window as f64 >= wanted - by_chance(wanted);
         back && clients.iter().filter(|c| c.is_judged).all(|c| meets(columns, c, from, to))
     };
     let last_window = (limit + 1).saturating_sub(window);
@@ -148,11 +151,17 @@ fn examine_one(
     }
 }
 
+/// How far a Poisson count with this mean strays by chance: three standard deviations.
+fn by_chance(mean: f64) -> f64 {
+    3.0 * mean.max(0.0).sqrt()
+}
+
 fn meets(columns: &Columns<'_>, client: &ClientColumns, from: usize, to: usize) -> bool {
     let ended: f64 = (from..to).map(|s| columns.at(client.throughput, s)).sum();
     let good: f64 = (from..to).map(|s| columns.at(client.goodput, s)).sum();
     // Nothing asked and nothing answered is no failure; asked and not answered shows in goodput.
-    let available = ended <= 0.0 || good / ended >= client.availability - 1e-12;
+    let allowed = (1.0 - client.availability) * ended;
+    let available = ended - good <= allowed + by_chance(allowed) + 1e-9;
     available
         && client
             .latency

@@ -85,7 +85,7 @@ pub struct FaultResult {
     /// When it ended; `None` if it lasted to the end of the run.
     pub end_s: Option<f64>,
     /// Seconds from its start to the first reaction of the system (a target taken out, a breaker opened, an instance
-    /// replaced), over the runs in which there was one.
+    /// killed for its memory), over the runs in which there was one.
     pub detect_s: Option<Estimate>,
     /// Seconds from its start until the objectives held again and stayed held, over the runs in which they did.
     pub recover_s: Option<Estimate>,

@@ -99,6 +99,8 @@ pub struct EdgeMeters {
     pub attempts: u32,
     /// Counter: calls begun.
     pub calls: u32,
+    /// Counter: attempts made again by a retry layer.
+    pub retries: u32,
     /// Counter: calls that a fallback answered.
     pub fallbacks: u32,
 }
@@ -475,9 +477,10 @@ impl Builder {
     }
 
     fn edge(&mut self, index: usize, path: &str) {
-        let (attempts, calls, fallbacks) = (self.counter(), self.counter(), self.counter());
+        let (attempts, calls) = (self.counter(), self.counter());
+        let (retries, fallbacks) = (self.counter(), self.counter());
         let meters = &mut self.catalog.edges[index];
-        *meters = EdgeMeters { attempts, calls, fallbacks, ..*meters };
+        *meters = EdgeMeters { attempts, calls, retries, fallbacks, ..*meters };
         let red = meters.red;
         self.red_metrics(path, red, "calls, as the caller sees them");
         self.add(
@@ -491,6 +494,12 @@ impl Builder {
             Unit::Level,
             "attempts sent for each call",
             Source::CounterRatio(attempts, calls),
+        );
+        self.add(
+            format!("{path}.retries"),
+            Unit::PerSecond,
+            "attempts made again by a retry",
+            Source::CounterRate(retries),
         );
         self.add(
             format!("{path}.fallbacks"),

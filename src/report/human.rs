@@ -7,6 +7,7 @@ mod compare;
 mod faults;
 mod grid;
 
+use crate::base::mix;
 use crate::base::units::{Unit, count_text, duration_text};
 use crate::experiment::results::{ExpectationResult, ExperimentResult, Verdict};
 use crate::report::words::{many, value_text};
@@ -171,14 +172,20 @@ fn effort(result: &ExperimentResult) -> String {
         false => String::new(),
     };
     format!(
-        "{}: {} × {} of {}{warmup}, {} events, seed {}",
+        "{}: {} × {} of {}{warmup}, {} events, seed {}, fingerprint {:016x}",
         result.name,
         many(result.variants.len() as u64, "variant"),
         many(u64::from(result.runs), "run"),
         duration_text(result.duration_s),
         count_text(result.events as f64),
-        result.seed
+        result.seed,
+        fingerprint(result)
     )
+}
+
+/// One hash over the fingerprints of all runs: whoever plays the same sees the same.
+fn fingerprint(result: &ExperimentResult) -> u64 {
+    result.variants.iter().flat_map(|v| &v.fingerprints).fold(0, |all, one| mix(all, *one))
 }
 
 /// A paragraph within a width, its first line behind a bullet and the others below it.

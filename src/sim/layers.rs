@@ -311,6 +311,8 @@ impl<O: Observer> World<'_, O> {
             Decision::Retry(delay) => {
                 let delay = random.as_ref().map_or(delay, |dist| dist.sample_duration(&mut rng));
                 self.set_state(id, LayerState::Retry { done: done + 1, previous: delay });
+                let edge = self.model.routes[call.route as usize].edge as usize;
+                self.observer.count(self.model.catalog.edges[edge].retries);
                 if delay.is_zero() {
                     self.tasks.push_back(Task::Down(id));
                 } else {

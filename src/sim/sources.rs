@@ -360,10 +360,19 @@ fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTi
         Arrivals::Poisson(rate) => poisson(rate * bound, source),
         Arrivals::Mmpp(states) => poisson(states[source.state].0 * bound, source),
         Arrivals::Rates(points) => poisson(highest(points) * bound, source),
-        Arrivals::Renewal(dist) => Some(now + dist.sample_duration(&mut source.rng)),
+        Arrivals::Renewal(dist) => {
+            let gap = dist.sample(&mut source.rng);
+            stretched(settings, now, gap, end)
+        }
         Arrivals::Times(times) => {
+            let number = source.counted as usize;
             source.counted += 1;
-            times.get(source.counted as usize - 1).map(|at| (*at).max(now))
+            let at = *times.get(number)?;
+            if settings.profile.is_constant() {
+                return Some(at.max(now));
+            }
+            let before = number.checked_sub(1).map_or(SimTime::ZERO, |n| times[n]);
+            stretched(settings, now, at.since(before).seconds(), end)
         }
         Arrivals::Regular(rate) if settings.profile.is_constant() => {
             let rate = rate * source.spike;
@@ -383,13 +392,22 @@ fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTi
     }
 }
 
-/// When the integral of a changing rate has grown by `amount`: trapezoids of an eighth of a request each.
+/// When a gap of so many seconds is over, of which a profile makes so many in a second: at a factor of 2 a record is
+/// played twice as fast.
+fn stretched(settings: &Client, now: SimTime, gap: f64, end: SimTime) -> Option<SimTime> {
+    if settings.profile.is_constant() || gap <= 0.0 {
+        return Some(now + SimDuration::from_seconds(gap));
+    }
+    integrate(settings, 1.0, now, gap, end)
+}
+
+/// When the integral of a changing rate has grown by `amount`: trapezoids of an eighth of that each.
 fn integrate(settings: &Client, rate: f64, now: SimTime, amount: f64, end: SimTime) -> Option<SimTime> {
     let mut at = now;
     let mut left = amount;
     while at < end {
         let here = rate * settings.profile.at(at);
-        let step = if here > 0.0 { (1.0 / (REGULAR_STEPS * here)).min(0.1) } else { 0.01 };
+        let step = if here > 0.0 { (amount / (REGULAR_STEPS * here)).min(0.1) } else { 0.01 };
         let next = at + SimDuration::from_seconds(step).max(SimDuration::from_ns(1));
         let grown = (here + rate * settings.profile.at(next)) / 2.0 * next.since(at).seconds();
         if grown >= left {

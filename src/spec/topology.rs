@@ -37,7 +37,8 @@ record! {
     pub struct Clients {
         /// When requests are sent.
         arrivals: Arrivals,
-        /// How the rate (or the number of users) changes over time; several multiply.
+        /// How the rate (or the number of users) changes over time; several multiply. Recorded times and renewal
+        /// arrivals are played faster or slower.
         profile: Vec<Profile> = [],
         /// What is asked for: `component/endpoint` and how often, relative to the others.
         requests: Map<f64>,

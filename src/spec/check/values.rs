@@ -119,13 +119,6 @@ fn clients(c: &Clients, cx: &mut Context) {
         }
         Arrivals::Times(_) | Arrivals::Rates(_) => {}
     }
-    if !c.profile.is_empty() && matches!(c.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_)) {
-        let message = "a profile cannot change recorded times or renewal arrivals";
-        cx.diagnostics.push(
-            Diagnostic::error(c.place("profile"), message)
-                .help("use `Poisson`, `Regular`, `Mmpp`, `Rates` or `Users`"),
-        );
-    }
     c.profile.iter().for_each(|p| profile(p, cx));
     if let Some(timeout) = c.timeout {
         positive_time(timeout, "timeout", c.place("timeout"), cx);
