@@ -106,7 +106,7 @@ pub struct RunSummary {
 }
 
 /// The most events and tasks at one instant.
-const AT_ONE_INSTANT_MAX: u64 = 50_000_000;
+const AT_ONE_INSTANT_MAX: u64 = 20_000_000;
 
 /// A system being played.
 pub struct World<'m, O> {
