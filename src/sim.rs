@@ -137,7 +137,7 @@ pub struct Rest {
 }
 
 /// The most events and tasks at one instant.
-const AT_ONE_INSTANT_MAX: u64 = 50_000_000;
+const AT_ONE_INSTANT_MAX: u64 = 20_000_000;
 
 /// A system being played.
 pub struct World<'m, O> {

@@ -3,6 +3,8 @@
 //! Each file of `tests/bad-input` holds one mistake; what the command says about it stands beside it. Arguments come
 //! from a first line such as `// args: --set a.b=c`. `UPDATE_GOLDEN=1` writes the messages anew: read the diff.
 
+#![allow(clippy::disallowed_methods, reason = "tests of the command line may see the wall clock")]
+
 use brownout::experiment::{Changes, plan};
 use brownout::spec::load::Loader;
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The command line as scripts see it: exit codes, what goes where, and what is left on disk.
 
+#![allow(clippy::disallowed_methods, reason = "tests of the command line may see the wall clock")]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

@@ -211,10 +211,12 @@ pub struct WindowPlan {
 
 /// Plans what a document asks for; mistakes are left in the loader's diagnostics.
 pub fn plan(loader: &mut Loader, document: Document, changes: &Changes) -> Option<Plan> {
-    match document {
+    let plan = match document {
         Document::Topology(node) => plan_topology(loader, &node, changes),
         Document::Experiment(experiment, node) => plan_experiment(loader, &experiment, &node, changes),
-    }
+    };
+    // Mistakes that were found while reading, such as a key that is given twice, forbid a plan as well.
+    plan.filter(|_| !loader.diagnostics.has_errors())
 }
 
 fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<Plan> {

@@ -246,6 +246,9 @@ pub fn variant_name<'n>(
         return None;
     };
     if !known.contains(&name.value.as_str()) {
+        if cx.diagnostics.is_full() {
+            return cx.fail(name.span, "");
+        }
         cx.diagnostics.push(
             Diagnostic::error(name.span, format!("unknown {} `{}`", in_words(type_name), name.value))
                 .nearest(&name.value, known.iter().copied()),

@@ -99,7 +99,7 @@ pub fn nearest<'a>(found: &str, names: &[&'a str]) -> Option<&'a str> {
         .iter()
         .filter(|name| name.len() <= NAME_MAX)
         .take(NAMES_MAX)
-        .map(|name| (strsim::damerau_levenshtein(&found_lower, &name.to_lowercase()), *name))
+        .map(|name| (strsim::osa_distance(&found_lower, &name.to_lowercase()), *name))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, name)| *distance <= name.len().max(found.len()) / 2)
         .map(|(_, name)| name)
@@ -128,7 +128,7 @@ const KEPT_MAX: usize = 1_000;
 impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.list.len() >= KEPT_MAX {
+        if self.is_full() {
             self.dropped += 1;
         } else if !self.list.contains(&diagnostic) {
             self.list.push(diagnostic);
@@ -138,6 +138,11 @@ impl Diagnostics {
     /// Whether nothing at all was found.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether further mistakes are only counted, so that no work need go into their wording.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= KEPT_MAX
     }
 
     /// Whether the input cannot be used.
