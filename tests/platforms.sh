@@ -4,7 +4,8 @@
 # Plays `experiments/smoke.ron`, which has each distribution, layer, fault and plot in it, with differently built
 # binaries, and compares the SHA-256 of every file written:
 #
-#   debug     glibc, optimised a little, with debug assertions
+#   debug     glibc, optimised a little, with debug assertions, and with the features of shared crates that
+#             dev-dependencies switch on
 #   release   glibc, with link-time optimisation, on 1 and on 2 threads
 #   no-fma    the release, while glibc is told that the CPU has neither FMA nor AVX2
 #   musl      another C library, linked statically, other optimisations (`[profile.cross]`)
@@ -47,7 +48,8 @@ mkdir -p "$folder"
 rm -f "$folder"/*.sha256
 
 if wants debug; then
-    cargo build --quiet --bin brownout
+    # As `cargo test` builds it, which is done already where tests have run.
+    cargo test --quiet --no-run --test allocations
     play debug target/debug/brownout
 fi
 if wants release || wants no-fma; then
