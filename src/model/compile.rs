@@ -511,8 +511,12 @@ impl Compiler {
         let names = format!("{}.{}", self.model.caller_name(caller), self.model.callee_name(callee));
         let policy = self.model.edges[edge as usize].policy.clone();
         let mut layers = Vec::with_capacity(specs.len());
-        for (index, spec) in specs.iter().enumerate() {
-            let path = format!("{names}.{policy}.{index}");
+        let mut kinds: BTreeMap<&'static str, u32> = BTreeMap::new();
+        for spec in specs {
+            // Named by kind, not by place: a layer that is added leaves the random numbers of the others alone.
+            let number = kinds.entry(spec.kind()).or_insert(0);
+            let path = format!("{names}.{policy}.{}.{number}", spec.kind());
+            *number += 1;
             layers.push(self.layer(scope, caller, callee, spec, &path));
         }
         let from = self.model.layers.len() as u32;
@@ -644,6 +648,21 @@ enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),
     Patience(Dist),
+}
+
+impl Spec {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) | Self::Layer(sp::Layer::Timeout(_)) => "timeout",
+            Self::Patience(_) => "patience",
+            Self::Layer(sp::Layer::Fallback(_)) => "fallback",
+            Self::Layer(sp::Layer::Retry(_)) => "retry",
+            Self::Layer(sp::Layer::Breaker(_)) => "breaker",
+            Self::Layer(sp::Layer::Bulkhead(_)) => "bulkhead",
+            Self::Layer(sp::Layer::Pool(_)) => "pool",
+            Self::Layer(sp::Layer::Network(_)) => "network",
+        }
+    }
 }
 
 /// A name for the stack of a client population: its policy, or its own settings.
