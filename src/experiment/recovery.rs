@@ -1,7 +1,7 @@
 //! What a fault did in one run: how long until it was noticed, how deep it went, when it was over.
 //!
-//! Objectives are judged over sliding windows of the time series, with an allowance for chance: at a hundred requests in
-//! a window, ten more or less are noise. A run has recovered at the first moment from which
+//! Objectives are judged over sliding windows of the time series, with an allowance for chance: at a hundred requests
+//! in a window, ten more or less are noise. A run has recovered at the first moment from which
 //! all windows meet the objectives, up to the next fault or the end, and for long enough to count. It is metastable
 //! (Bronson et al., HotOS 2021) if the fault is over, as much is asked as before, the instances are back, the system
 //! is not draining a backlog, and still goodput has not come back.

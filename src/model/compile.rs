@@ -509,9 +509,19 @@ impl Compiler {
         let names = format!("{}.{}", self.model.caller_name(caller), self.model.callee_name(callee));
         let policy = self.model.edges[edge as usize].policy.clone();
         let mut layers = Vec::with_capacity(specs.len());
+<<<<<<< HEAD
         for (index, spec) in specs.iter().enumerate() {
             let path = format!("{names}.{policy}.{index}");
             layers.push(self.layer(scope, caller, spec, &path));
+=======
+        let mut kinds: BTreeMap<&'static str, u32> = BTreeMap::new();
+        for spec in specs {
+            // Named by kind, not by place: a layer that is added leaves the random numbers of the others alone.
+            let number = kinds.entry(spec.kind()).or_insert(0);
+            let path = format!("{names}.{policy}.{}.{number}", spec.kind());
+            *number += 1;
+            layers.push(self.layer(scope, caller, callee, spec, &path));
+>>>>>>> 92310d55abb29b1c15ec7736d102346c7163386e
         }
         let from = self.model.layers.len() as u32;
         let mut numbers: BTreeMap<&'static str, u32> = BTreeMap::new();
@@ -636,6 +646,29 @@ enum Spec {
     Patience(Dist),
 }
 
+<<<<<<< HEAD
+=======
+impl Spec {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) | Self::Layer(sp::Layer::Timeout(_)) => "timeout",
+            Self::Patience(_) => "patience",
+            Self::Layer(sp::Layer::Fallback(_)) => "fallback",
+            Self::Layer(sp::Layer::Retry(_)) => "retry",
+            Self::Layer(sp::Layer::Breaker(_)) => "breaker",
+            Self::Layer(sp::Layer::Bulkhead(_)) => "bulkhead",
+            Self::Layer(sp::Layer::Pool(_)) => "pool",
+            Self::Layer(sp::Layer::Network(_)) => "network",
+        }
+    }
+}
+
+/// A name for the stack of a client population: its policy, or its own settings.
+fn client_policy(c: &st::Clients, _name: &str) -> String {
+    c.through.as_ref().map_or(String::new(), |p| p.value.clone())
+}
+
+>>>>>>> 92310d55abb29b1c15ec7736d102346c7163386e
 /// Outermost first: patience, retry, the timeout of each attempt, then the policy.
 fn client_layers(c: &st::Clients, scope: &Scope<'_>) -> Vec<Spec> {
     let mut layers = Vec::new();

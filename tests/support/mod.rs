@@ -23,6 +23,11 @@ impl Files {
         files
     }
 
+    /// Where a file is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
     /// Adds a file.
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.0.path().join(name), text).unwrap();
