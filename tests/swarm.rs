@@ -418,7 +418,8 @@ fn set(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> S
         0..=2 => format!("Set(\"services.s{i}.replicas\", {})", dice.from(1, 5)),
         3 => format!("Set(\"services.s{i}.workers\", {})", dice.from(1, 8)),
         4 => {
-            format!("Set(\"services.s{i}.cpu\", {})", dice.pick(&["None", "Cpu(cores: 1)", "Cpu(cores: 3)"]))
+            let change = dice.pick(&["cpu\", None", "cpu.cores\", 1", "cpu.cores\", 3"]);
+            format!("Set(\"services.s{i}.{change})")
         }
         5 => format!("Set(\"services.s{i}.request_timeout\", {})", dice.ms(5, 500)),
         6 if balanced[i] => {

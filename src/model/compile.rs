@@ -44,6 +44,7 @@ pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
     let mut compiler = Compiler::new(epochs);
     for (index, topology) in epochs.iter().enumerate() {
         compiler.same_shape(topology, index)?;
+        compiler.cpus.extend(cpu_disciplines(topology));
         compiler.epoch(topology);
     }
     let mut model = compiler.model;
@@ -60,8 +61,8 @@ struct Compiler {
     /// States by edge, kind of layer, number among those of its kind, and whether they are shared.
     slots: BTreeMap<(u32, &'static str, u32, bool), (u32, u32)>,
     all_slots: Vec<SlotUse>,
-    /// How work shares the CPU of each service and database, by name.
-    first_cpu: Vec<(String, CpuDiscipline)>,
+    /// How work shares the CPU of each service and database that has had one.
+    cpus: BTreeMap<String, CpuDiscipline>,
 }
 
 /// What compiling one epoch gathers.
@@ -82,7 +83,7 @@ impl Compiler {
             edges: BTreeMap::new(),
             slots: BTreeMap::new(),
             all_slots: Vec::new(),
-            first_cpu: cpu_disciplines(first),
+            cpus: BTreeMap::new(),
         };
         for (name, clients) in first.clients.iter() {
             this.model.clients.push(ClientShape {
@@ -182,10 +183,11 @@ impl Compiler {
             let group = m.groups[shape.group as usize].name.as_str();
             same("balanced service", vec![group], vec![balancer.targets.value.as_str()])?;
         }
-        if let Some(((name, _), _)) =
-            self.first_cpu.iter().zip(cpu_disciplines(topology)).find(|((_, was), (_, is))| was != is)
-        {
-            return Err(ShapeError { what: format!("change how work shares the CPU of `{name}`"), epoch });
+        for (name, discipline) in cpu_disciplines(topology) {
+            if self.cpus.get(&name).is_some_and(|known| *known != discipline) {
+                let what = format!("change how work shares the CPU of `{name}`");
+                return Err(ShapeError { what, epoch });
+            }
         }
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();
@@ -509,19 +511,13 @@ impl Compiler {
         let names = format!("{}.{}", self.model.caller_name(caller), self.model.callee_name(callee));
         let policy = self.model.edges[edge as usize].policy.clone();
         let mut layers = Vec::with_capacity(specs.len());
-<<<<<<< HEAD
-        for (index, spec) in specs.iter().enumerate() {
-            let path = format!("{names}.{policy}.{index}");
-            layers.push(self.layer(scope, caller, spec, &path));
-=======
         let mut kinds: BTreeMap<&'static str, u32> = BTreeMap::new();
         for spec in specs {
             // Named by kind, not by place: a layer that is added leaves the random numbers of the others alone.
             let number = kinds.entry(spec.kind()).or_insert(0);
             let path = format!("{names}.{policy}.{}.{number}", spec.kind());
             *number += 1;
-            layers.push(self.layer(scope, caller, callee, spec, &path));
->>>>>>> 92310d55abb29b1c15ec7736d102346c7163386e
+            layers.push(self.layer(scope, caller, spec, &path));
         }
         let from = self.model.layers.len() as u32;
         let mut numbers: BTreeMap<&'static str, u32> = BTreeMap::new();
@@ -646,8 +642,6 @@ enum Spec {
     Patience(Dist),
 }
 
-<<<<<<< HEAD
-=======
 impl Spec {
     fn kind(&self) -> &'static str {
         match self {
@@ -663,12 +657,6 @@ impl Spec {
     }
 }
 
-/// A name for the stack of a client population: its policy, or its own settings.
-fn client_policy(c: &st::Clients, _name: &str) -> String {
-    c.through.as_ref().map_or(String::new(), |p| p.value.clone())
-}
-
->>>>>>> 92310d55abb29b1c15ec7736d102346c7163386e
 /// Outermost first: patience, retry, the timeout of each attempt, then the policy.
 fn client_layers(c: &st::Clients, scope: &Scope<'_>) -> Vec<Spec> {
     let mut layers = Vec::new();
@@ -688,9 +676,10 @@ fn client_layers(c: &st::Clients, scope: &Scope<'_>) -> Vec<Spec> {
     layers
 }
 
-/// How work shares the CPU of each service and database.
+/// How work shares the CPU of each service and database that has one.
 fn cpu_disciplines(topology: &Topology) -> Vec<(String, CpuDiscipline)> {
-    let services = topology.services.iter().map(|(name, s)| (name.to_string(), service(s).cpu_discipline));
+    let services = topology.services.iter().filter(|(_, s)| s.cpu.is_some());
+    let services = services.map(|(name, s)| (name.to_string(), service(s).cpu_discipline));
     let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(d).cpu_discipline));
     services.chain(databases).collect()
 }
