@@ -24,6 +24,7 @@ mod frame;
 mod health;
 mod instances;
 mod layers;
+mod lives;
 mod pools;
 mod programs;
 pub mod script;

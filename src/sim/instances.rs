@@ -1,4 +1,4 @@
-//! Instances: admission, workers, CPU, memory, and how they die and start again.
+//! Instances: admission, workers, CPU and memory.
 
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
@@ -11,9 +11,6 @@ use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 use crate::model::{Draw, Epoch, Group, GroupKind, LayerKind, Model};
 use std::collections::VecDeque;
-
-/// As many cores as any work can use: each piece uses one at most.
-const CORES_FOR_ALL: f64 = 1e9;
 
 /// How an instance is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,16 +57,16 @@ pub(super) struct Instance {
     /// Whether nothing goes on.
     pub is_hung: bool,
     /// What waits until it goes on.
-    parked: VecDeque<Task>,
+    pub parked: VecDeque<Task>,
     /// When its draining ends, if it drains and has no longer than that.
-    drain_ends: Option<SimTime>,
+    pub drain_ends: Option<SimTime>,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
 
 /// How an execution ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Ending {
+pub(super) enum Ending {
     /// Its program ended.
     Done,
     /// It was stopped: it may still be in the queue or on the CPU.
@@ -95,7 +92,7 @@ pub(super) struct Arrival {
     pub is_check: bool,
 }
 
-fn new_cpu(settings: &Group) -> Option<Cpu<FrameId>> {
+pub(super) fn new_cpu(settings: &Group) -> Option<Cpu<FrameId>> {
     settings.cores.map(|cores| Cpu::new(cores, settings.cpu_discipline))
 }
 
@@ -147,7 +144,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Moves the gauges of what a running instance adds to its group.
-    fn count_up(&mut self, now: SimTime, instance: u32, sign: i64) {
+    pub(super) fn count_up(&mut self, now: SimTime, instance: u32, sign: i64) {
         let group = self.instances[instance as usize].group as usize;
         let meters = self.model.catalog.groups[group];
         let settings = &self.settings().groups[group];
@@ -354,7 +351,7 @@ impl<O: Observer> World<'_, O> {
         self.end(now, id, outcome, ending);
     }
 
-    fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
+    pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
         let group = self.instances[exec.instance as usize].group;
         let meters = self.model.catalog.groups[group as usize];
@@ -526,348 +523,6 @@ impl<O: Observer> World<'_, O> {
         let state = &self.instances[instance as usize];
         let memory = self.settings().groups[state.group as usize].memory;
         memory.is_some_and(|m| m.base + state.taken > m.limit)
-    }
-
-    // ---- death and birth ----
-
-    /// Kills an instance's process; it starts again by itself.
-    pub(super) fn kill(&mut self, now: SimTime, instance: u32, change: Change) {
-        let was_draining = self.instances[instance as usize].condition == Condition::Draining;
-        if !self.die(now, instance, change) {
-            return;
-        }
-        if was_draining {
-            return self.switch_off(now, instance);
-        }
-        let state = &self.instances[instance as usize];
-        let settings = &self.settings().groups[state.group as usize];
-        let path = format!("{}#{}", self.model.instance_name(instance), state.life);
-        let mut rng = self.streams.stream(&path, "restart");
-        let delay =
-            settings.restart_delay.sample_duration(&mut rng) + settings.start_up.sample_duration(&mut rng);
-        self.instances[instance as usize].condition = Condition::Starting;
-        let life = self.instances[instance as usize].life;
-        self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
-    }
-
-    /// Ends an instance's process and fails its requests; `false` if there was none.
-    pub(super) fn die(&mut self, now: SimTime, instance: u32, change: Change) -> bool {
-        let state = &mut self.instances[instance as usize];
-        match state.condition {
-            Condition::Up | Condition::Draining => {}
-            Condition::Starting => {
-                // The start that was under way is void.
-                state.life += 1;
-                return true;
-            }
-            Condition::Off | Condition::Down => return false,
-        }
-        let group = state.group as usize;
-        self.anybody_killed = true;
-        self.anybody_left = true;
-        self.observer.change(now, change);
-        self.observer.count(self.model.catalog.groups[group].kills);
-        self.count_up(now, instance, -1);
-        // Before its requests end: the last of a draining instance would stop it once more.
-        self.instances[instance as usize].condition = Condition::Starting;
-        self.empty(now, instance);
-        self.instances[instance as usize].life += 1;
-        self.discover(instance);
-        if self.model.groups[group].kind != GroupKind::Service {
-            self.break_connections(group as u32);
-            let open = self.groups[group].connections;
-            self.count_connections(now, group as u32, -i64::from(open));
-        }
-        true
-    }
-
-    /// Fails everything that an instance works on, and forgets what its process knew.
-    fn empty(&mut self, now: SimTime, instance: u32) {
-        let mut gone = std::mem::take(&mut self.scratch);
-        let mut jobs = Vec::new();
-        let state = &mut self.instances[instance as usize];
-        if let Some(cpu) = &mut state.cpu {
-            cpu.drain(now, &mut jobs);
-        }
-        let waiting = state.queue.len() as i64;
-        state.queue.drain(&mut gone);
-        gone.clear();
-        // Nobody goes on with it, but who has outlived the process is to learn that.
-        self.tasks.extend(state.parked.drain(..));
-        gone.extend_from_slice(&state.execs);
-        let (group, target) = self.place_of(instance);
-        self.observer.moved(now, self.model.catalog.groups[group as usize].queue, -waiting);
-        self.watch_cpu(now, instance);
-        for id in &gone {
-            let child = self.frames.get(*id).map_or(FrameId::NONE, |f| f.child);
-            self.drop_local(now, child);
-            self.end(now, *id, Outcome::Error, Ending::Died);
-        }
-        // Programs that worked on for nobody find that their process is gone.
-        self.tasks.extend(jobs.into_iter().map(Task::Advance));
-        gone.clear();
-        self.scratch = gone;
-        self.reset_layers(now, group, target);
-    }
-
-    /// Forgets what a dead process knew of its outgoing calls, down to where they left it.
-    fn drop_local(&mut self, now: SimTime, id: FrameId) {
-        let Some(frame) = self.frames.get(id) else { return };
-        let child = frame.child;
-        match &frame.kind {
-            Kind::Layer { layer, call, state } => {
-                let (layer, call, state) = (*layer, *call, *state);
-                if self.model.layers[layer as usize].shared {
-                    self.drop_layer(now, id, layer, &call, state);
-                } else {
-                    self.frames.remove(id);
-                }
-                self.drop_local(now, child);
-            }
-            Kind::Join { .. } => {
-                self.drop_branches(now, child);
-                self.frames.remove(id);
-            }
-            Kind::Repeat { .. } | Kind::Optional => {
-                self.frames.remove(id);
-                self.drop_branches(now, child);
-            }
-            // What has left the process goes on for nobody.
-            Kind::Exec(_)
-            | Kind::Attempt { .. }
-            | Kind::Branch(_)
-            | Kind::Request(_)
-            | Kind::Check { .. } => {}
-        }
-    }
-
-    /// Forgets the branches of a dead process, from the last one put in place.
-    fn drop_branches(&mut self, now: SimTime, first: FrameId) {
-        let mut id = first;
-        while let Some(Frame { kind: Kind::Branch(branch), child, .. }) = self.frames.get(id) {
-            let (next, child) = (branch.next, *child);
-            self.release_free_core(now, id);
-            self.frames.remove(id);
-            self.drop_local(now, child);
-            id = next;
-        }
-    }
-
-    /// A new process has new breakers, pools, bulkheads, budgets and caches.
-    fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
-        let model = self.model;
-        for slot in &self.settings().slots {
-            let layer = &model.layers[slot.layer as usize];
-            let is_ours = model.edges[slot.edge as usize].caller == crate::model::Caller::Group(group);
-            if !is_ours || layer.shared {
-                continue;
-            }
-            let index = (slot.first + target) as usize;
-            match &layer.kind {
-                LayerKind::Breaker(config) => self.reset_breaker(now, index, *config),
-                LayerKind::Pool { .. } => self.reset_pool(now, index),
-                LayerKind::Bulkhead { config } => self.reset_bulkhead(now, index, *config),
-                LayerKind::Retry { budget: Some(config), .. } => {
-                    self.budgets[index] = crate::components::budget::Budget::new(config, now);
-                }
-                LayerKind::Fallback { .. } => self.caches[index] = None,
-                _ => {}
-            }
-        }
-    }
-
-    /// An instance has started.
-    pub(super) fn on_instance_up(&mut self, now: SimTime, instance: u32, life: u32) {
-        let state = &mut self.instances[instance as usize];
-        if state.life != life || state.condition != Condition::Starting {
-            return;
-        }
-        state.condition = Condition::Up;
-        self.observer.change(now, Change::Up { instance });
-        self.count_up(now, instance, 1);
-        let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
-        let state = &mut self.instances[instance as usize];
-        state.cpu = new_cpu(settings);
-        self.apply_faults(now, instance);
-        self.join(now, instance, false);
-        if self.instances[instance as usize].condition != Condition::Up {
-            self.discover(instance);
-        }
-    }
-
-    /// An instance that drains has no time left: what it still works on is cut off.
-    pub(super) fn on_drain_end(&mut self, now: SimTime, instance: u32, life: u32) {
-        let state = &self.instances[instance as usize];
-        // One that drains anew has another end.
-        let is_due = state.drain_ends.is_some_and(|ends| ends <= now);
-        if state.life == life && state.condition == Condition::Draining && is_due {
-            self.anybody_killed = true;
-            self.anybody_left = true;
-            self.empty(now, instance);
-            // The last request that was cut off has stopped it already.
-            self.stop(now, instance);
-        }
-    }
-
-    /// An instance that scaled in is gone.
-    fn stop(&mut self, now: SimTime, instance: u32) {
-        if self.instances[instance as usize].condition != Condition::Draining {
-            return;
-        }
-        self.count_up(now, instance, -1);
-        let (group, target) = self.place_of(instance);
-        let state = &mut self.instances[instance as usize];
-        state.condition = Condition::Off;
-        state.life += 1;
-        self.anybody_killed = true;
-        // What it still did for nobody ends with it.
-        let mut jobs = Vec::new();
-        if let Some(cpu) = &mut self.instances[instance as usize].cpu {
-            cpu.drain(now, &mut jobs);
-        }
-        self.watch_cpu(now, instance);
-        self.tasks.extend(jobs.into_iter().map(Task::Advance));
-        let parked = std::mem::take(&mut self.instances[instance as usize].parked);
-        self.tasks.extend(parked);
-        self.reset_layers(now, group, target);
-        self.observer.change(now, Change::Stopped { instance });
-        self.switch_off(now, instance);
-    }
-
-    /// An instance is wanted no more and has no process: its balancers and faults forget it.
-    pub(super) fn switch_off(&mut self, now: SimTime, instance: u32) {
-        self.instances[instance as usize].condition = Condition::Off;
-        self.leave_balancers(now, instance);
-        self.discover(instance);
-        self.instances[instance as usize].faults.clear();
-        self.apply_faults(now, instance);
-    }
-
-    // ---- settings ----
-
-    /// New settings for all groups: more or fewer instances, cores, queues.
-    pub(super) fn reconfigure_groups(&mut self, now: SimTime) {
-        let model = self.model;
-        let (old, new) = (&model.epochs[self.epoch - 1], &model.epochs[self.epoch]);
-        for (group, shape) in model.groups.iter().enumerate() {
-            let (old, new) = (&old.groups[group], &new.groups[group]);
-            for target in 0..shape.capacity {
-                let instance = shape.first + target;
-                self.reconfigure_instance(now, instance, old, new);
-                if target < new.replicas {
-                    self.scale_out(now, instance);
-                } else {
-                    self.scale_in(now, instance);
-                }
-            }
-        }
-    }
-
-    fn reconfigure_instance(&mut self, now: SimTime, instance: u32, old: &Group, new: &Group) {
-        let state = &mut self.instances[instance as usize];
-        let group = state.group as usize;
-        if state.answers() {
-            let meters = self.model.catalog.groups[group];
-            let cores = |g: &Group| g.cores.map_or(0, |c| (c * 1e3) as i64);
-            let workers = |g: &Group| i64::from(g.workers.unwrap_or(0));
-            let memory = |g: &Group| g.memory.map_or(0, |m| m.base as i64);
-            self.observer.moved(now, meters.memory, memory(new) - memory(old));
-            self.observer.moved(now, meters.cores, cores(new) - cores(old));
-            self.observer.moved(now, meters.workers, workers(new) - workers(old));
-        }
-        let capacity = new.queue_capacity.map(|c| c as usize);
-        if new.discipline == old.discipline {
-            self.instances[instance as usize].queue.set_capacity(capacity);
-        } else {
-            self.requeue(instance, new);
-        }
-        let state = &mut self.instances[instance as usize];
-        match (&mut state.cpu, new.cores) {
-            // A limit that is lifted leaves a core for everyone.
-            (Some(cpu), cores) => {
-                cpu.set_cores(now, cores.unwrap_or(CORES_FOR_ALL));
-                self.watch_cpu(now, instance);
-            }
-            (None, Some(_)) => {
-                state.cpu = new_cpu(new);
-                self.apply_faults(now, instance);
-            }
-            (None, None) => {}
-        }
-        self.serve_next(now, instance);
-    }
-
-    /// Those who wait stand in line anew, under another discipline, in the order in which they came.
-    fn requeue(&mut self, instance: u32, new: &Group) {
-        let mut waiting = Vec::new();
-        let state = &mut self.instances[instance as usize];
-        state.queue.drain(&mut waiting);
-        state.queue = WaitQueue::new(new.discipline, None);
-        let mut waiting: Vec<(SimTime, u8, FrameId)> = waiting
-            .into_iter()
-            .filter_map(|id| match self.frames.get(id).map(|f| &f.kind) {
-                Some(Kind::Exec(exec)) => Some((exec.at, exec.priority, id)),
-                _ => None,
-            })
-            .collect();
-        waiting.sort_by_key(|(at, ..)| *at);
-        let state = &mut self.instances[instance as usize];
-        for (_, priority, id) in waiting {
-            state.queue.push(id, priority);
-        }
-        state.queue.set_capacity(new.queue_capacity.map(|c| c as usize));
-    }
-
-    fn scale_out(&mut self, now: SimTime, instance: u32) {
-        let state = &mut self.instances[instance as usize];
-        match state.condition {
-            Condition::Off => {
-                state.condition = Condition::Starting;
-                let (life, group) = (state.life, state.group as usize);
-                self.strike_newcomer(now, instance);
-                if self.instances[instance as usize].condition != Condition::Starting {
-                    return;
-                }
-                let settings = &self.settings().groups[group];
-                let path = format!("{}#{life}", self.model.instance_name(instance));
-                let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
-                self.observer.change(now, Change::Starting { instance });
-                self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
-            }
-            Condition::Draining => {
-                state.condition = Condition::Up;
-                state.drain_ends = None;
-                self.join(now, instance, false);
-            }
-            Condition::Starting | Condition::Up | Condition::Down => {}
-        }
-    }
-
-    fn scale_in(&mut self, now: SimTime, instance: u32) {
-        let state = &mut self.instances[instance as usize];
-        match state.condition {
-            Condition::Up => {
-                state.condition = Condition::Draining;
-                let (life, group) = (state.life, state.group);
-                self.observer.change(now, Change::Draining { instance });
-                self.leave_balancers(now, instance);
-                self.discover(instance);
-                let delays = self.model.balancers.iter().zip(&self.settings().balancers);
-                let delay =
-                    delays.filter(|(b, _)| b.group == group).map(|(_, s)| s.deregistration_delay).max();
-                if self.instances[instance as usize].execs.is_empty() {
-                    self.stop(now, instance);
-                } else if let Some(delay) = delay {
-                    self.instances[instance as usize].drain_ends = Some(now + delay);
-                    self.queue.schedule(now + delay, Rank::Control, Event::DrainEnd { instance, life });
-                }
-            }
-            Condition::Starting | Condition::Down => {
-                state.life += 1;
-                self.switch_off(now, instance);
-            }
-            Condition::Off | Condition::Draining => {}
-        }
     }
 
     // ---- what waits while an instance hangs ----
