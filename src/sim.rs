@@ -235,8 +235,13 @@ impl<'m, O: Observer> World<'m, O> {
             assert!(tally.is_conserved(), "requests sent = ended + in flight: {tally:?}");
         }
         let rest = self.rest();
-        let summary =
-            RunSummary { events: self.events, tallies: self.tallies, fingerprint: self.fingerprint, stop, rest };
+        let summary = RunSummary {
+            events: self.events,
+            tallies: self.tallies,
+            fingerprint: self.fingerprint,
+            stop,
+            rest,
+        };
         (summary, self.observer)
     }
 

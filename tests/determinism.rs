@@ -10,13 +10,15 @@ const CLIENTS: &str = "clients: {
     \"a\": Clients(arrivals: Poisson(\"40/s\"), requests: { \"lb/e\": 2, \"lb/f\": 1 }, timeout: \"400ms\"),
     \"b\": Clients(arrivals: Users(count: 9, think: Exponential(\"500ms\")), requests: { \"lb/e\": 1 }),
 },";
-const BALANCERS: &str = "balancers: { \"lb\": Balancer(targets: \"s\", policy: PowerOfTwo, idle_timeout: \"300ms\",
+const BALANCERS: &str =
+    "balancers: { \"lb\": Balancer(targets: \"s\", policy: PowerOfTwo, idle_timeout: \"300ms\",
     health_check: HealthCheck(endpoint: \"f\", interval: \"1s\", timeout: \"200ms\", healthy: 2)) },";
 const SERVICES: &str = "services: {
     \"s\": Service(replicas: 3, workers: 4, queue: Queue(capacity: 5), cpu: Cpu(cores: 1), start_up: \"1s\",
         endpoints: { \"e\": [Work(Exponential(\"20ms\")), Call(\"db/q\", \"p\")], \"f\": [Work(\"1ms\")] }),
 },";
-const DATABASES: &str = "databases: { \"db\": Database(cores: 2, queries: { \"q\": [Work(Exponential(\"10ms\"))] }) },";
+const DATABASES: &str =
+    "databases: { \"db\": Database(cores: 2, queries: { \"q\": [Work(Exponential(\"10ms\"))] }) },";
 const POLICIES: &str = "policies: { \"p\": [
     Retry(max: 2, backoff: Exponential(\"10ms\"), jitter: Full), Timeout(\"150ms\"),
     Pool(max: 3, connect: Exponential(\"5ms\"), acquire_timeout: \"100ms\"),

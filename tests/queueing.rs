@@ -48,7 +48,11 @@ impl Replications {
         let mut pooled = Meters::new(catalog.sizes());
         runs.iter().for_each(|run| pooled.merge(run));
         let pooled = values(&pooled);
-        Self { values: runs.iter().map(values).collect(), pooled, paths: paths.iter().map(|p| (*p).to_string()).collect() }
+        Self {
+            values: runs.iter().map(values).collect(),
+            pooled,
+            paths: paths.iter().map(|p| (*p).to_string()).collect(),
+        }
     }
 
     /// Mean and standard error of a metric over replications.
@@ -141,17 +145,23 @@ const BUSY: &str = "services.s.busy";
 // ---- the two models of the repository ----
 
 /// Response times of M/M/1 are correlated over seconds: of 10 x 200,000 requests, the mean has a standard error of 0.9 %
-/// and p99 one of 1.4 % (measured), so that 1 % would be a coin toss. So 40 replications are played, and what theory
+/// and p99 one of 1.4 % (measured), so that 1 % would be a coin toss. So 120 replications are played, and what theory
 /// knows of them is used to take noise out of the mean (a control variate): the utilisation must be 0.8. p99 is that of
-/// all replications together (standard error 0.7 %): the mean of their quantiles is biased by their correlation.
+/// all replications together (standard error 0.4 %): the mean of their quantiles is biased by their correlation.
 #[test]
 fn the_model_mm1_is_m_m_1() {
     // A sixth of the time is warm-up: 3,000 s leave 2,500 s, which is 200,000 requests.
-    let paths = [MEAN, P99, IN_FLIGHT, "services.server.worker_utilization"].map(|p| p.replace(".u.", ".users."));
+    let paths =
+        [MEAN, P99, IN_FLIGHT, "services.server.worker_utilization"].map(|p| p.replace(".u.", ".users."));
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    let r = Replications::of(repository("models/queueing/mm1.ron"), 3_000, 40, &paths);
+    let r = Replications::of(repository("models/queueing/mm1.ron"), 3_000, 120, &paths);
     r.assert("services.server.worker_utilization", 0.8, 0.005);
-    r.assert_controlled("clients.users.latency.mean", 0.05, 0.01, ("services.server.worker_utilization", 0.8));
+    r.assert_controlled(
+        "clients.users.latency.mean",
+        0.05,
+        0.01,
+        ("services.server.worker_utilization", 0.8),
+    );
     r.assert_controlled("clients.users.in_flight", 4.0, 0.01, ("services.server.worker_utilization", 0.8));
     let (p99, expected) = (r.pooled("clients.users.latency.p99"), 0.05 * 100f64.ln());
     assert!((p99 - expected).abs() <= 0.01 * expected, "{p99} is not {expected}");
@@ -163,7 +173,8 @@ fn the_model_mm1_is_m_m_1() {
 /// 0.35 %.
 #[test]
 fn the_model_mmc_is_m_m_4() {
-    let paths = ["clients.users.latency.mean", "clients.users.latency.p99", "services.server.cpu_utilization"];
+    let paths =
+        ["clients.users.latency.mean", "clients.users.latency.p99", "services.server.cpu_utilization"];
     let r = Replications::of(repository("models/queueing/mmc.ron"), 8_000, 10, &paths);
     r.assert(paths[0], 0.150_943_396, 0.01);
     r.assert(paths[1], 0.600_630_818, 0.01);
@@ -357,7 +368,12 @@ fn stations_in_series_and_in_parallel() {
         at("b", "12500us"),
         at("c", "8333333ns")
     );
-    check(&t, 4_000, 6, &[(MEAN, 0.091_667, 0.02), (P95, 0.203_867, 0.03), ("services.b.latency.mean", 0.05, 0.025)]);
+    check(
+        &t,
+        4_000,
+        6,
+        &[(MEAN, 0.091_667, 0.02), (P95, 0.203_867, 0.03), ("services.b.latency.mean", 0.05, 0.025)],
+    );
     // Fork and join over two M/M/1: (12 - rho) / 8 times the response of one (Nelson and Tantawi 1988).
     let t = format!(
         "{}, services: {{ {}, {}, {} }}",
@@ -447,7 +463,12 @@ fn retries_cost_what_the_formulas_say() {
         "0%",
         "timeout: \"60ms\", retry: Retry(max: 3, backoff: Exponential(\"100ms\"), jitter: Full)",
     );
-    check(&t, 6_000, 4, &[(amplification, 1.419_236, 0.01), (ERRORS, 0.008_23, 0.04), (MEAN, 0.079_185, 0.01)]);
+    check(
+        &t,
+        6_000,
+        4,
+        &[(amplification, 1.419_236, 0.01), (ERRORS, 0.008_23, 0.04), (MEAN, 0.079_185, 0.01)],
+    );
     // A budget of one retry in five calls, however many fail.
     let t = external("Constant(\"10ms\")", "100%", "retry: Retry(max: 3, budget: Budget(ratio: 0.2))");
     check(&t, 3_000, 2, &[(amplification, 1.2, 0.005)]);

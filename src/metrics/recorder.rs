@@ -25,6 +25,8 @@ pub struct Recorder {
     /// What happened since the last second or window ended.
     recent: Meters,
     recent_from: SimTime,
+    /// What happened in this second before windows that ended within it.
+    earlier: Option<Meters>,
     gauges: Gauges,
     window: Meters,
     window_from: SimTime,
@@ -57,6 +59,7 @@ impl Recorder {
             sizes,
             recent: Meters::new(sizes),
             recent_from: SimTime::ZERO,
+            earlier: None,
             gauges: Gauges::new(sizes.gauges),
             window: Meters::new(sizes),
             window_from: SimTime::ZERO,
@@ -70,6 +73,11 @@ impl Recorder {
 
     /// Ends the recording at the end of the run.
     pub fn finish(mut self, end: SimTime) -> Record {
+        // The last second ends with the run, when nothing is played any more.
+        let rows = self.rows.len().checked_div(self.columns.len()).unwrap_or(0) as u64;
+        if self.wants_seconds() && SimTime::ZERO + SimDuration::from_secs(rows + 1) == end {
+            self.second(end);
+        }
         self.window(end);
         Record { windows: self.windows, rows: self.rows, log: self.log, log_dropped: self.log_dropped }
     }
@@ -133,14 +141,21 @@ impl Observer for Recorder {
 
     fn second(&mut self, now: SimTime) {
         self.settle(now);
-        for source in &self.columns {
-            self.rows.push(self.recent.value(*source).unwrap_or(f64::NAN));
-        }
+        let earlier = self.earlier.take().map(|mut second| {
+            second.merge(&self.recent);
+            second
+        });
+        let second = earlier.as_ref().unwrap_or(&self.recent);
+        self.rows.extend(self.columns.iter().map(|source| second.value(*source).unwrap_or(f64::NAN)));
         self.absorb();
     }
 
     fn window(&mut self, now: SimTime) {
         self.settle(now);
+        // The second goes on, whatever windows end in it.
+        if self.wants_seconds() {
+            self.earlier.get_or_insert_with(|| Meters::new(self.sizes)).merge(&self.recent);
+        }
         self.absorb();
         let meters = std::mem::replace(&mut self.window, Meters::new(self.sizes));
         self.windows.push(Window { from: self.window_from, to: now, meters });

@@ -1,8 +1,8 @@
 //! The timeline: faults that begin and end, and what operators do.
 
-use super::{Task, World};
 use super::instances::Condition;
 use super::script::{Blow, Effect, What, Which};
+use super::{Task, World};
 use crate::base::{Outcome, SimTime};
 use crate::components::breaker::{Breaker, BreakerConfig, BreakerState};
 use crate::components::bulkhead::{Bulkhead, BulkheadConfig};
@@ -63,10 +63,11 @@ impl<O: Observer> World<'_, O> {
             Effect::Spike { client, .. } => {
                 // The product of what still strikes, rather than a division that leaves a rest.
                 let source = *client;
-                let spike = self.lasting.iter().fold(1.0, |product, f| match script.faults[*f as usize].effect {
-                    Effect::Spike { client, factor } if client == source => product * factor,
-                    _ => product,
-                });
+                let spike =
+                    self.lasting.iter().fold(1.0, |product, f| match script.faults[*f as usize].effect {
+                        Effect::Spike { client, factor } if client == source => product * factor,
+                        _ => product,
+                    });
                 self.sources[source as usize].spike = spike;
                 self.rescheduled(now, source);
             }
@@ -89,7 +90,9 @@ impl<O: Observer> World<'_, O> {
         let script = self.script;
         let ours = self.instances[instance as usize].group;
         let strikes_all = |fault: &u32| match &script.faults[*fault as usize].effect {
-            Effect::Strike { group, which: Which::All, blow } => *group == ours && !matches!(blow, Blow::Crash),
+            Effect::Strike { group, which: Which::All, blow } => {
+                *group == ours && !matches!(blow, Blow::Crash)
+            }
             _ => false,
         };
         self.instances[instance as usize].faults = self.lasting.iter().copied().filter(strikes_all).collect();

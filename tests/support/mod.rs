@@ -114,7 +114,8 @@ impl Run {
     /// A metric second by second; NaN where it has no value.
     pub fn series(&self, path: &str) -> Vec<f64> {
         let metrics = &self.plan.variants[0].model.catalog.metrics;
-        let column = metrics.iter().position(|m| m.path == path).unwrap_or_else(|| panic!("no metric {path}"));
+        let column =
+            metrics.iter().position(|m| m.path == path).unwrap_or_else(|| panic!("no metric {path}"));
         self.played.record.rows.chunks(metrics.len()).map(|row| row[column]).collect()
     }
 
