@@ -145,16 +145,16 @@ const BUSY: &str = "services.s.busy";
 // ---- the two models of the repository ----
 
 /// Response times of M/M/1 are correlated over seconds: of 10 x 200,000 requests, the mean has a standard error of 0.9 %
-/// and p99 one of 1.4 % (measured), so that 1 % would be a coin toss. So 40 replications are played, and what theory
+/// and p99 one of 1.4 % (measured), so that 1 % would be a coin toss. So 120 replications are played, and what theory
 /// knows of them is used to take noise out of the mean (a control variate): the utilisation must be 0.8. p99 is that of
-/// all replications together (standard error 0.7 %): the mean of their quantiles is biased by their correlation.
+/// all replications together (standard error 0.4 %): the mean of their quantiles is biased by their correlation.
 #[test]
 fn the_model_mm1_is_m_m_1() {
     // A sixth of the time is warm-up: 3,000 s leave 2,500 s, which is 200,000 requests.
     let paths =
         [MEAN, P99, IN_FLIGHT, "services.server.worker_utilization"].map(|p| p.replace(".u.", ".users."));
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    let r = Replications::of(repository("models/queueing/mm1.ron"), 3_000, 40, &paths);
+    let r = Replications::of(repository("models/queueing/mm1.ron"), 3_000, 120, &paths);
     r.assert("services.server.worker_utilization", 0.8, 0.005);
     r.assert_controlled(
         "clients.users.latency.mean",

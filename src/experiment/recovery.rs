@@ -51,6 +51,8 @@ struct ClientColumns {
     latency: Vec<(usize, f64)>,
     availability: f64,
     is_judged: bool,
+    /// Whether these are users, who ask less when answers are slow: then what is asked says nothing.
+    is_closed: bool,
 }
 
 /// Examines what every fault of a variant did in one run.
@@ -92,6 +94,10 @@ fn client_columns(variant: &VariantPlan) -> Vec<ClientColumns> {
                 .collect(),
             availability: objective.map_or(0.99, |o| o.availability),
             is_judged: variant.objectives.is_empty() || objective.is_some(),
+            is_closed: matches!(
+                variant.model.epochs[0].clients[index].arrivals,
+                crate::model::Arrivals::Users { .. }
+            ),
         });
     }
     all
@@ -121,9 +127,10 @@ fn examine_one(
     let before = sum(|c| c.goodput, normal_from, start);
     let is_good = |from: usize| {
         let to = from + window;
+        let wanted = wanted(columns, clients, (normal_from, start), (from, to));
         // As many as are wanted, less what a Poisson count of that size may lack by chance.
-        let wanted = plan.recovery.goodput * before * window as f64;
-        let back = sum(|c| c.goodput, from, to) * window as f64 >= wanted - by_chance(wanted);
+        let count = plan.recovery.goodput * wanted * window as f64;
+        let back = sum(|c| c.goodput, from, to) * window as f64 >= count - by_chance(count);
         back && clients.iter().filter(|c| c.is_judged).all(|c| meets(columns, c, from, to))
     };
     let last_window = (limit + 1).saturating_sub(window);
@@ -147,8 +154,24 @@ fn examine_one(
         goodput_before: before,
         unserved: unserved.max(0.0),
         metastable: !has_recovered
-            && is_metastable(plan, variant, fault, columns, clients, (normal_from, start, limit), up),
+            && is_metastable(plan, fault, columns, clients, (normal_from, start, limit), up),
     }
+}
+
+/// The goodput that is to be back: what it was before, or what is asked if that is less by now. A quiet moment, or the
+/// evening, is no failure.
+fn wanted(
+    columns: &Columns<'_>,
+    clients: &[ClientColumns],
+    normal: (usize, usize),
+    (from, to): (usize, usize),
+) -> f64 {
+    let mean = |column: usize, from: usize, to: usize| columns.mean(column, from, to).unwrap_or(0.0);
+    let of_client = |c: &ClientColumns| {
+        let before = mean(c.goodput, normal.0, normal.1);
+        if c.is_closed { before } else { before.min(mean(c.rate, from, to)) }
+    };
+    clients.iter().map(of_client).sum()
 }
 
 /// How far a Poisson count with this mean strays by chance: three standard deviations.
@@ -186,7 +209,6 @@ fn detected(record: &Record, fault: &FaultPlan) -> Option<f64> {
 
 fn is_metastable(
     plan: &Plan,
-    variant: &VariantPlan,
     fault: &FaultPlan,
     columns: &Columns<'_>,
     clients: &[ClientColumns],
@@ -204,12 +226,9 @@ fn is_metastable(
     let sum = |f: fn(&ClientColumns) -> usize, from: usize, to: usize| -> f64 {
         clients.iter().map(|c| mean(f(c), from, to)).sum()
     };
-    let goodput_is_back =
-        sum(|c| c.goodput, late, limit) >= plan.recovery.goodput * sum(|c| c.goodput, normal_from, start);
-    let is_closed = variant.model.epochs[0]
-        .clients
-        .iter()
-        .all(|c| matches!(c.arrivals, crate::model::Arrivals::Users { .. }));
+    let wanted = wanted(columns, clients, (normal_from, start), (late, limit));
+    let goodput_is_back = sum(|c| c.goodput, late, limit) >= plan.recovery.goodput * wanted;
+    let is_closed = clients.iter().all(|c| c.is_closed);
     // Users who wait for answers ask less: their number is the load, and that has not changed.
     let load_is_back =
         is_closed || sum(|c| c.rate, late, limit) >= LOAD_IS_BACK * sum(|c| c.rate, normal_from, start);
