@@ -87,7 +87,8 @@ fn the_order_of_declarations_does_not_matter() {
         \"a\": Clients(timeout: \"400ms\", requests: { \"lb/f\": 1, \"lb/e\": 2 }, arrivals: Poisson(\"40/s\")),
     },";
     let services = "services: {
-        \"s\": Service(endpoints: { \"f\": [Work(\"1ms\")], \"e\": [Work(Exponential(\"20ms\")), Call(\"db/q\", \"p\")] },
+        \"s\": Service(
+            endpoints: { \"f\": [Work(\"1ms\")], \"e\": [Work(Exponential(\"20ms\")), Call(\"db/q\", \"p\")] },
             start_up: \"1s\", cpu: Cpu(cores: 1), queue: Queue(capacity: 5), workers: 4, replicas: 3),
     },";
     let other = system(&[POLICIES, DATABASES, services, BALANCERS, clients]);

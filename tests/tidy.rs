@@ -128,7 +128,7 @@ fn every_file_says_what_it_is() {
 fn no_file_is_too_long() {
     let mut longest = (String::new(), 0);
     let mut wrong = Vec::new();
-    for (file, text) in everything() {
+    for (file, text) in sources(&["src"]) {
         let lines = text.lines().count();
         let limit = LONG.iter().find(|(long, _)| *long == file).map_or(LINES_MAX, |(_, limit)| *limit);
         if lines > limit {
@@ -146,7 +146,10 @@ fn no_file_is_too_long() {
 fn no_line_is_too_long() {
     for (file, text) in everything() {
         for (number, line) in text.lines().enumerate() {
-            let is_text = line.trim().starts_with(['"', '\'']) || line.trim().starts_with("r#\"");
+            // Text that is quoted as it is, and models within tests.
+            let is_text = line.trim().starts_with(['"', '\''])
+                || line.trim().starts_with("r#\"")
+                || file.starts_with("tests") && line.contains("\\\"");
             let columns = line.chars().count();
             assert!(is_text || columns <= COLUMNS_MAX, "{file}:{} has {columns} columns", number + 1);
         }
