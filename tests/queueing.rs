@@ -146,8 +146,9 @@ const BUSY: &str = "services.s.busy";
 
 /// Response times of M/M/1 are correlated over seconds: of 10 x 200,000 requests, the mean has a standard error of
 /// 0.9 % and p99 one of 1.4 % (measured), so that 1 % would be a coin toss. So 120 replications are played, and what
-/// theory knows of them is used to take noise out of the mean (a control variate): the utilisation must be 0.8. p99 is that of
-/// all replications together (standard error 0.4 %): the mean of their quantiles is biased by their correlation.
+/// theory knows of them is used to take noise out of the mean (a control variate): the utilisation must be 0.8. p99 is
+/// that of all replications together (standard error 0.4 %): the mean of their quantiles is biased by their
+/// correlation.
 #[test]
 fn the_model_mm1_is_m_m_1() {
     // A sixth of the time is warm-up: 3,000 s leave 2,500 s, which is 200,000 requests.
