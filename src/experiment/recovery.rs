@@ -41,6 +41,12 @@ impl Columns<'_> {
     }
 }
 
+/// Where the metrics of all groups stand in the series: instances that run, and requests at them.
+struct Capacity {
+    up: Vec<usize>,
+    held: Vec<usize>,
+}
+
 /// Where the metrics of a client population stand in the series.
 struct ClientColumns {
     rate: usize,
@@ -64,9 +70,17 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<Fault
     let clients = client_columns(variant);
     let up: Vec<usize> =
         variant.model.catalog.groups.iter().filter_map(|g| find(variant, Source::Level(g.up, 1.0))).collect();
+    let held: Vec<usize> = variant
+        .model
+        .catalog
+        .groups
+        .iter()
+        .filter_map(|g| find(variant, Source::Level(g.in_flight, 1.0)))
+        .collect();
+    let capacity = Capacity { up, held };
     let mut runs = Vec::new();
     for fault in &variant.faults {
-        runs.push(examine_one(plan, variant, record, fault, &columns, &clients, &up));
+        runs.push(examine_one(plan, variant, record, fault, &columns, &clients, &capacity));
     }
     runs
 }
@@ -110,7 +124,7 @@ fn examine_one(
     fault: &FaultPlan,
     columns: &Columns<'_>,
     clients: &[ClientColumns],
-    up: &[usize],
+    capacity: &Capacity,
 ) -> FaultRun {
     let start = fault.start.seconds() as usize;
     let warmup = plan.warmup.seconds().ceil() as usize;
@@ -154,7 +168,7 @@ fn examine_one(
         goodput_before: before,
         unserved: unserved.max(0.0),
         metastable: !has_recovered
-            && is_metastable(plan, fault, columns, clients, (normal_from, start, limit), up),
+            && is_metastable(plan, fault, columns, clients, (normal_from, start, limit), capacity),
     }
 }
 
@@ -213,7 +227,7 @@ fn is_metastable(
     columns: &Columns<'_>,
     clients: &[ClientColumns],
     (normal_from, start, limit): (usize, usize, usize),
-    up: &[usize],
+    capacity: &Capacity,
 ) -> bool {
     let window = (plan.recovery.window_s as usize).max(1);
     let Some(over) = fault.end.map(|e| e.seconds().ceil() as usize) else { return false };
@@ -232,10 +246,15 @@ fn is_metastable(
     // Users who wait for answers ask less: their number is the load, and that has not changed.
     let load_is_back =
         is_closed || sum(|c| c.rate, late, limit) >= LOAD_IS_BACK * sum(|c| c.rate, normal_from, start);
-    let capacity_is_back =
-        up.iter().all(|column| mean(*column, late, limit) >= mean(*column, normal_from, start) - 1e-9);
+    let capacity_is_back = capacity
+        .up
+        .iter()
+        .all(|column| mean(*column, late, limit) >= mean(*column, normal_from, start) - 1e-9);
     let middle = over + (limit - over) / 2;
     let (earlier, later) = (sum(|c| c.in_flight, middle, middle + window), sum(|c| c.in_flight, late, limit));
-    let is_draining = later < DRAINING * earlier;
+    // Clients that gave up leave their requests behind: the instances still have to get rid of them.
+    let held = |from: usize, to: usize| capacity.held.iter().map(|c| mean(*c, from, to)).sum::<f64>();
+    let is_draining =
+        later < DRAINING * earlier || held(late, limit) < DRAINING * held(middle, middle + window);
     !goodput_is_back && load_is_back && capacity_is_back && !is_draining
 }

@@ -56,11 +56,11 @@ impl<O: Observer> World<'_, O> {
             return;
         };
         let (layer, mut call, state) = (*layer, *call, *state);
-        if self.outlived_its_process(layer, &call) {
-            // Nobody is left to make the call.
-            if let Some(gone) = self.frames.remove(frame) {
-                self.tasks.push_back(Task::Up(gone.parent, Outcome::Error));
-            }
+        if self.is_caller_gone(&call) {
+            // Nobody is left to make the call. A state that others share gets back what the call holds of it.
+            let parent = self.frames.get(frame).map_or(FrameId::NONE, |f| f.parent);
+            self.drop_layer(now, frame, layer, &call, state);
+            self.tasks.push_back(Task::Up(parent, Outcome::Error));
             return;
         }
         if let Some(instance) = self.hung_caller(layer, &call) {
@@ -167,7 +167,12 @@ impl<O: Observer> World<'_, O> {
 
     /// Whether the process that made a call, and this layer with its state, has been killed since.
     fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
-        if !self.anybody_killed || self.model.layers[layer as usize].shared {
+        !self.model.layers[layer as usize].shared && self.is_caller_gone(call)
+    }
+
+    /// Whether the process that made a call has been killed since.
+    fn is_caller_gone(&self, call: &Call) -> bool {
+        if !self.anybody_killed {
             return false;
         }
         let edge = self.model.routes[call.route as usize].edge as usize;
@@ -180,7 +185,12 @@ impl<O: Observer> World<'_, O> {
     /// The instance whose process keeps this layer, if it hangs: what reaches the layer waits until it goes on.
     #[inline]
     fn hung_caller(&self, layer: u32, call: &Call) -> Option<u32> {
-        if self.hung == 0 || self.model.layers[layer as usize].shared {
+        if self.hung == 0 {
+            return None;
+        }
+        // Of a retry only the budget is shared.
+        let place = &self.model.layers[layer as usize];
+        if place.shared && !matches!(place.kind, LayerKind::Retry { .. }) {
             return None;
         }
         let edge = self.model.routes[call.route as usize].edge as usize;
@@ -448,9 +458,17 @@ impl<O: Observer> World<'_, O> {
     }
 
     pub(super) fn call_fallback(&mut self, now: SimTime, frame: FrameId, route: u32) {
-        let Some(Frame { kind: Kind::Layer { call, .. }, .. }) = self.frames.get(frame) else { return };
+        let Some(Frame { kind: Kind::Layer { call, .. }, parent, .. }) = self.frames.get(frame) else {
+            return;
+        };
+        let (call, parent) = (*call, *parent);
+        if self.is_caller_gone(&call) {
+            self.frames.remove(frame);
+            self.tasks.push_back(Task::Up(parent, Outcome::Error));
+            return;
+        }
         let salt = self.model.routes[route as usize].salt;
-        let call = Call { route, key: mix(call.key, salt), pool_layer: NO_POOL, ..*call };
+        let call = Call { route, key: mix(call.key, salt), pool_layer: NO_POOL, ..call };
         let edge = self.model.routes[route as usize].edge as usize;
         self.observer.arrival(self.model.catalog.edges[edge].red);
         self.call(now, call, frame);
