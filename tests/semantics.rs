@@ -834,7 +834,7 @@ fn metrics_are_cut_at_the_edges_of_a_fault() {
 fn fault_run(topology: &str, fields: &str) -> brownout::experiment::results::FaultRun {
     let files = Files::new(&format!("Topology(name: \"t\", {topology})"), Some(&whole_experiment(fields)));
     let result = brownout::experiment::run(&files.plan(), 2, &()).unwrap();
-    result.variants[0].faults[0].per_run[0].clone()
+    result.variants[0].faults[0].per_run[0]
 }
 
 /// The oracle's storm: 7/s at a server of 10/s, timeouts of 3 s, four retries after 1 s each.
