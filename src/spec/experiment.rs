@@ -92,8 +92,8 @@ record! {
 }
 
 record! {
-    /// When a system has recovered from a fault: its objectives hold again, goodput is back, and both stay so. The
-    /// share of goodput should leave room for chance: a window in which 500 requests are expected varies by 4.5 %.
+    /// When a system has recovered from a fault: its objectives hold again, goodput is back, and both stay so. Counts
+    /// may stray by three standard deviations of a Poisson count: take longer windows where requests are few.
     pub struct Recovery {
         /// Objectives are judged over windows of this length.
         window: Seconds = "10s",
