@@ -180,19 +180,4 @@ mod tests {
             assert!(size(&plot.png).1 < 4_000);
         }
     }
-
-    /// Writes the plots where a person can look at them: `cargo test --lib plots_to_look_at -- --ignored`.
-    #[test]
-    #[ignore = "writes files"]
-    fn plots_to_look_at() {
-        let folder = std::env::temp_dir().join("brownout-plots");
-        std::fs::create_dir_all(&folder).unwrap();
-        for (name, result) in [("incident", fixture::incident()), ("many", fixture::many_variants(9))] {
-            for plot in all(&result).unwrap() {
-                let file = |extension: &str| folder.join(format!("{name}-{}.{extension}", plot.file_stem));
-                std::fs::write(file("png"), &plot.png).unwrap();
-                std::fs::write(file("svg"), &plot.svg).unwrap();
-            }
-        }
-    }
 }
