@@ -837,6 +837,31 @@ fn fault_run(topology: &str, fields: &str) -> brownout::experiment::results::Fau
     result.variants[0].faults[0].per_run[0]
 }
 
+/// Every percentile that an objective may name is judged by its own metric: a service that takes 5 ms meets a limit of
+/// 10 ms on each of them, and none of 1 ms.
+#[test]
+fn objectives_judge_the_percentile_that_they_name() {
+    let topology = format!("{}, {}", u("s/e", ""), s("", "Wait(\"5ms\")"));
+    for percentile in ["p50", "p90", "p95", "p99", "p99.9"] {
+        for (limit, recovers) in [("10ms", true), ("1ms", false)] {
+            let fields = format!(
+                "duration: \"60s\", runs: 1, timeline: [At(\"10s\", Errors(target: \"s\", lasts: \"5s\"))], \
+                 objectives: {{ \"u\": Objective(latency: {{ \"{percentile}\": \"{limit}\" }}) }}, \
+                 recovery: Recovery(window: \"1s\", stable: \"5s\")"
+            );
+            let files =
+                Files::new(&format!("Topology(name: \"t\", {topology})"), Some(&whole_experiment(&fields)));
+            files.write(
+                "times.csv",
+                &every(0.05, 0.1, 600).iter().map(|t| format!("{t}\n")).collect::<String>(),
+            );
+            let result = brownout::experiment::run(&files.plan(), 1, &()).unwrap();
+            let recovered = result.variants[0].faults[0].per_run[0].recover_s.is_some();
+            assert_eq!(recovered, recovers, "{percentile} below {limit}");
+        }
+    }
+}
+
 /// The oracle's storm: 7/s at a server of 10/s, timeouts of 3 s, four retries after 1 s each.
 fn storm(retry: &str, capacity: u32) -> String {
     format!(

@@ -498,12 +498,9 @@ fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
     let mut planned = Vec::new();
     for (name, objective) in experiment.objectives.iter() {
         let client = model.clients.iter().position(|c| c.name == name).unwrap_or(0) as u32;
-        let percentile = check::timeline::parse_percentile;
-        let latency = objective
-            .latency
-            .iter()
-            .filter_map(|(p, limit)| Some((percentile(p)? / 100.0, limit.0)))
-            .collect();
+        let quantile = check::timeline::percentile_quantile;
+        let latency =
+            objective.latency.iter().filter_map(|(p, limit)| Some((quantile(p)?, limit.0))).collect();
         planned.push(ObjectivePlan { client, availability: objective.availability.0, latency });
     }
     planned

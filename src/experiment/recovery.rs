@@ -95,7 +95,10 @@ fn client_columns(variant: &VariantPlan) -> Vec<ClientColumns> {
     for (index, meters) in variant.model.catalog.clients.iter().enumerate() {
         let objective: Option<&ObjectivePlan> =
             variant.objectives.iter().find(|o| o.client as usize == index);
-        let column = |source| find(variant, source).unwrap_or(0);
+        let column = |source| {
+            let Some(at) = find(variant, source) else { unreachable!("no metric of a client: {source:?}") };
+            at
+        };
         let latency = objective.map(|o| o.latency.as_slice()).unwrap_or_default();
         all.push(ClientColumns {
             rate: column(Source::Rate(meters.red)),

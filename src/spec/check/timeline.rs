@@ -47,7 +47,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             );
         }
         for (percentile, span, _) in objective.latency.spanned() {
-            if parse_percentile(percentile).is_none() {
+            if percentile_quantile(percentile).is_none() {
                 cx.diagnostics.push(
                     Diagnostic::error(span, format!("`{percentile}` is not a percentile of an objective"))
                         .help("there is: p50, p90, p95, p99, p99.9"),
@@ -73,9 +73,9 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
     }
 }
 
-/// The percentile that `p99` or `p99.9` names, from 0 to 100.
-pub fn parse_percentile(name: &str) -> Option<f64> {
-    [("p50", 50.0), ("p90", 90.0), ("p95", 95.0), ("p99", 99.0), ("p99.9", 99.9)]
+/// The quantile (0 to 1) that `p99` or `p99.9` names, to the bit that of the metric of that name.
+pub fn percentile_quantile(name: &str) -> Option<f64> {
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)]
         .into_iter()
         .find(|(known, _)| *known == name)
         .map(|(_, value)| value)
