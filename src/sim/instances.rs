@@ -2,14 +2,13 @@
 
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
-use super::layers::sample;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::cpu::Cpu;
 use crate::components::queue::WaitQueue;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Draw, Epoch, Group, GroupKind, LayerKind, Model};
+use crate::model::{Epoch, Group, GroupKind, LayerKind, Model};
 use std::collections::VecDeque;
 
 /// How an instance is.
@@ -545,8 +544,7 @@ impl<O: Observer> World<'_, O> {
         use super::script::{Blow, Effect};
         match &self.script.faults[fault as usize].effect {
             Effect::Strike { blow: Blow::Latency(dist), .. } => {
-                let draw = Draw { dist: dist.clone(), salt: salt("fault latency") };
-                sample(&draw, key)
+                SimDuration::from_seconds(dist.variate(uniform_of(mix(key, salt("fault latency")))))
             }
             _ => SimDuration::ZERO,
         }
