@@ -4,7 +4,9 @@
 //! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
-use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
+mod layers;
+
+use super::{Caller, EdgeShape, GroupKind, GroupShape, Model, SlotUse};
 use crate::base::Outcome;
 use crate::base::units::Unit;
 use crate::metrics::{Sizes, Source};
@@ -507,96 +509,5 @@ impl Builder {
             "calls answered by a fallback",
             Source::CounterRate(fallbacks),
         );
-    }
-
-    fn layer(&mut self, slot: &SlotUse, kind: &LayerKind, edge: &str, all: &[SlotUse]) {
-        let name = match kind {
-            LayerKind::Breaker(_) => "breaker",
-            LayerKind::Pool { .. } => "pool",
-            LayerKind::Bulkhead { .. } => "bulkhead",
-            LayerKind::Retry { .. } => "retry_budget",
-            LayerKind::Fallback { .. }
-            | LayerKind::Timeout { .. }
-            | LayerKind::Patience(_)
-            | LayerKind::Network { .. } => {
-                self.catalog.layers.push(LayerMeters::default());
-                return;
-            }
-        };
-        // A second layer of the same kind on the same edge: pool2, pool3, …
-        let before = all[..slot.meters as usize].iter().filter(|s| s.edge == slot.edge).count();
-        let taken =
-            |n: &str| self.catalog.metrics.iter().any(|m| m.path.starts_with(&format!("{edge}.{n}.")));
-        let mut path = name.to_string();
-        for number in 2..=before + 2 {
-            if !taken(&path) {
-                break;
-            }
-            path = format!("{name}{number}");
-        }
-        let path = format!("{edge}.{path}");
-        let meters = LayerMeters { gauge: self.catalog.gauges, rejected: self.counter(), wait: 0 };
-        let meters = match kind {
-            LayerKind::Pool { .. } => LayerMeters { wait: self.timer(), ..meters },
-            _ => meters,
-        };
-        self.catalog.layers.push(meters);
-        let connections = Unit::Count("connections");
-        match kind {
-            LayerKind::Pool { .. } => {
-                let (size, in_use, waiting) = (self.gauge(), self.gauge(), self.gauge());
-                self.level(format!("{path}.size"), connections, "connections, all pools", size, 1.0);
-                self.level(format!("{path}.in_use"), connections, "connections lent, all pools", in_use, 1.0);
-                self.level(
-                    format!("{path}.waiting"),
-                    Unit::Count("calls"),
-                    "calls waiting for a connection",
-                    waiting,
-                    1.0,
-                );
-                let timeouts = "calls that waited too long for a connection";
-                self.add(
-                    format!("{path}.timeouts"),
-                    Unit::PerSecond,
-                    timeouts,
-                    Source::CounterRate(meters.rejected),
-                );
-                self.timer_metrics(
-                    &format!("{path}.wait"),
-                    meters.wait,
-                    "waiting for a connection, zero included",
-                );
-            }
-            LayerKind::Breaker(_) => {
-                let open = self.gauge();
-                self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);
-                self.add(
-                    format!("{path}.rejected"),
-                    Unit::PerSecond,
-                    "calls turned away",
-                    Source::CounterRate(meters.rejected),
-                );
-            }
-            LayerKind::Bulkhead { .. } => {
-                let (in_use, waiting) = (self.gauge(), self.gauge());
-                let calls = Unit::Count("calls");
-                self.level(format!("{path}.in_use"), calls, "calls in progress", in_use, 1.0);
-                self.level(format!("{path}.waiting"), calls, "calls waiting for their turn", waiting, 1.0);
-                self.add(
-                    format!("{path}.rejected"),
-                    Unit::PerSecond,
-                    "calls turned away",
-                    Source::CounterRate(meters.rejected),
-                );
-            }
-            _ => {
-                self.add(
-                    format!("{path}.refused"),
-                    Unit::PerSecond,
-                    "retries that the budget did not allow",
-                    Source::CounterRate(meters.rejected),
-                );
-            }
-        }
     }
 }

@@ -1,0 +1,243 @@
+//! Routes, edges and the layers of policies compiled.
+
+use super::settings::{breaker, pool, retry, shared};
+use super::{Compiler, Scope, draw};
+use crate::base::dist::Dist;
+use crate::base::{SimDuration, salt};
+use crate::components::bulkhead::BulkheadConfig;
+use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
+use crate::spec::check::{Component, resolve};
+use crate::spec::policy as sp;
+use crate::spec::source::Spanned;
+use crate::spec::topology::{self as st, Topology};
+use std::collections::BTreeMap;
+
+impl Compiler {
+    pub(super) fn route<'t>(
+        &mut self,
+        scope: &mut Scope<'t>,
+        caller: Caller,
+        to: &Spanned<String>,
+        policy: &str,
+        path: &str,
+        layers: impl FnOnce(&Scope<'t>) -> Vec<Spec>,
+    ) -> u32 {
+        let (callee, endpoint) = self.callee(scope.topology, to);
+        let key = (caller, callee, policy.to_string());
+        let (layers, edge) = match scope.stacks.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let specs = layers(scope);
+                let edge = self.edge(caller, callee, policy);
+                let range = self.stack(scope, caller, callee, edge, &specs);
+                scope.stacks.insert(key, (range.clone(), edge));
+                (range, edge)
+            }
+        };
+        self.model.routes.push(Route { callee, endpoint, layers, edge, salt: salt(path) });
+        (self.model.routes.len() - 1) as u32
+    }
+
+    fn callee(&self, topology: &Topology, to: &Spanned<String>) -> (Callee, u32) {
+        // The topology is checked: every name resolves.
+        let Ok(target) = resolve(topology, to) else { unreachable!("checked: {}", to.value) };
+        let databases = topology.services.len();
+        let externals = databases + topology.databases.len();
+        let (callee, group) = match target.component {
+            Component::Balancer(b) => (Callee::Balancer(b as u32), self.model.balancers[b].group),
+            Component::Service(s) => (Callee::Group(s as u32), s as u32),
+            Component::Database(d) => (Callee::Group((databases + d) as u32), (databases + d) as u32),
+            Component::External(e) => (Callee::Group((externals + e) as u32), (externals + e) as u32),
+        };
+        let range = self.model.groups[group as usize].endpoints.clone();
+        let endpoint = range.clone().find(|e| self.model.endpoints[*e as usize].name == target.endpoint);
+        let Some(endpoint) = endpoint else { unreachable!("checked: {}", to.value) };
+        (callee, endpoint)
+    }
+
+    fn edge(&mut self, caller: Caller, callee: Callee, policy: &str) -> u32 {
+        let key = (caller, callee, policy.to_string());
+        if let Some(edge) = self.edges.get(&key) {
+            return *edge;
+        }
+        let edge = self.model.edges.len() as u32;
+        self.model.edges.push(EdgeShape { caller, callee, policy: policy.to_string() });
+        self.edges.insert(key, edge);
+        edge
+    }
+
+    fn stack(
+        &mut self,
+        scope: &mut Scope<'_>,
+        caller: Caller,
+        callee: Callee,
+        edge: u32,
+        specs: &[Spec],
+    ) -> std::ops::Range<u32> {
+        let names = format!("{}.{}", self.model.caller_name(caller), self.model.callee_name(callee));
+        let policy = self.model.edges[edge as usize].policy.clone();
+        let mut layers = Vec::with_capacity(specs.len());
+        let mut kinds: BTreeMap<&'static str, u32> = BTreeMap::new();
+        for spec in specs {
+            // Named by kind, not by place: a layer that is added leaves the random numbers of the others alone.
+            let number = kinds.entry(spec.kind()).or_insert(0);
+            let path = format!("{names}.{policy}.{}.{number}", spec.kind());
+            *number += 1;
+            layers.push(self.layer(scope, caller, spec, &path));
+        }
+        let from = self.model.layers.len() as u32;
+        let mut numbers: BTreeMap<&'static str, u32> = BTreeMap::new();
+        for (kind, shared) in layers {
+            let layer = self.model.layers.len() as u32;
+            let slot = self.slot(scope, caller, callee, edge, layer, &kind, shared, &mut numbers);
+            self.model.layers.push(Layer { kind, slot, shared });
+        }
+        from..self.model.layers.len() as u32
+    }
+
+    /// Gives a layer its states: those that the edge's layer of this kind and number had before, or new ones.
+    #[expect(clippy::too_many_arguments, reason = "all of them name one layer")]
+    fn slot(
+        &mut self,
+        scope: &mut Scope<'_>,
+        caller: Caller,
+        callee: Callee,
+        edge: u32,
+        layer: u32,
+        kind: &LayerKind,
+        shared: bool,
+        numbers: &mut BTreeMap<&'static str, u32>,
+    ) -> u32 {
+        let counts = &mut self.model.slots;
+        let (name, next) = match kind {
+            LayerKind::Breaker(_) => ("breaker", &mut counts.breakers),
+            LayerKind::Pool { .. } => ("pool", &mut counts.pools),
+            LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
+            LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
+            LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
+            _ => return 0,
+        };
+        let number = numbers.entry(name).or_insert(0);
+        let key = (edge, name, *number, shared);
+        *number += 1;
+        let count = match caller {
+            Caller::Group(g) if !shared => self.model.groups[g as usize].capacity,
+            _ => 1,
+        };
+        let new = !self.slots.contains_key(&key);
+        let meters = self.all_slots.len() as u32;
+        let (first, meters) = *self.slots.entry(key).or_insert_with(|| {
+            let first = *next;
+            *next += count;
+            (first, meters)
+        });
+        let callee_group = self.model.callee_group(callee);
+        let used = SlotUse { first, count, layer, callee_group, edge, meters };
+        if new {
+            self.all_slots.push(used);
+        }
+        scope.epoch.slots.push(used);
+        first
+    }
+
+    fn layer(&mut self, scope: &mut Scope<'_>, caller: Caller, spec: &Spec, path: &str) -> (LayerKind, bool) {
+        let layer = match spec {
+            Spec::Timeout(limit) => return (LayerKind::Timeout { limit: *limit, cancel: false }, false),
+            Spec::Patience(dist) => {
+                return (LayerKind::Patience(draw(dist, &format!("{path}.patience"))), false);
+            }
+            Spec::Layer(layer) => layer,
+        };
+        match layer {
+            sp::Layer::Fallback(f) => {
+                let options = f
+                    .options
+                    .iter()
+                    .map(|option| match option {
+                        sp::FallbackOption::Cache(c) => {
+                            FallbackOption::Cache { ttl: c.ttl.duration(), coverage: c.coverage.0 }
+                        }
+                        sp::FallbackOption::Value => FallbackOption::Value,
+                        sp::FallbackOption::Call(c) => {
+                            let policy = c.through.as_ref().map_or(String::new(), |p| p.value.clone());
+                            let route =
+                                self.route(scope, caller, &c.to, &policy, &format!("{path}.fallback"), |s| {
+                                    let layers =
+                                        s.topology.policies.get(&policy).cloned().unwrap_or_default();
+                                    layers.into_iter().map(Spec::Layer).collect()
+                                });
+                            FallbackOption::Call(route)
+                        }
+                    })
+                    .collect();
+                (LayerKind::Fallback { options, salt: salt(&format!("{path}.coverage")) }, false)
+            }
+            sp::Layer::Retry(r) => retry(r, path),
+            sp::Layer::Breaker(b) => (LayerKind::Breaker(breaker(b)), shared(&b.per)),
+            sp::Layer::Bulkhead(b) => {
+                let config = BulkheadConfig {
+                    max_concurrent: b.max,
+                    max_queue: b.queue,
+                    max_wait: b.max_wait.map(|w| w.duration()),
+                };
+                (LayerKind::Bulkhead { config }, shared(&b.per))
+            }
+            sp::Layer::Timeout(t) => {
+                (LayerKind::Timeout { limit: t.limit.duration(), cancel: t.cancel }, false)
+            }
+            sp::Layer::Pool(p) => {
+                let kind = LayerKind::Pool {
+                    config: pool(p),
+                    connect: draw(&p.connect.dist, &format!("{path}.connect")),
+                    statement_timeout: p.statement_timeout.map(|t| t.duration()),
+                };
+                (kind, shared(&p.per))
+            }
+            sp::Layer::Network(n) => {
+                let latency = draw(&n.latency.dist, &format!("{path}.latency"));
+                (LayerKind::Network { latency, loss: n.loss.0 }, false)
+            }
+        }
+    }
+}
+
+/// A layer as written, or one that a client population's own settings stand for.
+pub(super) enum Spec {
+    Layer(sp::Layer),
+    Timeout(SimDuration),
+    Patience(Dist),
+}
+
+impl Spec {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) | Self::Layer(sp::Layer::Timeout(_)) => "timeout",
+            Self::Patience(_) => "patience",
+            Self::Layer(sp::Layer::Fallback(_)) => "fallback",
+            Self::Layer(sp::Layer::Retry(_)) => "retry",
+            Self::Layer(sp::Layer::Breaker(_)) => "breaker",
+            Self::Layer(sp::Layer::Bulkhead(_)) => "bulkhead",
+            Self::Layer(sp::Layer::Pool(_)) => "pool",
+            Self::Layer(sp::Layer::Network(_)) => "network",
+        }
+    }
+}
+
+/// Outermost first: patience, retry, the timeout of each attempt, then the policy.
+pub(super) fn client_layers(c: &st::Clients, scope: &Scope<'_>) -> Vec<Spec> {
+    let mut layers = Vec::new();
+    if let Some(patience) = &c.patience {
+        layers.push(Spec::Patience(patience.dist.clone()));
+    }
+    if let Some(retry) = &c.retry {
+        layers.push(Spec::Layer(sp::Layer::Retry(retry.clone())));
+    }
+    if let Some(timeout) = c.timeout {
+        layers.push(Spec::Timeout(timeout.duration()));
+    }
+    if let Some(policy) = &c.through {
+        let stack = scope.topology.policies.get(&policy.value).cloned().unwrap_or_default();
+        layers.extend(stack.into_iter().map(Spec::Layer));
+    }
+    layers
+}
