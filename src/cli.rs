@@ -8,6 +8,7 @@ mod metrics;
 mod progress;
 mod run;
 mod schema;
+mod validate;
 
 use crate::spec::load::Loader;
 use anstream::ColorChoice;
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
     line.color.write_global();
     let ending = match &line.command {
         Command::Run(args) => run::run(args),
+        Command::Validate(args) => validate::validate(args),
         Command::Metrics(args) => metrics::metrics(args),
         Command::Schema => {
             print(&schema::reference());
@@ -85,6 +87,11 @@ fn show_diagnostics(loader: &Loader) -> bool {
     let color = anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     message(&loader.diagnostics.render(&loader.sources, color));
     loader.diagnostics.has_errors()
+}
+
+/// As many threads as there are cores.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The width of the terminal, or what is readable elsewhere.

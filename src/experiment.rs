@@ -5,11 +5,14 @@
 
 pub mod fold;
 pub mod judge;
+
 pub mod log;
+pub mod measures;
 pub mod plan;
 pub mod recovery;
 pub mod results;
 pub mod run;
+pub mod theory;
 
 pub use plan::{Changes, Plan, plan};
 pub use results::ExperimentResult;

@@ -6,6 +6,7 @@ pub mod gauge;
 pub mod histogram;
 pub mod meters;
 pub mod observer;
+pub mod occupancy;
 pub mod recorder;
 
 pub use estimate::{Estimate, Proportion};

@@ -22,6 +22,8 @@ pub struct CommandLine {
 pub enum Command {
     /// What happens? Plays a topology (a quick look) or an experiment (all that it declares).
     Run(RunArgs),
+    /// Can the simulator be trusted? Plays systems whose answers theory knows, and compares.
+    Validate(ValidateArgs),
     /// What can be measured? Lists every metric of a file, with unit and meaning.
     Metrics(MetricsArgs),
     /// How is a file written? Prints the reference of the language.
@@ -58,6 +60,38 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
     /// Prints only what failed.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What `validate` takes.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Experiments that state what theory says of them, or folders of them.
+    #[arg(default_value = "models/oracle")]
+    pub paths: Vec<PathBuf>,
+    /// Changes a setting, such as services.s.workers=2; may be given again.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+    /// The seed of all random numbers.
+    #[arg(long, env = "BROWNOUT_SEED")]
+    pub seed: Option<u64>,
+    /// Runs of each variant.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: Option<u32>,
+    /// Threads; the results are the same for any number.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Folder for the tables [default: out/validation]
+    #[arg(long, conflicts_with = "no_out")]
+    pub out: Option<PathBuf>,
+    /// Writes no files.
+    #[arg(long)]
+    pub no_out: bool,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Prints only what disagrees.
     #[arg(short, long)]
     pub quiet: bool,
 }

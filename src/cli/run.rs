@@ -3,7 +3,7 @@
 use super::args::{Format, RunArgs};
 use super::files::{self, Output};
 use super::progress::Bar;
-use super::{Ending, has_color, message, print, show_diagnostics, width};
+use super::{Ending, has_color, message, print, show_diagnostics, threads, width};
 use crate::experiment::results::Verdict;
 use crate::experiment::{Changes, ExperimentResult, RunError, plan, run as play};
 use crate::report::{events_jsonl, human, json, plot, series_csv};
@@ -59,16 +59,14 @@ pub fn run(args: &RunArgs) -> Ending {
     ending(&result)
 }
 
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 fn outputs(result: &ExperimentResult) -> anyhow::Result<Vec<Output>> {
     let mut outputs = vec![
         ("summary.json".to_string(), json::summary(result).into_bytes()),
-        ("timeseries.csv".to_string(), series_csv::write(result)),
         ("events.jsonl".to_string(), events_jsonl::write(result)),
     ];
+    if result.variants.iter().any(|v| !v.series.times_s.is_empty()) {
+        outputs.insert(1, ("timeseries.csv".to_string(), series_csv::write(result)));
+    }
     for plot in plot::all(result)? {
         outputs.push((format!("{}.svg", plot.file_stem), plot.svg.into_bytes()));
         outputs.push((format!("{}.png", plot.file_stem), plot.png));
@@ -77,7 +75,10 @@ fn outputs(result: &ExperimentResult) -> anyhow::Result<Vec<Output>> {
 }
 
 fn ending(result: &ExperimentResult) -> Ending {
-    let any = |verdict| result.expectations.iter().any(|e| e.verdict == verdict);
+    let any = |verdict| {
+        result.expectations.iter().any(|e| e.verdict == verdict)
+            || result.theory.agreements.iter().any(|a| a.verdict == verdict)
+    };
     if any(Verdict::Failed) {
         Ending::Failed
     } else if any(Verdict::Inconclusive) {

@@ -4,8 +4,9 @@ use super::judge::{self, SubjectValue};
 use super::plan::{Plan, VariantPlan};
 use super::results::{
     ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
-    SeriesColumn, VariantResult,
+    SeriesColumn, TheoryResult, VariantResult,
 };
+use super::theory;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Histogram, Proportion, Source};
 use crate::sim::Stop;
@@ -37,6 +38,8 @@ pub struct RunData {
     pub faults: Vec<FaultRun>,
     /// What each expectation is about.
     pub subjects: Vec<SubjectValue>,
+    /// What each value of theory is.
+    pub theory: Vec<Option<f64>>,
 }
 
 /// The runs of one variant so far.
@@ -55,6 +58,7 @@ pub struct Fold {
     cells: Vec<Cell>,
     faults: Vec<Vec<FaultRun>>,
     subjects: Vec<Vec<SubjectValue>>,
+    theory: Vec<Vec<Option<f64>>>,
 }
 
 /// One metric in one second, over runs.
@@ -96,6 +100,7 @@ impl Fold {
             cells: Vec::new(),
             faults: vec![Vec::new(); variant.faults.len()],
             subjects: vec![Vec::new(); variant.expectations.len()],
+            theory: vec![Vec::new(); variant.theory.len()],
         }
     }
 
@@ -124,9 +129,15 @@ impl Fold {
         for (all, subject) in self.subjects.iter_mut().zip(data.subjects) {
             all.push(subject);
         }
+        for (all, value) in self.theory.iter_mut().zip(data.theory) {
+            all.push(value);
+        }
     }
 
     fn series(&self, variant: &VariantPlan) -> Series {
+        if !variant.recorded.is_series {
+            return Series::default();
+        }
         let seconds = self.cells.len().checked_div(self.columns).unwrap_or(0);
         let column = |index: usize| {
             let metric = &variant.model.catalog.metrics[index];
@@ -174,10 +185,12 @@ impl Fold {
 /// The result of all variants.
 pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
     let mut expectations = Vec::new();
+    let mut agreements = Vec::new();
     let mut warnings = Vec::new();
     let mut variants = Vec::new();
     for (variant, fold) in plan.variants.iter().zip(folds) {
         expectations.extend(judge::verdicts(variant, &fold.subjects));
+        agreements.extend(theory::agreements(variant, &fold.theory));
         warnings.extend(not_stationary(plan, variant, &fold));
         warnings.extend(log_dropped(variant, &fold));
         variants.push(VariantResult {
@@ -204,6 +217,7 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
         events: variants.iter().map(|v| v.events).sum(),
         variants,
         expectations,
+        theory: TheoryResult { source: plan.theory_source.clone(), agreements },
         warnings,
     }
 }
@@ -243,7 +257,7 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize) -> FaultResult {
 /// Warns of populations whose requests pile up although nothing strikes: means of such runs mean nothing.
 fn not_stationary(plan: &Plan, variant: &VariantPlan, fold: &Fold) -> Vec<String> {
     let mut warnings = Vec::new();
-    let calm = variant.faults.is_empty() && variant.model.epochs.len() == 1;
+    let calm = variant.faults.is_empty() && variant.model.epochs.len() == 1 && variant.recorded.is_series;
     let seconds = fold.cells.len().checked_div(fold.columns).unwrap_or(0);
     let first = plan.warmup.seconds().ceil() as usize;
     if !calm || seconds < first + 9 {

@@ -1,11 +1,12 @@
 //! Expectations: what each is about in each run, and the verdict over all runs.
 
-use super::plan::{ExpectationPlan, FaultMeasure, MeasurePlan, SubjectPlan, VariantPlan};
+use super::measures::{FormulaPlan, MeasurePlan, Taken};
+use super::plan::{ExpectationPlan, FaultMeasure, SubjectPlan, VariantPlan};
 use super::results::{ExpectationResult, FaultRun, Verdict};
 use super::run::merged;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Record};
-use crate::spec::expression::{Limits, Statistic};
+use crate::spec::expression::Limits;
 
 /// What an expectation is about, in one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub fn subjects(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> 
         None => faults,
     };
     let subject = |e: &ExpectationPlan| match &e.subject {
-        SubjectPlan::Measure(measure) => SubjectValue::Number(measured(variant, record, measure)),
+        SubjectPlan::Formula(formula) => SubjectValue::Number(computed(variant, record, faults, formula)),
         SubjectPlan::Fault(fault, what) => {
             SubjectValue::Number(faults.get(*fault).and_then(|run| what.of(run)))
         }
@@ -31,33 +32,41 @@ pub fn subjects(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> 
             chosen(fault).iter().all(|f| f.recover_s.is_some_and(|s| within.is_none_or(|w| s <= w))),
         ),
         SubjectPlan::Metastable(fault) => SubjectValue::Happened(chosen(fault).iter().any(|f| f.metastable)),
-        SubjectPlan::Holds(measure, limits) => {
-            SubjectValue::Happened(measured(variant, record, measure).is_some_and(|v| limits.holds(v)))
+        SubjectPlan::Holds(formula, limits) => {
+            let value = computed(variant, record, faults, formula);
+            SubjectValue::Happened(value.is_some_and(|v| limits.holds(v)))
         }
     };
     variant.expectations.iter().map(subject).collect()
 }
 
-fn measured(variant: &VariantPlan, record: &Record, measure: &MeasurePlan) -> Option<f64> {
-    let window = measure.window;
-    let fold: fn(f64, f64) -> f64 = match measure.statistic {
-        Statistic::Value | Statistic::Percentile(_) => {
-            return merged(&record.windows, window.from, window.to, variant).value(measure.source);
+/// What each value of theory is in one run.
+pub fn known(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> Vec<Option<f64>> {
+    variant.theory.iter().map(|t| computed(variant, record, faults, &t.formula)).collect()
+}
+
+fn computed(
+    variant: &VariantPlan,
+    record: &Record,
+    faults: &[FaultRun],
+    formula: &FormulaPlan,
+) -> Option<f64> {
+    match formula {
+        FormulaPlan::Number(value) => Some(*value),
+        FormulaPlan::Fault(fault, what) => faults.get(*fault).and_then(|run| what.of(run)),
+        FormulaPlan::Join(how, a, b) => {
+            let [a, b] = [a, b].map(|part| computed(variant, record, faults, part));
+            how.apply(a?, b?)
         }
-        Statistic::Min => f64::min,
-        Statistic::Max => f64::max,
-        Statistic::Mean => |a, b| a + b,
-    };
-    let width = variant.model.catalog.metrics.len();
-    let from = window.from.seconds().ceil() as usize;
-    let to = window.to.seconds() as usize;
-    let values: Vec<f64> = (from..to)
-        .filter_map(|s| record.rows.get(s * width + measure.column).copied())
-        .filter(|v| !v.is_nan())
-        .collect();
-    let count = values.len() as f64;
-    let all = values.into_iter().reduce(fold)?;
-    Some(if measure.statistic == Statistic::Mean { all / count } else { all })
+        FormulaPlan::Measure(MeasurePlan { taken: Taken::Whole(source), window }) => {
+            merged(&record.windows, window.from, window.to, variant).value(*source)
+        }
+        FormulaPlan::Measure(MeasurePlan { taken: Taken::Series(column, what), window }) => {
+            let width = variant.recorded.columns.len();
+            let column: Vec<f64> = record.rows.iter().skip(*column).step_by(width).copied().collect();
+            what.of(&column, window.from.seconds().ceil() as usize, window.to.seconds() as usize)
+        }
+    }
 }
 
 /// The verdicts of a variant's expectations, from what each was about in each run.
@@ -75,7 +84,7 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         })
         .collect();
     let (value, ci95) = match &e.subject {
-        SubjectPlan::Measure(_) | SubjectPlan::Fault(..) => match Estimate::of_present(&numbers) {
+        SubjectPlan::Formula(_) | SubjectPlan::Fault(..) => match Estimate::of_present(&numbers) {
             Some(estimate) => (Some(estimate.mean), estimate.lo.zip(estimate.hi)),
             None => (None, None),
         },

@@ -1,17 +1,15 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
 use super::log;
+use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
 use crate::base::units::Unit;
 use crate::base::{SimDuration, SimTime};
-use crate::metrics::Source;
 use crate::model::{Model, compile};
 use crate::sim::script::{Blow, Effect, Fault, Script, ScriptAction, What, Which};
 use crate::spec::check::{self, Component};
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::experiment::{Action, At, Experiment, Instances};
-use crate::spec::expression::{
-    self, Comparison, Event, Expectation, Limits, Measure, Statistic, Subject, Window,
-};
+use crate::spec::experiment::{Action, At, Experiment, Instances, KnownValue, Over};
+use crate::spec::expression::{self, Event, Expectation, Limits};
 use crate::spec::load::{Document, Loader, Override};
 use crate::spec::node::Node;
 use crate::spec::source::{Span, Spanned};
@@ -51,6 +49,8 @@ pub struct Plan {
     pub variants: Vec<VariantPlan>,
     /// What counts as recovered.
     pub recovery: RecoveryPlan,
+    /// Where the values of theory come from; empty if there are none.
+    pub theory_source: String,
 }
 
 /// What counts as recovered.
@@ -81,6 +81,10 @@ pub struct VariantPlan {
     pub objectives: Vec<ObjectivePlan>,
     /// What is expected.
     pub expectations: Vec<ExpectationPlan>,
+    /// What theory says.
+    pub theory: Vec<TheoryPlan>,
+    /// What is recorded of each run.
+    pub recorded: Recorded,
 }
 
 /// A fault as reports see it.
@@ -124,19 +128,38 @@ pub struct ExpectationPlan {
     pub place: (String, usize),
 }
 
+/// A value that theory knows.
+#[derive(Clone, Debug)]
+pub struct TheoryPlan {
+    /// What it is called.
+    pub name: String,
+    /// The formula as written.
+    pub text: String,
+    /// What is computed of each run.
+    pub formula: FormulaPlan,
+    /// Its unit; a plain number if none.
+    pub unit: Unit,
+    /// What it is in theory.
+    pub is: f64,
+    /// How far the simulation may be off, in the value's unit.
+    pub tolerance: f64,
+    /// What is taken of the runs.
+    pub over: Over,
+}
+
 /// What is judged in each run.
 #[derive(Clone, Debug)]
 pub enum SubjectPlan {
     /// The mean over runs.
-    Measure(MeasurePlan),
+    Formula(FormulaPlan),
     /// The mean over runs of what a fault did.
     Fault(usize, FaultMeasure),
     /// The share of runs that recovered, in time if it matters, from one fault or all.
     Recovered(Option<f64>, Option<usize>),
     /// The share of runs that were metastable after one fault or any.
     Metastable(Option<usize>),
-    /// The share of runs in which a measure meets limits.
-    Holds(MeasurePlan, Limits),
+    /// The share of runs in which a number meets limits.
+    Holds(FormulaPlan, Limits),
 }
 
 /// What a fault did: the metrics `faults.NAME.…`, for expectations.
@@ -187,19 +210,6 @@ impl FaultMeasure {
     }
 }
 
-/// A metric over a part of the run.
-#[derive(Clone, Debug)]
-pub struct MeasurePlan {
-    /// How it is computed over the whole part.
-    pub source: Source,
-    /// The number of its column in the series.
-    pub column: usize,
-    /// What is taken of it.
-    pub statistic: Statistic,
-    /// The part of the run.
-    pub window: WindowPlan,
-}
-
 /// A part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowPlan {
@@ -234,6 +244,8 @@ fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<
     let script = Script { end, windows: vec![warmup], ..Script::default() };
     let variant = VariantPlan {
         name: "base".into(),
+        recorded: Recorded::new(&model, true),
+        theory: Vec::new(),
         model,
         script,
         faults: Vec::new(),
@@ -249,6 +261,7 @@ fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<
         end,
         variants: vec![variant],
         recovery: RecoveryPlan { window_s: 10.0, stable_s: 30.0, goodput: 0.9 },
+        theory_source: String::new(),
     })
 }
 
@@ -294,6 +307,7 @@ fn plan_experiment(
             stable_s: experiment.recovery.stable.0,
             goodput: experiment.recovery.goodput.0,
         },
+        theory_source: experiment.theory.as_ref().map_or_else(String::new, |t| t.source.clone()),
     })
 }
 
@@ -349,18 +363,39 @@ fn plan_variant(
         })
         .collect();
     let objectives = objectives(experiment, &model);
-    let mut expectations = Vec::new();
+    let mut planned = VariantPlan {
+        name: name.to_string(),
+        recorded: Recorded::new(&model, experiment.series),
+        model,
+        script,
+        faults,
+        settings,
+        objectives,
+        expectations: Vec::new(),
+        theory: Vec::new(),
+    };
+    super::recovery::record(&mut planned);
     for text in experiment.expect.get(name).into_iter().flatten() {
-        match expectation(text, &model, &faults, (warmup, end)) {
-            Ok(mut planned) => {
+        match expectation(text, &mut planned, (warmup, end)) {
+            Ok(mut expectation) => {
                 let file = loader.sources.get(text.span.source).map_or("", |s| s.name.as_str());
-                planned.place = (file.to_string(), loader.sources.position(text.span).0);
-                expectations.push(planned);
+                expectation.place = (file.to_string(), loader.sources.position(text.span).0);
+                planned.expectations.push(expectation);
             }
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
         }
     }
-    Some(VariantPlan { name: name.to_string(), model, script, faults, settings, objectives, expectations })
+    let first = experiment.variants.names().next().unwrap_or("base");
+    for (value_name, value) in experiment.theory.iter().flat_map(|t| t.values.iter()) {
+        if value.variant.as_ref().map_or(first, |v| v.value.as_str()) != name {
+            continue;
+        }
+        match theory(value_name, value, &mut planned, (warmup, end)) {
+            Ok(theory) => planned.theory.push(theory),
+            Err(diagnostic) => loader.diagnostics.push(diagnostic),
+        }
+    }
+    Some(planned)
 }
 
 /// The topology at the start and after each `Set`.
@@ -506,62 +541,42 @@ fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
     planned
 }
 
-// ---- expectations ----
+// ---- expectations and theory ----
 
 fn expectation(
     text: &Spanned<String>,
-    model: &Model,
-    faults: &[FaultPlan],
+    variant: &mut VariantPlan,
     run: (SimTime, SimTime),
 ) -> Result<ExpectationPlan, Diagnostic> {
     let expectation = expression::parse(text)?;
     let span = text.span;
     let (subject, unit) = match &expectation.subject {
-        Subject::Measure(measure) if measure.path.starts_with("faults.") => {
-            fault_measure(measure, faults, span)?
+        expression::Subject::Formula(formula) => {
+            let (planned, unit) = subject(variant, run, span).formula(formula)?;
+            let planned = match planned {
+                FormulaPlan::Fault(fault, what) => SubjectPlan::Fault(fault, what),
+                planned => SubjectPlan::Formula(planned),
+            };
+            (planned, unit.unwrap_or(Unit::Level))
         }
-        Subject::Measure(measure) => {
-            let (planned, unit) = measure_plan(measure, model, faults, run, span)?;
-            (SubjectPlan::Measure(planned), unit)
-        }
-        Subject::Probability(event) => (event_plan(event, model, faults, run, span)?, Unit::Ratio),
+        expression::Subject::Probability(event) => (event_plan(event, variant, run, span)?, Unit::Ratio),
     };
     let limits = expectation.comparison.limits(unit, span)?;
     Ok(ExpectationPlan { expectation, subject, limits, unit, place: (String::new(), 0) })
 }
 
-/// `faults.NAME.recover` and the like.
-fn fault_measure(
-    measure: &Measure,
-    faults: &[FaultPlan],
-    span: Span,
-) -> Result<(SubjectPlan, Unit), Diagnostic> {
-    let mut parts = measure.path.split('.').skip(1);
-    let fault = find_fault(parts.next().unwrap_or_default(), faults, span)?;
-    let name = parts.next().unwrap_or_default();
-    let known = FaultMeasure::ALL.iter().find(|(known, ..)| *known == name);
-    match known {
-        Some((_, what, unit, _))
-            if parts.next().is_none()
-                && measure.statistic == Statistic::Value
-                && measure.window == Window::Measured =>
-        {
-            Ok((SubjectPlan::Fault(fault, *what), *unit))
-        }
-        Some(_) => Err(Diagnostic::error(span, "what a fault did has neither statistics nor windows")
-            .help("write `faults.NAME.recover < 60s`")),
-        None => Err(Diagnostic::error(span, format!("there is no metric `{}`", measure.path))
-            .nearest(name, FaultMeasure::ALL.iter().map(|(known, ..)| *known))),
-    }
+fn subject(variant: &mut VariantPlan, run: (SimTime, SimTime), span: Span) -> Subject<'_> {
+    let VariantPlan { model, faults, recorded, .. } = variant;
+    Subject { model, faults, run, recorded, span }
 }
 
 fn event_plan(
     event: &Event,
-    model: &Model,
-    faults: &[FaultPlan],
+    variant: &mut VariantPlan,
     run: (SimTime, SimTime),
     span: Span,
 ) -> Result<SubjectPlan, Diagnostic> {
+    let faults = &variant.faults;
     let number = |from: &Option<String>| match from {
         Some(name) => find_fault(name, faults, span).map(Some),
         None if faults.is_empty() => {
@@ -572,94 +587,29 @@ fn event_plan(
     match event {
         Event::Recovered { within, from } => Ok(SubjectPlan::Recovered(*within, number(from)?)),
         Event::Metastable { from } => Ok(SubjectPlan::Metastable(number(from)?)),
-        Event::Holds(measure, comparison) => holds_plan(measure, comparison, model, faults, run, span),
+        Event::Holds(formula, comparison) => {
+            let (planned, unit) = subject(variant, run, span).formula(formula)?;
+            Ok(SubjectPlan::Holds(planned, comparison.limits(unit.unwrap_or(Unit::Level), span)?))
+        }
     }
 }
 
-fn holds_plan(
-    measure: &Measure,
-    comparison: &Comparison,
-    model: &Model,
-    faults: &[FaultPlan],
+fn theory(
+    name: &str,
+    value: &KnownValue,
+    variant: &mut VariantPlan,
     run: (SimTime, SimTime),
-    span: Span,
-) -> Result<SubjectPlan, Diagnostic> {
-    let (planned, unit) = measure_plan(measure, model, faults, run, span)?;
-    Ok(SubjectPlan::Holds(planned, comparison.limits(unit, span)?))
-}
-
-fn find_fault(name: &str, faults: &[FaultPlan], span: Span) -> Result<usize, Diagnostic> {
-    faults.iter().position(|f| f.name == name).ok_or_else(|| {
-        Diagnostic::error(span, format!("no fault of this variant is called `{name}`"))
-            .nearest(name, faults.iter().map(|f| f.name.as_str()))
+) -> Result<TheoryPlan, Diagnostic> {
+    let parsed = expression::parse_formula(&value.of)?;
+    let (formula, unit) = subject(variant, run, value.of.span).formula(&parsed)?;
+    let tolerance = (value.within.0 * value.is.abs()).max(value.absolute);
+    Ok(TheoryPlan {
+        name: name.to_string(),
+        text: value.of.value.clone(),
+        formula,
+        unit: unit.unwrap_or(Unit::Level),
+        is: value.is,
+        tolerance,
+        over: value.over.clone(),
     })
-}
-
-fn measure_plan(
-    measure: &Measure,
-    model: &Model,
-    faults: &[FaultPlan],
-    run: (SimTime, SimTime),
-    span: Span,
-) -> Result<(MeasurePlan, Unit), Diagnostic> {
-    let path = measure.path.as_str();
-    let catalog = &model.catalog;
-    let unknown = || {
-        if catalog.metrics.iter().any(|m| m.path.strip_suffix(".mean") == Some(path)) {
-            return Diagnostic::error(span, format!("`{path}` has many values: say which"))
-                .help(format!("write `p(99) of {path}` or `{path}.mean`"));
-        }
-        let diagnostic = Diagnostic::error(span, format!("there is no metric `{path}`"));
-        match catalog.suggestion(path) {
-            Some(help) => diagnostic.help(help),
-            None => diagnostic,
-        }
-    };
-    let (column, source, unit) = match measure.statistic {
-        Statistic::Percentile(p) => {
-            // `p(99) of clients.users.latency`: any percentile of a timer.
-            let mean = format!("{path}.mean");
-            let at = catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(&mean));
-            let at = at.map_err(|_| match catalog.metrics.iter().any(|m| m.path == path) {
-                true => Diagnostic::error(span, format!("`{path}` is no latency: it has no percentiles")),
-                false => unknown(),
-            })?;
-            let Source::TimerMean(timer) = catalog.metrics[at].source else { return Err(unknown()) };
-            (at, Source::TimerQuantile(timer, p / 100.0), Unit::Seconds)
-        }
-        _ => {
-            let at =
-                catalog.metrics.binary_search_by(|m| m.path.as_str().cmp(path)).map_err(|_| unknown())?;
-            (at, catalog.metrics[at].source, catalog.metrics[at].unit)
-        }
-    };
-    let window = window_plan(&measure.window, faults, run, span)?;
-    Ok((MeasurePlan { source, column, statistic: measure.statistic, window }, unit))
-}
-
-fn window_plan(
-    window: &Window,
-    faults: &[FaultPlan],
-    (warmup, end): (SimTime, SimTime),
-    span: Span,
-) -> Result<WindowPlan, Diagnostic> {
-    let plan = match window {
-        Window::Measured => WindowPlan { from: warmup, to: end },
-        Window::Before(name) => {
-            let fault = &faults[find_fault(name, faults, span)?];
-            WindowPlan { from: warmup, to: fault.start }
-        }
-        Window::During(name) => {
-            let fault = &faults[find_fault(name, faults, span)?];
-            WindowPlan { from: fault.start, to: fault.end.unwrap_or(end) }
-        }
-        Window::After(name) => {
-            let fault = &faults[find_fault(name, faults, span)?];
-            WindowPlan { from: fault.end.unwrap_or(end), to: end }
-        }
-    };
-    if plan.from >= plan.to {
-        return Err(Diagnostic::error(span, "this part of the run is empty: nothing is measured in it"));
-    }
-    Ok(plan)
 }

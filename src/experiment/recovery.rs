@@ -66,7 +66,7 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<Fault
     if variant.faults.is_empty() {
         return Vec::new();
     }
-    let columns = Columns { rows: &record.rows, width: variant.model.catalog.metrics.len() };
+    let columns = Columns { rows: &record.rows, width: variant.recorded.columns.len() };
     let clients = client_columns(variant);
     let up: Vec<usize> =
         variant.model.catalog.groups.iter().filter_map(|g| find(variant, Source::Level(g.up, 1.0))).collect();
@@ -86,7 +86,33 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<Fault
 }
 
 fn find(variant: &VariantPlan, source: Source) -> Option<usize> {
-    variant.model.catalog.metrics.iter().position(|m| m.source == source)
+    variant.recorded.columns.iter().position(|c| *c == source)
+}
+
+/// Has everything recorded that faults are examined by.
+pub fn record(variant: &mut VariantPlan) {
+    if variant.faults.is_empty() {
+        return;
+    }
+    let VariantPlan { model, recorded, objectives, .. } = variant;
+    for group in &model.catalog.groups {
+        // Externals have no instances to be up.
+        let up = Source::Level(group.up, 1.0);
+        if model.catalog.metrics.iter().any(|m| m.source == up) {
+            recorded.column(up);
+        }
+        recorded.column(Source::Level(group.in_flight, 1.0));
+    }
+    for (index, meters) in model.catalog.clients.iter().enumerate() {
+        recorded.column(Source::Rate(meters.red));
+        recorded.column(Source::Throughput(meters.red));
+        recorded.column(Source::Goodput(meters.red));
+        recorded.column(Source::Level(meters.in_flight, 1.0));
+        let objective = objectives.iter().filter(|o| o.client as usize == index);
+        for (q, _) in objective.flat_map(|o| &o.latency) {
+            recorded.column(Source::TimerQuantile(meters.red, *q));
+        }
+    }
 }
 
 /// Without objectives, every population must have 99 % of its requests served.

@@ -22,8 +22,51 @@ pub struct ExperimentResult {
     pub variants: Vec<VariantResult>,
     /// The verdicts, in order of variant and of writing.
     pub expectations: Vec<ExpectationResult>,
+    /// How the simulation agrees with theory.
+    pub theory: TheoryResult,
     /// What must be read before the numbers are trusted.
     pub warnings: Vec<String>,
+}
+
+/// How the simulation agrees with theory.
+#[derive(Clone, Debug, Default)]
+pub struct TheoryResult {
+    /// Where the values come from.
+    pub source: String,
+    /// Each value that is known, in order of variant and name.
+    pub agreements: Vec<Agreement>,
+}
+
+/// A value that theory knows, and what the simulation found.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    /// The variant it is about.
+    pub variant: String,
+    /// What it is called.
+    pub name: String,
+    /// The formula as written.
+    pub text: String,
+    /// The unit of all values.
+    pub unit: Unit,
+    /// What it is in theory.
+    pub reference: f64,
+    /// How far the simulation may be off.
+    pub tolerance: f64,
+    /// What was simulated; `None` if no run has a value.
+    pub value: Option<f64>,
+    /// Its 95 % confidence interval over runs; `None` for one run, and for the least or greatest of the runs.
+    pub ci95: Option<(f64, f64)>,
+    /// Held: within the tolerance, with an interval narrow enough to tell. Failed: outside. Inconclusive: within, with
+    /// an interval wider than the tolerance.
+    pub verdict: Verdict,
+}
+
+impl Agreement {
+    /// How far the simulation is off, relative to the reference; to nothing if the reference is zero.
+    pub fn error(&self) -> Option<f64> {
+        let off = self.value? - self.reference;
+        (self.reference != 0.0).then(|| off / self.reference.abs())
+    }
 }
 
 /// What one variant did.

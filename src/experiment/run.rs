@@ -1,12 +1,13 @@
 //! Replications: every variant, every run, on as many threads as wanted, with the same results.
 
 use super::fold::{Fold, RunData};
+use super::measures::Recorded;
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
 use super::{judge, log};
 use crate::base::SimTime;
-use crate::metrics::{Meters, Record, Recorder, Source, Window};
+use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
 use rayon::prelude::*;
 
@@ -62,8 +63,8 @@ pub struct Played {
 
 /// Plays one run of a variant.
 pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
-    let columns: Vec<Source> = variant.model.catalog.metrics.iter().map(|m| m.source).collect();
-    let recorder = Recorder::new(variant.model.catalog.sizes(), columns);
+    let Recorded { columns, tracked, .. } = &variant.recorded;
+    let recorder = Recorder::new(variant.model.catalog.sizes(), columns.clone(), tracked);
     let world = World::new(&variant.model, &variant.script, seed, run, recorder);
     let (summary, recorder) = world.run();
     Played { summary, record: recorder.finish(variant.script.end) }
@@ -135,7 +136,8 @@ fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
             .collect(),
         log: log::lines(variant, &played.record),
         log_dropped: played.record.log_dropped,
-        rows: played.record.rows,
+        theory: judge::known(variant, &played.record, &faults),
+        rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
         faults,
         subjects,
     }
@@ -143,7 +145,8 @@ fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
 
 /// The meters of all windows between two instants together.
 pub fn merged(windows: &[Window], from: SimTime, to: SimTime, variant: &VariantPlan) -> Meters {
-    let mut meters = Meters::new(variant.model.catalog.sizes());
+    let sizes = Sizes { tracked: variant.recorded.tracked.len(), ..variant.model.catalog.sizes() };
+    let mut meters = Meters::new(sizes);
     for window in windows.iter().filter(|w| w.from >= from && w.to <= to) {
         meters.merge(&window.meters);
     }

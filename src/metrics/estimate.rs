@@ -108,6 +108,29 @@ pub fn binomial(successes: u64, runs: u64) -> Option<Proportion> {
     Some(Proportion { successes, runs, share: k / n, lo, hi })
 }
 
+/// The 95 % confidence interval of the median, from values in rising order: the order statistics that a Binomial(n,
+/// 1/2) count puts around it, whatever the distribution (Conover, "Practical Nonparametric Statistics", section 3.2);
+/// none below 6 values, where even the least and the greatest are too close.
+pub fn median_interval(sorted: &[f64]) -> Option<(f64, f64)> {
+    let n = sorted.len();
+    // Weights of 0, 1, 2, … successes relative to that of the middle, so that none vanishes or overflows.
+    let mut weights = vec![1.0; n + 1];
+    for k in (0..n / 2).rev() {
+        weights[k] = weights[k + 1] * (k + 1) as f64 / (n - k) as f64;
+    }
+    for k in n / 2 + 1..=n {
+        weights[k] = weights[k - 1] * (n - k + 1) as f64 / k as f64;
+    }
+    let tail = (1.0 - CONFIDENCE) / 2.0 * fold_sum(weights.iter().copied());
+    let mut below = 0.0;
+    let outside = weights.iter().take_while(|weight| {
+        below += **weight;
+        below <= tail
+    });
+    let outside = outside.count();
+    (outside > 0).then(|| (sorted[outside - 1], sorted[n - outside]))
+}
+
 /// `x` rounded to 12 significant digits: finer than any interval needs, and as far as the quantiles below are right.
 pub fn stable(x: f64) -> f64 {
     format!("{x:.11e}").parse().unwrap_or(x)
@@ -135,6 +158,17 @@ fn fold_sum(values: impl Iterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
     use approx::assert_relative_eq;
+
+    #[test]
+    fn intervals_of_the_median_are_those_of_the_tables() {
+        // Conover's table of the binomial: n = 20 leaves five out on either side at 95.9 %, n = 10 one at 97.9 %.
+        let values: Vec<f64> = (1..=20).map(f64::from).collect();
+        assert_eq!(median_interval(&values), Some((6.0, 15.0)));
+        assert_eq!(median_interval(&values[..10]), Some((2.0, 9.0)));
+        assert_eq!(median_interval(&values[..6]), Some((1.0, 6.0)));
+        assert_eq!(median_interval(&values[..5]), None);
+        assert_eq!(median_interval(&[]), None);
+    }
 
     #[test]
     fn t_agrees_with_the_tables() {

@@ -3,6 +3,7 @@
 //! There are four dense tables: *reds* (arrivals and outcomes), *timers* (histograms), *gauges* (levels over time) and
 //! *counters*. Meters of several windows merge into those of one longer window.
 
+use super::occupancy::{Occupancy, Tracker};
 use super::{Histogram, TimeAverage};
 use crate::base::{Outcome, SimTime};
 
@@ -25,10 +26,32 @@ pub enum Source {
     TimerQuantile(u32, f64),
     /// Longest time of a timer, in seconds.
     TimerMax(u32),
+    /// Shortest time of a timer, in seconds.
+    TimerMin(u32),
+    /// Variance of a timer, in square seconds.
+    TimerVariance(u32),
+    /// Mean of the squares of a timer, in square seconds.
+    TimerSquare(u32),
+    /// Share of a timer's values greater than so many nanoseconds.
+    TimerAbove(u32, u64),
+    /// How many values a timer has.
+    TimerCount(u32),
     /// Mean level of a gauge, times a factor.
     Level(u32, f64),
     /// Highest level of a gauge, times a factor.
     LevelMax(u32, f64),
+    /// Time-weighted quantile of a tracked gauge, from 0 to 1; the number is its place among the tracked ones.
+    LevelQuantile(u32, f64),
+    /// Variance over time of a tracked gauge.
+    LevelVariance(u32),
+    /// Share of time that a tracked gauge was greater than a threshold.
+    LevelAbove(u32, f64),
+    /// How often a tracked gauge rose above a threshold.
+    LevelRises(u32, f64),
+    /// When a tracked gauge was first above a threshold, in seconds from the start of the run.
+    LevelFirst(u32, f64),
+    /// Until when a tracked gauge was last above a threshold, in seconds from the start of the run.
+    LevelLast(u32, f64),
     /// Mean level of one gauge over that of another.
     LevelRatio(u32, u32),
     /// A counter, per second.
@@ -80,6 +103,8 @@ pub struct Sizes {
     pub gauges: usize,
     /// Counters.
     pub counters: usize,
+    /// Gauges whose every move is looked at.
+    pub tracked: usize,
 }
 
 /// All meters of a window.
@@ -93,6 +118,8 @@ pub struct Meters {
     pub timers: Vec<Histogram>,
     /// Levels.
     pub levels: Vec<Level>,
+    /// How long the tracked levels stayed where.
+    pub occupancies: Vec<Occupancy>,
     /// Counts.
     pub counters: Vec<u64>,
 }
@@ -105,11 +132,12 @@ impl Meters {
             reds: vec![Red::default(); sizes.reds],
             timers: vec![Histogram::new(); sizes.timers],
             levels: vec![Level::default(); sizes.gauges],
+            occupancies: vec![Occupancy::default(); sizes.tracked],
             counters: vec![0; sizes.counters],
         }
     }
 
-    /// Adds what another window has seen.
+    /// Adds what a later window has seen.
     pub fn merge(&mut self, other: &Self) {
         self.seconds += other.seconds;
         for (mine, theirs) in self.reds.iter_mut().zip(&other.reds) {
@@ -127,6 +155,9 @@ impl Meters {
             mine.area += theirs.area;
             mine.max = mine.max.max(theirs.max);
         }
+        for (mine, theirs) in self.occupancies.iter_mut().zip(&other.occupancies) {
+            mine.merge(theirs);
+        }
         for (mine, theirs) in self.counters.iter_mut().zip(&other.counters) {
             *mine += theirs;
         }
@@ -138,6 +169,7 @@ impl Meters {
         self.reds.fill(Red::default());
         self.timers.iter_mut().filter(|t| !t.is_empty()).for_each(Histogram::clear);
         self.levels.fill(Level::default());
+        self.occupancies.iter_mut().for_each(Occupancy::clear);
         self.counters.fill(0);
     }
 
@@ -159,10 +191,27 @@ impl Meters {
             Source::TimerMean(timer) => self.timers[timer as usize].mean(),
             Source::TimerQuantile(timer, q) => self.timers[timer as usize].quantile(q),
             Source::TimerMax(timer) => self.timers[timer as usize].quantile(1.0),
+            Source::TimerMin(timer) => self.timers[timer as usize].min_ns().map(|ns| ns as f64 / 1e9),
+            Source::TimerVariance(timer) => self.timers[timer as usize].variance(),
+            Source::TimerSquare(timer) => {
+                let timer = &self.timers[timer as usize];
+                let (n, mean) = (timer.count() as f64, timer.mean()?);
+                Some(timer.variance().unwrap_or(0.0) * (n - 1.0) / n + mean * mean)
+            }
+            Source::TimerAbove(timer, ns) => self.timers[timer as usize].fraction_above(ns),
+            Source::TimerCount(timer) => Some(self.timers[timer as usize].count() as f64),
             Source::Level(gauge, factor) => {
                 (self.seconds > 0.0).then(|| self.levels[gauge as usize].area / self.seconds * factor)
             }
             Source::LevelMax(gauge, factor) => Some(self.levels[gauge as usize].max as f64 * factor),
+            Source::LevelQuantile(tracked, q) => self.occupancies[tracked as usize].quantile(q),
+            Source::LevelVariance(tracked) => self.occupancies[tracked as usize].variance(),
+            Source::LevelAbove(tracked, level) => self.occupancies[tracked as usize].above(level),
+            Source::LevelRises(tracked, level) => {
+                Some(self.occupancies[tracked as usize].rises(level) as f64)
+            }
+            Source::LevelFirst(tracked, level) => self.occupancies[tracked as usize].first(level),
+            Source::LevelLast(tracked, level) => self.occupancies[tracked as usize].last(level),
             Source::LevelRatio(a, b) => {
                 let whole = self.levels[b as usize].area;
                 (whole > 0.0).then(|| self.levels[a as usize].area / whole)
@@ -177,35 +226,53 @@ impl Meters {
     }
 }
 
-/// A level as it moves, and what it adds to a window.
+/// Levels as they move, and what they add to a window.
 #[derive(Clone, Debug, Default)]
 pub struct Gauges {
     now: Vec<TimeAverage>,
+    /// The gauges whose every move is looked at.
+    tracked: Vec<(u32, Tracker)>,
 }
 
 impl Gauges {
-    /// So many gauges, all at 0.
-    pub fn new(count: usize) -> Self {
-        Self { now: vec![TimeAverage::new(); count] }
+    /// So many gauges, all at 0; the moves of those in `tracked` are looked at.
+    pub fn new(count: usize, tracked: &[u32]) -> Self {
+        let tracked = tracked.iter().map(|gauge| (*gauge, Tracker::default())).collect();
+        Self { now: vec![TimeAverage::new(); count], tracked }
     }
 
     /// Moves a gauge.
     #[inline]
     pub fn add(&mut self, now: SimTime, gauge: u32, delta: i64) {
         self.now[gauge as usize].add(now, delta);
+        self.track(now, gauge);
     }
 
     /// Puts a gauge at a level.
     #[inline]
     pub fn set(&mut self, now: SimTime, gauge: u32, level: u64) {
         self.now[gauge as usize].set(now, level);
+        self.track(now, gauge);
     }
 
-    /// Ends a window: writes every gauge's area and maximum into `levels` and begins the next window.
-    pub fn cut(&mut self, now: SimTime, levels: &mut [Level]) {
-        for (gauge, level) in self.now.iter_mut().zip(levels) {
+    #[inline]
+    fn track(&mut self, now: SimTime, gauge: u32) {
+        for (tracked, tracker) in &mut self.tracked {
+            if *tracked == gauge {
+                tracker.set(now, self.now[gauge as usize].level());
+            }
+        }
+    }
+
+    /// Ends a window: writes every gauge's area and maximum, and the occupancy of those that are tracked, into
+    /// `meters`, and begins the next window.
+    pub fn cut(&mut self, now: SimTime, meters: &mut Meters) {
+        for (gauge, level) in self.now.iter_mut().zip(&mut meters.levels) {
             *level = Level { area: gauge.area(now), max: gauge.max() };
             gauge.restart(now);
+        }
+        for ((_, tracker), seen) in self.tracked.iter_mut().zip(&mut meters.occupancies) {
+            tracker.cut(now, seen);
         }
     }
 }

@@ -57,13 +57,14 @@ pub struct Record {
 }
 
 impl Recorder {
-    /// A recorder of so many meters, with a series of `columns`.
-    pub fn new(sizes: Sizes, columns: Vec<Source>) -> Self {
+    /// A recorder of so many meters, with a series of `columns`, and with the occupancy of the gauges `tracked`.
+    pub fn new(sizes: Sizes, columns: Vec<Source>, tracked: &[u32]) -> Self {
+        let sizes = Sizes { tracked: tracked.len(), ..sizes };
         Self {
             sizes,
             recent: Meters::new(sizes),
             recent_from: SimTime::ZERO,
-            gauges: Gauges::new(sizes.gauges),
+            gauges: Gauges::new(sizes.gauges, tracked),
             window: Meters::new(sizes),
             window_from: SimTime::ZERO,
             windows: Vec::new(),
@@ -85,7 +86,7 @@ impl Recorder {
     /// Moves what happened recently into the window.
     fn settle(&mut self, now: SimTime) {
         self.recent.seconds = now.since(self.recent_from).seconds();
-        self.gauges.cut(now, &mut self.recent.levels);
+        self.gauges.cut(now, &mut self.recent);
         self.recent_from = now;
     }
 

@@ -153,6 +153,7 @@ impl Catalog {
             timers: self.timers as usize,
             gauges: self.gauges as usize,
             counters: self.counters as usize,
+            tracked: 0,
         }
     }
 

@@ -50,6 +50,7 @@ pub fn tiny() -> ExperimentResult {
             Unit::PerSecond,
             Verdict::Held,
         )],
+        theory: Default::default(),
         warnings: vec!["one run has no interval".into()],
     }
 }
@@ -117,6 +118,7 @@ pub fn incident() -> ExperimentResult {
             expectation("before", p99, Some(30.0), -29.0, unit, Verdict::Failed),
             expectation("operator", "P(recovered) >= 0.95", None, 0.0, Unit::Ratio, Verdict::Inconclusive),
         ],
+        theory: Default::default(),
         warnings: vec![
             "balancers.alb: the health check of service `api` calls `weather`, which has no timeout; a slow third \
              party takes all targets out at once"

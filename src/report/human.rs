@@ -10,6 +10,7 @@ mod grid;
 use crate::base::mix;
 use crate::base::units::{Unit, count_text, duration_text};
 use crate::experiment::results::{ExpectationResult, ExperimentResult, Verdict};
+use crate::report::validation;
 use crate::report::words::{many, value_text};
 use std::fmt::Write as _;
 
@@ -31,6 +32,14 @@ pub struct Options {
 /// The summary, with a newline at the end. Quiet and without anything to say, it is empty.
 pub fn summary(result: &ExperimentResult, options: &Options) -> String {
     let mut text = verdicts(result, options);
+    let theory = validation::section(result, options.color, options.quiet);
+    if !theory.is_empty() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "Theory: {}", result.theory.source);
+        text.push_str(&theory);
+    }
     if options.quiet {
         if !text.is_empty() {
             let _ = writeln!(text, "\nreproduce: {}", options.reproduce);

@@ -5,15 +5,44 @@
 
 use crate::base::units::Unit;
 use crate::experiment::results::{
-    ExpectationResult, ExperimentResult, FaultResult, FaultRun, MetricResult, VariantResult,
+    Agreement, ExpectationResult, ExperimentResult, FaultResult, FaultRun, MetricResult, TheoryResult,
+    VariantResult,
 };
 use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
+use crate::report::validation::Case;
 use serde::{Serialize, Serializer};
 
 /// The summary as pretty JSON, with a newline at the end.
 pub fn summary(result: &ExperimentResult) -> String {
     match serde_json::to_string_pretty(&Summary::of(result)) {
+        Ok(text) => text + "\n",
+        Err(_) => unreachable!("keys are strings and numbers are finite"),
+    }
+}
+
+/// How all cases agree with theory, as one JSON document.
+pub fn validation(cases: &[Case]) -> String {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        system: &'a str,
+        seed: u64,
+        runs: u32,
+        simulated_seconds: Number,
+        events: u64,
+        #[serde(flatten)]
+        theory: Theory<'a>,
+    }
+    let rows = cases.iter().map(|case| Row {
+        system: &case.name,
+        seed: case.result.seed,
+        runs: case.result.runs,
+        simulated_seconds: Number(case.result.duration_s),
+        events: case.result.events,
+        theory: Theory::of(&case.result.theory),
+    });
+    let rows: Vec<Row<'_>> = rows.collect();
+    match serde_json::to_string_pretty(&rows) {
         Ok(text) => text + "\n",
         Err(_) => unreachable!("keys are strings and numbers are finite"),
     }
@@ -85,6 +114,8 @@ struct Summary<'a> {
     warnings: &'a [String],
     variants: Object<Variant<'a>>,
     expectations: Vec<Expectation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    theory: Option<Theory<'a>>,
 }
 
 impl<'a> Summary<'a> {
@@ -100,6 +131,50 @@ impl<'a> Summary<'a> {
             warnings: &result.warnings,
             variants: Object(result.variants.iter().map(|v| (v.name.clone(), Variant::of(v))).collect()),
             expectations: result.expectations.iter().map(Expectation::of).collect(),
+            theory: Some(Theory::of(&result.theory)).filter(|t| !t.values.is_empty()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Theory<'a> {
+    source: &'a str,
+    values: Vec<KnownValue<'a>>,
+}
+
+impl<'a> Theory<'a> {
+    fn of(theory: &'a TheoryResult) -> Self {
+        Self { source: &theory.source, values: theory.agreements.iter().map(KnownValue::of).collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct KnownValue<'a> {
+    name: &'a str,
+    variant: &'a str,
+    formula: &'a str,
+    unit: &'static str,
+    reference: Number,
+    tolerance: Number,
+    simulated: Option<Number>,
+    ci95: Interval,
+    error: Option<Number>,
+    verdict: &'static str,
+}
+
+impl<'a> KnownValue<'a> {
+    fn of(agreement: &'a Agreement) -> Self {
+        Self {
+            name: &agreement.name,
+            variant: &agreement.variant,
+            formula: &agreement.text,
+            unit: agreement.unit.symbol(),
+            reference: Number(agreement.reference),
+            tolerance: Number(agreement.tolerance),
+            simulated: agreement.value.map(Number),
+            ci95: agreement.ci95.and_then(|(lo, hi)| interval(lo, hi)),
+            error: agreement.error().map(Number),
+            verdict: agreement.verdict.name(),
         }
     }
 }

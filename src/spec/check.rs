@@ -2,6 +2,7 @@
 
 mod cycles;
 mod names;
+mod theory;
 pub mod timeline;
 mod values;
 
@@ -27,6 +28,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
 pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     let mut cx = Context::default();
     timeline::check(experiment, topology, &mut cx);
+    theory::check(experiment, &mut cx);
     cx.diagnostics
 }
 

@@ -304,6 +304,11 @@ macro_rules! record {
             pub fn place(&self, field: &str) -> $crate::spec::Span {
                 self.places.of(field).unwrap_or(self.span)
             }
+
+            /// The names of all fields.
+            pub fn fields() -> &'static [&'static str] {
+                &[$(stringify!($field)),*]
+            }
         }
 
         impl $crate::spec::decode::Variant for $name {
@@ -312,7 +317,7 @@ macro_rules! record {
                 node: &$crate::spec::node::Node,
                 cx: &mut $crate::spec::decode::Context,
             ) -> Option<Self> {
-                let known: &'static [&'static str] = &[$(stringify!($field)),*];
+                let known = Self::fields();
                 let mut fields = $crate::spec::decode::Fields::open(
                     name, $crate::record!(@name $name $($shown)?), known, Self::positional(), node, cx)?;
                 // Every field is decoded before the first failure returns, so that all are reported.

@@ -12,8 +12,8 @@ record! {
     pub struct Experiment {
         /// What it is called, in reports and in the output folder; the file's name if not given.
         name: Option<String> = None,
-        /// The topology file, relative to this one.
-        topology: Spanned<String>,
+        /// The topology: its file, relative to this one, or the topology itself.
+        topology: TopologySource,
         /// The topology with other settings, by name; the topology as it is (`base`) if not given.
         variants: Map<Variant> = {},
         /// Simulated time before measuring begins.
@@ -32,6 +32,78 @@ record! {
         recovery: Recovery = (),
         /// What is expected, by the name of the variant.
         expect: Map<Vec<Spanned<String>>> = {},
+        /// Whether all metrics are kept second by second. Very long runs need no series, only what measures and
+        /// faults ask for.
+        series: bool = true,
+        /// What theory says of the system, for `brownout validate`.
+        theory: Option<Theory> = None,
+    }
+}
+
+/// Where an experiment's topology is.
+#[derive(Clone, Debug)]
+pub enum TopologySource {
+    /// In a file.
+    File(Spanned<String>),
+    /// Here.
+    Inline(Node),
+}
+
+impl Decode for TopologySource {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        match &node.kind {
+            Kind::Record { name: Some(name), .. } if name.value == "Topology" => {
+                Some(Self::Inline(node.clone()))
+            }
+            Kind::Text(_) => Spanned::decode(node, cx).map(Self::File),
+            _ => cx.expected(node, "the name of a file or `Topology(…)`"),
+        }
+    }
+    fn type_name() -> String {
+        "string or Topology".into()
+    }
+}
+
+record! {
+    /// What theory says of a system whose answer is known.
+    pub struct Theory {
+        /// Where the values come from: author, title, year, section.
+        source: String,
+        /// What is measured and what it must be.
+        values: Map<KnownValue>,
+    }
+}
+
+record! {
+    /// A value that is known. The simulation agrees if its mean over the runs lies within the tolerance, and its 95 %
+    /// confidence interval is narrow enough to tell.
+    pub struct KnownValue as "Value" {
+        /// The formula of what is measured, such as `mean of clients.users.latency`.
+        of: Spanned<String>,
+        /// What it is in theory, in seconds, per second, and so on.
+        is: f64,
+        /// How far the simulation may be off, relative to the value.
+        within: Ratio = 0,
+        /// How far it may be off in any case, in the value's own unit.
+        absolute: f64 = 0,
+        /// What is taken of the runs.
+        over: Over = Mean,
+        /// The variant; the first in order of name if not given.
+        variant: Option<Spanned<String>> = None,
+    }
+}
+
+choice! {
+    /// What is taken of the values of all runs.
+    pub enum Over {
+        /// Their mean.
+        Mean,
+        /// The middle one.
+        Median,
+        /// The least.
+        Min,
+        /// The greatest.
+        Max,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::decode::{Context, Decode};
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::experiment::Experiment;
+use super::experiment::{Experiment, TopologySource};
 use super::node::{self, Kind, Node};
 use super::policy::positional;
 use super::source::{Sources, Span, Spanned};
@@ -101,20 +101,34 @@ impl Loader {
         });
         self.apply(&mut root, &of_experiment);
         let experiment: Experiment = self.decode(&root)?;
-        let folder = self.sources.get(experiment.topology.span.source).map(|s| s.folder.clone());
-        let path = folder.unwrap_or_default().join(&experiment.topology.value);
-        let mut topology = self.read(&path, Some(experiment.topology.span), &mut Vec::new())?;
+        let mut topology = self.topology_of(&experiment)?;
+        self.apply(&mut topology, &of_topology);
+        Some(Document::Experiment(Box::new(experiment), topology))
+    }
+
+    /// The tree of an experiment's topology.
+    fn topology_of(&mut self, experiment: &Experiment) -> Option<Node> {
+        let file = match &experiment.topology {
+            TopologySource::File(file) => file,
+            TopologySource::Inline(node) => {
+                let mut node = node.clone();
+                let folder = self.sources.get(node.span.source).map(|s| s.folder.clone()).unwrap_or_default();
+                return self.include(&mut node, &folder, &mut Vec::new()).then_some(node);
+            }
+        };
+        let folder = self.sources.get(file.span.source).map(|s| s.folder.clone());
+        let path = folder.unwrap_or_default().join(&file.value);
+        let topology = self.read(&path, Some(file.span), &mut Vec::new())?;
         if topology.name().is_none_or(|n| n.value != "Topology") {
             let at = topology.name().map_or(topology.span, |n| n.span);
             let found = topology.describe();
             self.diagnostics.push(
                 Diagnostic::error(at, format!("expected `Topology(…)`, found {found}"))
-                    .context(experiment.topology.span, "the experiment names this file as its topology"),
+                    .context(file.span, "the experiment names this file as its topology"),
             );
             return None;
         }
-        self.apply(&mut topology, &of_topology);
-        Some(Document::Experiment(Box::new(experiment), topology))
+        Some(topology)
     }
 
     /// Decodes a tree, gathering mistakes.
@@ -250,20 +264,7 @@ fn is_plain_word(node: &Node, text: &str) -> bool {
 }
 
 fn is_experiment_field(name: &str) -> bool {
-    [
-        "name",
-        "topology",
-        "variants",
-        "warmup",
-        "duration",
-        "timeline",
-        "runs",
-        "seed",
-        "objectives",
-        "recovery",
-        "expect",
-    ]
-    .contains(&name)
+    Experiment::fields().contains(&name)
 }
 
 fn read_text(path: &Path) -> Result<String, String> {

@@ -1,0 +1,135 @@
+//! `brownout validate [FILE|FOLDER…]`
+
+use super::args::{Format, ValidateArgs};
+use super::files;
+use super::progress::Bar;
+use super::{Ending, has_color, message, print, show_diagnostics, threads};
+use crate::experiment::{Changes, plan, run as play};
+use crate::report::json;
+use crate::report::validation::{self, Case};
+use crate::spec::load::{Document, Loader};
+use std::path::{Path, PathBuf};
+
+/// Plays systems whose answers are known and compares.
+pub fn validate(args: &ValidateArgs) -> Ending {
+    let files = match found(&args.paths) {
+        Ok(files) => files,
+        Err(error) => {
+            message(&format!("error: {error}\n"));
+            return Ending::Wrong;
+        }
+    };
+    let mut cases = Vec::new();
+    for file in &files {
+        match case(args, file) {
+            Ok(case) => cases.extend(case),
+            Err(ending) => return ending,
+        }
+    }
+    if cases.is_empty() {
+        message("error: no file states what theory says of it (`theory: Theory(…)`)\n");
+        return Ending::Wrong;
+    }
+    if !args.no_out {
+        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out/validation"));
+        let outputs = [
+            ("validation.md".to_string(), validation::markdown(&cases).into_bytes()),
+            ("validation.csv".to_string(), validation::csv(&cases)),
+            ("validation.json".to_string(), json::validation(&cases).into_bytes()),
+        ];
+        if let Err(error) = files::write_all(&folder, &outputs) {
+            message(&format!("error: {error:#}\n"));
+            return Ending::Wrong;
+        }
+    }
+    match args.format {
+        Format::Json => print(&json::validation(&cases)),
+        Format::Human => print(&validation::human(&cases, has_color(), args.quiet)),
+    }
+    let tally = validation::tally(&cases);
+    if tally.failed > 0 {
+        Ending::Failed
+    } else if tally.inconclusive > 0 {
+        Ending::Inconclusive
+    } else {
+        Ending::Held
+    }
+}
+
+/// One file: none if it states no theory and was found in a folder.
+fn case(args: &ValidateArgs, file: &File) -> Result<Option<Case>, Ending> {
+    let mut loader = Loader::default();
+    let document = loader.load(&file.path, &args.sets);
+    let states_theory = match &document {
+        Some(Document::Experiment(experiment, _)) => experiment.theory.is_some(),
+        Some(Document::Topology(_)) => false,
+        None => true,
+    };
+    if !states_theory && !file.is_named && !loader.diagnostics.has_errors() {
+        return Ok(None);
+    }
+    let changes = Changes { seed: args.seed, runs: args.runs, duration: None };
+    let plan = document.and_then(|d| plan(&mut loader, d, &changes));
+    if show_diagnostics(&loader) {
+        return Err(Ending::Wrong);
+    }
+    let Some(plan) = plan else { return Err(Ending::Wrong) };
+    if !states_theory {
+        let shown = file.path.display();
+        message(&format!("error: {shown} does not state what theory says of it (`theory: Theory(…)`)\n"));
+        return Err(Ending::Wrong);
+    }
+    let jobs = args.jobs.map_or_else(threads, usize::from);
+    match play(&plan, jobs, &Bar::new(args.quiet)) {
+        Ok(result) => {
+            let name = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            Ok(Some(Case { name, result }))
+        }
+        Err(error) => {
+            message(&format!("error: {}: {error}\n", file.path.display()));
+            Err(Ending::OutOfBudget)
+        }
+    }
+}
+
+/// A file to be looked at.
+struct File {
+    path: PathBuf,
+    /// Whether the user named the file itself.
+    is_named: bool,
+}
+
+/// The files named, and the `.ron` files in the folders named, in order of name.
+fn found(paths: &[PathBuf]) -> Result<Vec<File>, String> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            walk(path, &mut files)?;
+            if files.len() == before {
+                return Err(format!("there is no .ron file in {}", path.display()));
+            }
+        } else {
+            files.push(File { path: path.clone(), is_named: true });
+        }
+    }
+    Ok(files)
+}
+
+fn walk(folder: &Path, files: &mut Vec<File>) -> Result<(), String> {
+    let cannot = |error: std::io::Error| format!("cannot read the folder {}: {error}", folder.display());
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        entries.push(entry.map_err(cannot)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        // A link back up would never end.
+        if path.is_dir() && !path.is_symlink() {
+            walk(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "ron") {
+            files.push(File { path, is_named: false });
+        }
+    }
+    Ok(())
+}
