@@ -444,10 +444,16 @@ impl<O: Observer> World<'_, O> {
     // ---- CPU and memory ----
 
     /// Uses the CPU for a step of a program.
-    pub(super) fn use_cpu(&mut self, now: SimTime, id: FrameId, instance: u32, work: SimDuration) {
+    pub(super) fn use_cpu(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        (instance, priority): (u32, u8),
+        work: SimDuration,
+    ) {
         match &mut self.instances[instance as usize].cpu {
             Some(cpu) => {
-                cpu.start(now, id, work);
+                cpu.start(now, id, work, priority);
                 self.watch_cpu(now, instance);
             }
             None => {

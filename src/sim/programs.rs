@@ -109,7 +109,7 @@ impl<O: Observer> World<'_, O> {
                     self.set_runner(id, |r| r.pc = pc + 1);
                     let slow = self.instances[host.instance as usize].slow;
                     let work = slowed(sample(draw, run.key), slow);
-                    return self.use_cpu(now, id, host.instance, work);
+                    return self.use_cpu(now, id, (host.instance, host.priority), work);
                 }
                 Step::Wait(draw) => {
                     self.set_runner(id, |r| r.pc = pc + 1);

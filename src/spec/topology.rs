@@ -372,6 +372,9 @@ choice! {
         ProcessorSharing,
         /// One piece of work per core, the others wait their turn.
         Fifo,
+        /// One piece of work per core: those of the requests with the highest priority, first come first served
+        /// within one. They take the cores from others at once; what was interrupted goes on later where it was.
+        Priority,
     }
 }
 

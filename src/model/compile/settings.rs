@@ -138,6 +138,7 @@ fn cpu_discipline(d: &st::CpuDiscipline) -> CpuDiscipline {
     match d {
         st::CpuDiscipline::ProcessorSharing => CpuDiscipline::ProcessorSharing,
         st::CpuDiscipline::Fifo => CpuDiscipline::Fifo,
+        st::CpuDiscipline::Priority => CpuDiscipline::Priority,
     }
 }
 
