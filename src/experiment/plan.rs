@@ -625,7 +625,7 @@ fn measure_plan(
                 false => unknown(),
             })?;
             let Source::TimerMean(timer) = catalog.metrics[at].source else { return Err(unknown()) };
-            (at, Source::TimerQuantile(timer, p / 100.0), Unit::Seconds)
+            (at, Source::TimerQuantile(timer, p / 100.0), catalog.metrics[at].unit)
         }
         _ => {
             let at =
