@@ -34,7 +34,7 @@ pub enum Count {
 #[derive(Clone, PartialEq, Debug, Error)]
 pub enum CountError {
     /// A number out of range.
-    #[error("{what} ({}) must be from 1 to {COUNT_MAX}", count_text(*value))]
+    #[error("{what} ({}) must be from 1 to {}", count_text(*value), count_text(f64::from(COUNT_MAX)))]
     Range {
         /// The parameter.
         what: &'static str,

@@ -56,7 +56,7 @@ record! {
 }
 
 choice! {
-    /// A distribution of whole numbers from 1 to 100000. Every draw takes one random number.
+    /// A distribution of whole numbers from 1 to 100,000. Every draw takes one random number.
     pub enum NumberChoice as "Number distribution" {
         /// Always the same.
         Constant(ConstantNumber),
