@@ -1,6 +1,7 @@
 //! What every room shares: time, ids, arenas, random streams, distributions, units and outcomes.
 
 pub mod arena;
+pub mod count;
 pub mod dist;
 pub mod outcome;
 pub mod rng;

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod compile;
 pub mod profile;
 
+use crate::base::count::Count;
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
 use crate::components::balancer::PolicyConfig;
@@ -210,6 +211,15 @@ pub enum Step {
     },
     /// Takes memory, in bytes, until the request ends.
     Hold(u64),
+    /// Runs a program again and again while chance will have it.
+    While {
+        /// Its first step.
+        body: u32,
+        /// The chance of a round, below 1.
+        chance: f64,
+        /// The salt of the rounds' random numbers.
+        salt: u64,
+    },
     /// Fails with a probability.
     Fail {
         /// How often.
@@ -374,6 +384,13 @@ pub enum Arrivals {
         /// How long each thinks.
         think: Dist,
     },
+    /// A Poisson process of so many batches per second.
+    Batches {
+        /// Batches per second.
+        rate: f64,
+        /// Requests of a batch.
+        size: Count,
+    },
 }
 
 /// A client population's settings.
@@ -434,8 +451,8 @@ pub struct Group {
     pub queue_capacity: Option<u32>,
     /// In which order they are served.
     pub discipline: Discipline,
-    /// The longest wait for a worker.
-    pub queue_wait_max: Option<SimDuration>,
+    /// The longest wait for a worker, drawn for each request.
+    pub queue_wait_max: Option<Draw>,
     /// Cores of each instance, as far as it may use them; `None` for one core for everyone.
     pub cores: Option<f64>,
     /// How work shares them.

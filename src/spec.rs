@@ -7,6 +7,7 @@
 
 pub mod brackets;
 pub mod check;
+pub mod count;
 pub mod csv_file;
 pub mod decode;
 pub mod diagnostic;

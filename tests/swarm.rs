@@ -128,11 +128,16 @@ fn clients(dice: &mut Dice, t: &mut String, services: u64, balanced: &[bool], po
     t.push_str("    clients: {\n");
     for i in 0..dice.from(1, 2) {
         let rate = dice.from(1, 60);
-        let arrivals = match dice.from(0, 4) {
+        let arrivals = match dice.from(0, 5) {
             0 => format!("Regular(\"{rate}/s\")"),
             1 => format!("Users(count: {}, think: {})", dice.from(1, 30), dice.dist(100, 2000)),
             2 => format!(
                 "Mmpp([MmppState(\"{rate}/s\", \"2s\"), MmppState(\"0/s\", \"1s\"), MmppState(\"5/s\", \"1s\")])"
+            ),
+            3 => format!(
+                "Batches(rate: \"{}/s\", size: {})",
+                rate / 4 + 1,
+                dice.pick(&["5", "Uniform(1, 8)", "Geometric(4)", "[(1, 3), (12, 1)]"])
             ),
             _ => format!("Poisson(\"{rate}/s\")"),
         };
@@ -205,8 +210,11 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
     if dice.chance(0.7) {
         let _ = write!(fields, "workers: {}, ", dice.from(1, 8));
         if dice.chance(0.6) {
-            let wait =
-                if dice.chance(0.4) { format!("max_wait: {}, ", dice.ms(5, 400)) } else { String::new() };
+            let wait = match dice.from(0, 4) {
+                0 => format!("max_wait: {}, ", dice.ms(5, 400)),
+                1 => format!("max_wait: {}, ", dice.dist(5, 400)),
+                _ => String::new(),
+            };
             let _ = write!(
                 fields,
                 "queue: Queue(capacity: {}, discipline: {}, {wait}), ",
@@ -216,7 +224,7 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
         }
     }
     if dice.chance(0.6) {
-        let discipline = dice.pick(&["ProcessorSharing", "Fifo"]);
+        let discipline = dice.pick(&["ProcessorSharing", "Fifo", "Priority"]);
         let _ = write!(
             fields,
             "cpu: Cpu(cores: {}, discipline: {discipline}), ",
@@ -291,7 +299,10 @@ fn program(dice: &mut Dice, i: u64, balanced: &[bool], shape: &Shape, depth: u32
             }
             9 => {
                 let one = program(dice, i, balanced, shape, depth + 1);
-                format!("Repeat({}, [{one}])", dice.from(1, 3))
+                match dice.chance(0.5) {
+                    true => format!("Repeat({}, [{one}])", dice.from(1, 3)),
+                    false => format!("While(\"{}%\", [{one}])", dice.from(0, 70)),
+                }
             }
             _ => {
                 let one = program(dice, i, balanced, shape, depth + 1);

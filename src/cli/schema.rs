@@ -113,7 +113,7 @@ impl Rows {
             _ if family.ends_with("outcomes") => {
                 (format!("{family}.OUTCOME"), "those that ended so: `ok`, `degraded`, …".to_string())
             }
-            _ if TIMES.contains(&last) && unit == "s" => {
+            _ if TIMES.contains(&last) && (unit == "s" || family.ends_with(".slowdown")) => {
                 let of = meaning.split_once(": ").map_or(meaning, |(_, of)| of);
                 (format!("{family}.{{{}}}", TIMES.join(", ")), of.to_string())
             }

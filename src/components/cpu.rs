@@ -4,12 +4,15 @@
 //! a job present since the beginning would have made. A job is done when progress has grown by its work. Jobs that
 //! come and go, slow processors and hung ones change how fast the clock of progress goes, never the jobs.
 //!
-//! With `n` jobs running each advances at `speed · min(1, cores / n)`. The two disciplines differ in one number,
-//! how many may run at once:
+//! With `n` jobs running each advances at `speed · min(1, cores / n)`. These two disciplines differ in one
+//! number, how many may run at once:
 //!
 //! - processor sharing: all of them;
 //! - first come first served: `ceil(cores)` servers, of which each gets its equal part of the cores, idle or not;
 //!   the others wait in line.
+//!
+//! A third, [`CpuDiscipline::Priority`], has the same servers, and gives them to those who matter most: see
+//! `cpu/priority.rs`.
 //!
 //! **How to drive it.** After every call that changes something ask [`Cpu::alarm`]: if it names a time, schedule a
 //! call of [`Cpu::on_alarm`] then. On that call take out what is done with [`Cpu::complete`] until it says `None`,
@@ -24,11 +27,14 @@
 //! Source: egalitarian processor sharing (Kleinrock, Time-shared Systems, 1967), by virtual time as in fair queueing
 //! (Parekh and Gallager, 1993).
 
+mod priority;
+
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::base::{SimDuration, SimTime};
 use crate::components::queue::Line;
+use priority::Ranked;
 
 /// Progress at which it is set back to zero (2^40 ns, 18 minutes): so it stays exact to a thousandth of a
 /// nanosecond.
@@ -44,6 +50,9 @@ pub enum CpuDiscipline {
     ProcessorSharing,
     /// As many run as there are cores, the others wait (an event loop, a worker per core).
     Fifo,
+    /// As many run as there are cores: those of highest priority, which take the cores from others at once; who was
+    /// interrupted goes on later where it was (real-time classes of an operating system).
+    Priority,
 }
 
 /// A processor and the jobs `J` on it.
@@ -62,7 +71,9 @@ pub struct Cpu<J> {
     rate: f64,
     running: BinaryHeap<Running<J>>,
     waiting: Line<(J, SimDuration)>,
-    /// Jobs ever started to run: breaks ties of completion.
+    /// Who waits under [`CpuDiscipline::Priority`].
+    ranked: Ranked<J>,
+    /// Jobs ever started to run (by priority: that ever came): breaks ties of completion.
     started: u64,
     /// The earliest alarm that is set and has not rung.
     alarm: Option<SimTime>,
@@ -73,6 +84,7 @@ pub struct Cpu<J> {
 struct Running<J> {
     /// Progress at which it is done.
     done_at: f64,
+    /// The order of starting; by priority, the turn.
     sequence: u64,
     job: J,
 }
@@ -91,6 +103,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
             rate: 0.0,
             running: BinaryHeap::new(),
             waiting: Line::new(),
+            ranked: Ranked::new(),
             started: 0,
             alarm: None,
         }
@@ -101,10 +114,12 @@ impl<J: Copy + PartialEq> Cpu<J> {
         assert!(speed >= 0.0 && speed.is_finite());
         self.advance(now);
         self.speed = speed;
+        self.fill();
         self.update_rate();
     }
 
-    /// Changes the number of cores. Jobs that run go on, sharing the cores if they are now too many.
+    /// Changes the number of cores. Jobs that run go on, sharing the cores if they are now too many; by priority, the
+    /// least of those that are too many wait.
     pub fn set_cores(&mut self, now: SimTime, cores: f64) {
         assert!(cores >= 0.0 && cores.is_finite());
         self.advance(now);
@@ -123,7 +138,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// Jobs that wait for a core.
     #[inline]
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.ranked.len()
     }
 
     /// Cores that jobs occupy now, from 0 to all, whatever the speed: a hung job occupies its core.
@@ -132,10 +147,14 @@ impl<J: Copy + PartialEq> Cpu<J> {
         self.running.len() as f64 * self.share()
     }
 
-    /// A job comes with `work`, in nanoseconds on one core at speed 1.
+    /// A job comes with `work`, in nanoseconds on one core at speed 1. `priority` counts under
+    /// [`CpuDiscipline::Priority`] only.
     #[inline]
-    pub fn start(&mut self, now: SimTime, job: J, work: SimDuration) {
+    pub fn start(&mut self, now: SimTime, job: J, work: SimDuration, priority: u8) {
         self.advance(now);
+        if self.discipline == CpuDiscipline::Priority {
+            return self.start_ranked(job, work, priority);
+        }
         if self.running.len() < self.slots as usize {
             self.run(job, work);
             self.update_rate();
@@ -197,14 +216,14 @@ impl<J: Copy + PartialEq> Cpu<J> {
         let count = self.running.len();
         self.running.retain(|running| running.job != job);
         if self.running.len() == count {
-            return self.waiting.remove(|(waiting, _)| *waiting == job);
+            return self.waiting.remove(|(waiting, _)| *waiting == job) || self.ranked.remove(job);
         }
         self.fill();
         self.update_rate();
         true
     }
 
-    /// A crash: appends all jobs to `out`, the running in order of completion, then the waiting in order of coming.
+    /// A crash: appends all jobs to `out`, the running in order of completion, then the waiting in order of their turn.
     pub fn drain(&mut self, now: SimTime, out: &mut Vec<J>) {
         self.advance(now);
         while let Some(running) = self.running.pop() {
@@ -212,6 +231,9 @@ impl<J: Copy + PartialEq> Cpu<J> {
         }
         while let Some((job, _)) = self.waiting.pop() {
             out.push(job);
+        }
+        while let Some(ranked) = self.ranked.pop() {
+            out.push(ranked.job);
         }
         self.update_rate();
     }
@@ -252,6 +274,9 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// Lets the waiting run while there is room.
     #[inline]
     fn fill(&mut self) {
+        if self.discipline == CpuDiscipline::Priority {
+            return self.settle();
+        }
         while !self.waiting.is_empty() && self.running.len() < self.slots as usize {
             let Some((job, work)) = self.waiting.pop() else { unreachable!("somebody waits") };
             self.run(job, work);
@@ -263,7 +288,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
     fn share(&self) -> f64 {
         let among = match self.discipline {
             CpuDiscipline::ProcessorSharing => self.running.len() as u32,
-            CpuDiscipline::Fifo => self.slots.max(self.running.len() as u32),
+            CpuDiscipline::Fifo | CpuDiscipline::Priority => self.slots.max(self.running.len() as u32),
         };
         let among = f64::from(among);
         if self.cores >= among { 1.0 } else { self.cores / among }
@@ -279,7 +304,7 @@ fn slots(discipline: CpuDiscipline, cores: f64) -> u32 {
     match discipline {
         CpuDiscipline::ProcessorSharing => u32::MAX,
         // The cast cuts off; one server stays where there are no cores at all.
-        CpuDiscipline::Fifo => {
+        CpuDiscipline::Fifo | CpuDiscipline::Priority => {
             let whole = cores as u32;
             whole.saturating_add(u32::from(f64::from(whole) < cores)).max(1)
         }
@@ -359,7 +384,7 @@ mod tests {
                     let now = SimTime::from_ns(ns);
                     match change {
                         Change::Start(work) => {
-                            cpu.start(now, jobs, SimDuration::from_ns(work));
+                            cpu.start(now, jobs, SimDuration::from_ns(work), 0);
                             jobs += 1;
                         }
                         Change::Speed(speed) => cpu.set_speed(now, speed),
@@ -402,7 +427,7 @@ mod tests {
             }
             let (running, among) = match discipline {
                 ProcessorSharing => (jobs.len(), jobs.len() as f64),
-                Fifo => (jobs.len().min(cores.ceil() as usize), cores.ceil()),
+                _ => (jobs.len().min(cores.ceil() as usize), cores.ceil()),
             };
             let share = speed * (cores / among).min(1.0);
             jobs[..running].iter_mut().for_each(|(_, left)| *left -= share);
@@ -458,7 +483,7 @@ mod tests {
         let changes = [(0, Start(100)), (0, Start(9)), (0, Start(10)), (20, Cancel(0)), (20, Cancel(1))];
         assert_eq!(play(Cpu::new(1.0, Fifo), &changes).0, [(2, 30)]);
         let mut cpu = Cpu::new(1.0, Fifo);
-        (0..3).for_each(|job| cpu.start(SimTime::ZERO, job, SimDuration::from_ns(5)));
+        (0..3).for_each(|job| cpu.start(SimTime::ZERO, job, SimDuration::from_ns(5), 0));
         assert!(!cpu.cancel(SimTime::ZERO, 7));
         let mut out = Vec::new();
         cpu.drain(SimTime::from_ns(1), &mut out);

@@ -30,8 +30,10 @@ pub struct Metric {
 pub struct GroupMeters {
     /// Red: requests that reached an instance, health checks left out. Its timer has the same id.
     pub red: u32,
-    /// Timer: waiting for a worker.
+    /// Timer: waiting for a worker, of requests that got one.
     pub wait: u32,
+    /// Timer, in billionths: response time over CPU asked for, of requests that ended well (services, databases).
+    pub slowdown: u32,
     /// Gauge: requests at the instances, waiting or executed.
     pub in_flight: u32,
     /// Gauge: requests that wait for a worker.
@@ -58,6 +60,8 @@ pub struct GroupMeters {
     pub kills: u32,
     /// Counter: connections refused (databases).
     pub refused: u32,
+    /// Counter: requests that waited too long for a worker (services).
+    pub abandoned: u32,
 }
 
 /// Ids of the meters that belong to a balancer.
@@ -175,6 +179,9 @@ impl Catalog {
         nearest_help(path, near)
     }
 }
+
+/// What the timer of a service's queue measures.
+const WAITED: &str = "waiting for a worker, zero included, of requests that got one";
 
 /// Builds the catalog while handing out ids.
 #[derive(Debug, Default)]
@@ -312,17 +319,18 @@ impl Builder {
     }
 
     fn timer_metrics(&mut self, path: &str, timer: u32, of: &str) {
-        self.add(format!("{path}.mean"), Unit::Seconds, format!("mean time: {of}"), Source::TimerMean(timer));
+        self.distribution_metrics(path, timer, Unit::Seconds, ["mean time", "time", "longest time"], of);
+    }
+
+    /// The metrics of a timer, whatever it measures: the words for its mean, its values and its greatest.
+    fn distribution_metrics(&mut self, path: &str, timer: u32, unit: Unit, words: [&str; 3], of: &str) {
+        let [mean, value, most] = words;
+        self.add(format!("{path}.mean"), unit, format!("{mean}: {of}"), Source::TimerMean(timer));
         for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)] {
-            let meaning = format!("time that {} % stay below: {of}", q * 100.0);
-            self.add(format!("{path}.{name}"), Unit::Seconds, meaning, Source::TimerQuantile(timer, q));
+            let meaning = format!("{value} that {} % stay below: {of}", q * 100.0);
+            self.add(format!("{path}.{name}"), unit, meaning, Source::TimerQuantile(timer, q));
         }
-        self.add(
-            format!("{path}.max"),
-            Unit::Seconds,
-            format!("longest time: {of}"),
-            Source::TimerMax(timer),
-        );
+        self.add(format!("{path}.max"), unit, format!("{most}: {of}"), Source::TimerMax(timer));
     }
 
     fn level(&mut self, path: String, unit: Unit, meaning: &str, gauge: u32, factor: f64) {
@@ -404,6 +412,7 @@ impl Builder {
         let meters = GroupMeters {
             red,
             wait: self.timer(),
+            slowdown: self.timer(),
             in_flight: self.gauge(),
             queue: self.gauge(),
             busy: self.gauge(),
@@ -417,6 +426,7 @@ impl Builder {
             finished: self.counter(),
             kills: self.counter(),
             refused: self.counter(),
+            abandoned: self.counter(),
         };
         self.catalog.groups[index] = meters;
         self.red_metrics(&path, red, "requests at the instances");
@@ -449,6 +459,13 @@ impl Builder {
             "instances killed: by a crash, for memory, by a restart",
             Source::CounterTotal(meters.kills),
         );
+        self.distribution_metrics(
+            &format!("{path}.slowdown"),
+            meters.slowdown,
+            Unit::Level,
+            ["mean slowdown", "slowdown", "greatest slowdown"],
+            "time at the instance over the CPU time asked for in `Work`, of requests that asked for some and ended well",
+        );
         self.level(format!("{path}.cpu"), Unit::Cores, "CPU in use, all instances", meters.cpu, 1e-3);
         self.add(
             format!("{path}.cpu_utilization"),
@@ -476,7 +493,13 @@ impl Builder {
             Source::LevelRatio(meters.busy, meters.workers),
         );
         self.level(format!("{path}.memory"), Unit::Bytes, "memory in use, all instances", meters.memory, 1.0);
-        self.timer_metrics(&format!("{path}.wait"), meters.wait, "waiting for a worker, zero included");
+        self.timer_metrics(&format!("{path}.wait"), meters.wait, WAITED);
+        self.add(
+            format!("{path}.abandoned"),
+            Unit::PerSecond,
+            "requests that waited too long for a worker (`max_wait`)",
+            Source::CounterRate(meters.abandoned),
+        );
     }
 
     fn edge(&mut self, index: usize, path: &str) {

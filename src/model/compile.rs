@@ -216,8 +216,8 @@ impl Compiler {
             slots: Vec::new(),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
-        for (_, s) in topology.services.iter() {
-            scope.epoch.groups.push(service(s));
+        for (name, s) in topology.services.iter() {
+            scope.epoch.groups.push(service(name, s));
         }
         for (_, d) in topology.databases.iter() {
             scope.epoch.groups.push(database(d));
@@ -301,7 +301,7 @@ impl Compiler {
 /// How work shares the CPU of each service and database that has one.
 fn cpu_disciplines(topology: &Topology) -> Vec<(String, CpuDiscipline)> {
     let services = topology.services.iter().filter(|(_, s)| s.cpu.is_some());
-    let services = services.map(|(name, s)| (name.to_string(), service(s).cpu_discipline));
+    let services = services.map(|(name, s)| (name.to_string(), service(name, s).cpu_discipline));
     let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(d).cpu_discipline));
     services.chain(databases).collect()
 }

@@ -86,8 +86,8 @@ pub enum Kind {
     Repeat {
         /// Its first step.
         body: u32,
-        /// How often it still has to run.
-        left: u32,
+        /// What decides on the next round.
+        rounds: Rounds,
         /// The key of its random numbers.
         key: u64,
         /// Whether some answer so far was degraded.
@@ -95,6 +95,20 @@ pub enum Kind {
     },
     /// A program that may fail.
     Optional,
+}
+
+/// How often a program runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Rounds {
+    /// So many times more, the round that runs included.
+    Left(u32),
+    /// One round more, by a chance.
+    Chance {
+        /// The chance.
+        chance: f64,
+        /// The round that runs, from 1.
+        round: u32,
+    },
 }
 
 /// A client's request.
@@ -167,6 +181,8 @@ pub struct Runner {
     pub key: u64,
     /// When the call under way began.
     pub called_at: SimTime,
+    /// CPU that it has asked for, in seconds: an execution's, that of its branches included.
+    pub demand: f32,
     /// Whether some answer so far was degraded.
     pub degraded: bool,
 }
@@ -238,6 +254,8 @@ pub struct Branch {
     /// Whether it has ended, and stays only until its `Join` ends.
     pub is_done: bool,
 }
+
+const _: () = assert!(size_of::<Frame>() <= 96 && size_of::<Exec>() <= 80, "frames stay small: there are many");
 
 impl Frame {
     /// A frame below `parent`.

@@ -3,6 +3,8 @@
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::{FrameId, Task, World};
+use super::layers::sample;
+use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::cpu::Cpu;
 use crate::components::queue::WaitQueue;
@@ -187,8 +189,13 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         self.observer.moved(now, meters.queue, 1);
-        if let Some(limit) = settings.queue_wait_max {
-            self.after(limit, Rank::Timer, Event::QueueTimeout(id));
+        if let Some(draw) = &settings.queue_wait_max {
+            let limit = sample(draw, call.key);
+            let event = Event::QueueTimeout(id);
+            match draw.dist {
+                Dist::Constant(_) => self.after(limit, Rank::Timer, event),
+                _ => self.queue.schedule(now + limit, Rank::Timer, event),
+            }
         }
     }
 
@@ -200,6 +207,7 @@ impl<O: Observer> World<'_, O> {
                 route: u32::MAX,
                 key: call.key,
                 called_at: now,
+                demand: 0.0,
                 degraded: false,
             },
             at: now,
@@ -327,6 +335,8 @@ impl<O: Observer> World<'_, O> {
         if self.instances[instance as usize].is_hung {
             self.park(instance, Task::QueueTimeout(id));
         } else if stage == Stage::Queued {
+            let group = self.instances[instance as usize].group as usize;
+            self.observer.count(self.model.catalog.groups[group].abandoned);
             self.end(now, id, Outcome::Rejected, Ending::Stopped);
         }
     }
@@ -361,6 +371,11 @@ impl<O: Observer> World<'_, O> {
             self.observer.outcome(meters.red, outcome, latency);
             self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
             self.observer.count(meters.finished);
+            if outcome.is_success() && exec.run.demand > 0.0 {
+                let slowdown = latency.seconds() / f64::from(exec.run.demand);
+                // A timer counts billionths, of seconds or of whatever else.
+                self.observer.timed(meters.slowdown, SimDuration::from_seconds(slowdown));
+            }
             // What was called off in time is no work for nobody.
             if self.anybody_left && outcome != Outcome::Cancelled && !self.is_awaited(parent) {
                 self.observer.count(meters.nobody);
@@ -444,10 +459,16 @@ impl<O: Observer> World<'_, O> {
     // ---- CPU and memory ----
 
     /// Uses the CPU for a step of a program.
-    pub(super) fn use_cpu(&mut self, now: SimTime, id: FrameId, instance: u32, work: SimDuration) {
+    pub(super) fn use_cpu(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        (instance, priority): (u32, u8),
+        work: SimDuration,
+    ) {
         match &mut self.instances[instance as usize].cpu {
             Some(cpu) => {
-                cpu.start(now, id, work);
+                cpu.start(now, id, work, priority);
                 self.watch_cpu(now, instance);
             }
             None => {

@@ -1,6 +1,6 @@
 //! Programs: executions go on step by step, until they wait for something or end.
 
-use super::frame::{Branch, Call, Frame, Kind, NO_POOL, Runner};
+use super::frame::{Branch, Call, Frame, Kind, NO_POOL, Rounds, Runner};
 use super::layers::sample;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
@@ -9,6 +9,9 @@ use crate::metrics::{Change, Observer};
 use crate::model::{GroupKind, Step};
 
 use super::event::Event;
+
+/// The salt of the chance of a round.
+const GOES_ON: u64 = 1;
 
 /// Where a program runs.
 #[derive(Clone, Copy)]
@@ -107,9 +110,10 @@ impl<O: Observer> World<'_, O> {
             match &model.steps[pc as usize] {
                 Step::Work(draw) => {
                     self.set_runner(id, |r| r.pc = pc + 1);
-                    let slow = self.instances[host.instance as usize].slow;
-                    let work = slowed(sample(draw, run.key), slow);
-                    return self.use_cpu(now, id, host.instance, work);
+                    let demand = sample(draw, run.key);
+                    self.ask_for(id, demand);
+                    let work = slowed(demand, self.instances[host.instance as usize].slow);
+                    return self.use_cpu(now, id, (host.instance, host.priority), work);
                 }
                 Step::Wait(draw) => {
                     self.set_runner(id, |r| r.pc = pc + 1);
@@ -146,10 +150,22 @@ impl<O: Observer> World<'_, O> {
                 Step::Repeat { body, times, salt } => {
                     self.set_runner(id, |r| r.pc = pc + 1);
                     let key = mix(run.key, *salt);
-                    let kind = Kind::Repeat { body: *body, left: *times, key, degraded: false };
+                    let rounds = Rounds::Left(*times);
+                    let kind = Kind::Repeat { body: *body, rounds, key, degraded: false };
                     let repeat = self.push_frame(Frame::new(id, kind));
                     self.branch(repeat, *body, mix(key, u64::from(*times)), host, FrameId::NONE);
                     return;
+                }
+                Step::While { body, chance, salt } => {
+                    let key = mix(run.key, *salt);
+                    pc += 1;
+                    if goes_on(key, 1, *chance) {
+                        self.set_runner(id, |r| r.pc = pc);
+                        let rounds = Rounds::Chance { chance: *chance, round: 1 };
+                        let kind = Kind::Repeat { body: *body, rounds, key, degraded: false };
+                        let repeat = self.push_frame(Frame::new(id, kind));
+                        return self.branch(repeat, *body, mix(key, 1), host, FrameId::NONE);
+                    }
                 }
                 Step::Optional { body, salt } => {
                     self.set_runner(id, |r| r.pc = pc + 1);
@@ -212,7 +228,7 @@ impl<O: Observer> World<'_, O> {
     fn branch(&mut self, parent: FrameId, start: u32, key: u64, host: Host, next: FrameId) {
         let (group, target) = self.place_of(host.instance);
         let branch = Branch {
-            run: Runner { pc: start, route: u32::MAX, key, called_at: SimTime::ZERO, degraded: false },
+            run: Runner { pc: start, route: u32::MAX, key, called_at: SimTime::ZERO, demand: 0.0, degraded: false },
             instance: host.instance,
             life: self.life_of(group, target),
             affinity: host.affinity,
@@ -223,6 +239,19 @@ impl<O: Observer> World<'_, O> {
         };
         let id = self.push_frame(Frame::new(parent, Kind::Branch(branch)));
         self.tasks.push_back(Task::Advance(id));
+    }
+
+    /// Takes note of CPU that the request of a program asks for, whichever of its programs does.
+    #[inline]
+    fn ask_for(&mut self, id: FrameId, demand: SimDuration) {
+        let mut owner = id;
+        while let Some(frame) = self.frames.get_mut(owner) {
+            if let Kind::Exec(exec) = &mut frame.kind {
+                exec.run.demand += demand.seconds() as f32;
+                return;
+            }
+            owner = frame.parent;
+        }
     }
 
     fn hold(&mut self, now: SimTime, id: FrameId, instance: u32, bytes: u64) {
@@ -301,11 +330,20 @@ impl<O: Observer> World<'_, O> {
                     None
                 }
             }
-            Kind::Repeat { body, left, key, degraded } => {
+            Kind::Repeat { body, rounds, key, degraded } => {
                 *degraded |= outcome == Outcome::Degraded;
-                *left -= 1;
-                if succeeded && *left > 0 {
-                    let (body, key) = (*body, mix(*key, u64::from(*left)));
+                let (again, number) = match rounds {
+                    Rounds::Left(left) => {
+                        *left -= 1;
+                        (*left > 0, *left)
+                    }
+                    Rounds::Chance { chance, round } => {
+                        *round = round.wrapping_add(1);
+                        (goes_on(*key, *round, *chance), *round)
+                    }
+                };
+                if succeeded && again {
+                    let (body, key) = (*body, mix(*key, u64::from(number)));
                     if let Some((_, host)) = self.runner(now, parent) {
                         self.branch(id, body, key, host, FrameId::NONE);
                     } else {
@@ -358,6 +396,11 @@ impl<O: Observer> World<'_, O> {
             id = next;
         }
     }
+}
+
+/// Whether a `While` does one more round.
+fn goes_on(key: u64, round: u32, chance: f64) -> bool {
+    uniform_of(mix(mix(key, u64::from(round)), GOES_ON)) < chance
 }
 
 fn slowed(time: SimDuration, factor: f64) -> SimDuration {

@@ -15,8 +15,9 @@ const MIX: u64 = 1;
 const TENANT: u64 = 2;
 const AFFINITY: u64 = 3;
 const THINK: u64 = 4;
-/// The salt that tells users from requests.
+/// The salts that tell users and batches from requests.
 const USER: u64 = 5;
+const BATCH: u64 = 6;
 
 /// Steps in which a changing rate is integrated from one regular request to the next.
 const REGULAR_STEPS: f64 = 8.0;
@@ -30,6 +31,8 @@ pub(super) struct Source {
     key: u64,
     /// Requests sent (open loop).
     sent: u64,
+    /// Batches sent.
+    batches: u64,
     /// Raised whenever the next request is scheduled anew.
     generation: u32,
     /// Product of the spikes that strike now.
@@ -59,6 +62,7 @@ impl Source {
                 rng: streams.stream(&path, "arrivals"),
                 key: streams.key(&path, "requests"),
                 sent: 0,
+                batches: 0,
                 generation: 0,
                 spike: 1.0,
                 state: 0,
@@ -159,14 +163,23 @@ impl<O: Observer> World<'_, O> {
         }
         let settings = &self.settings().clients[client as usize];
         let accepted = is_accepted(settings, &mut self.sources[client as usize], now);
-        if accepted {
+        self.schedule_arrival(now, client);
+        if !accepted {
+            return;
+        }
+        let source = &mut self.sources[client as usize];
+        let size = match &settings.arrivals {
+            Arrivals::Batches { size, .. } => {
+                source.batches += 1;
+                size.variate(uniform_of(mix(mix(source.key, BATCH), source.batches)))
+            }
+            _ => 1,
+        };
+        for _ in 0..size {
             let source = &mut self.sources[client as usize];
             source.sent += 1;
             let key = mix(source.key, source.sent);
-            self.schedule_arrival(now, client);
             self.send(now, client, NO_USER, key, mix(key, AFFINITY));
-        } else {
-            self.schedule_arrival(now, client);
         }
     }
 
@@ -339,7 +352,7 @@ fn is_accepted(settings: &Client, source: &mut Source, now: SimTime) -> bool {
         Arrivals::Rates(points) => {
             line(points, now.seconds()) / highest(points) * settings.profile.at(now) / settings.profile.max()
         }
-        Arrivals::Poisson(_) | Arrivals::Mmpp(_) if !settings.profile.is_constant() => {
+        Arrivals::Poisson(_) | Arrivals::Mmpp(_) | Arrivals::Batches { .. } if !settings.profile.is_constant() => {
             settings.profile.at(now) / settings.profile.max()
         }
         _ => return true,
@@ -358,6 +371,7 @@ fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTi
         |rate: f64, source: &mut Source| (rate > 0.0).then(|| now + exponential(1.0 / rate, &mut source.rng));
     match &settings.arrivals {
         Arrivals::Poisson(rate) => poisson(rate * bound, source),
+        Arrivals::Batches { rate, .. } => poisson(rate * bound, source),
         Arrivals::Mmpp(states) => poisson(states[source.state].0 * bound, source),
         Arrivals::Rates(points) => poisson(highest(points) * bound, source),
         Arrivals::Renewal(dist) => {

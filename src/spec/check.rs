@@ -41,6 +41,7 @@ pub fn each_step<'s>(steps: &'s [Step], visit: &mut dyn FnMut(&'s Step)) {
             Step::Choose(c) => c.ways.iter().for_each(|w| each_step(&w.steps, visit)),
             Step::Repeat(r) => each_step(&r.steps, visit),
             Step::Optional(o) => each_step(&o.steps, visit),
+            Step::While(w) => each_step(&w.steps, visit),
             Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Hold(_) | Step::Fail(_) => {}
         }
     }

@@ -103,6 +103,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Times",
             "Rates",
             "Users",
+            "Batches",
             "Profile",
             "Steps",
             "Piecewise",
@@ -138,7 +139,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         "An endpoint is a program: a list of steps, done one after the other. A worker is held until the last is done.",
         &[
             "Step", "Work", "Wait", "Call", "Parallel", "Need", "AtLeast", "Choose", "Way", "Repeat",
-            "Optional", "Hold", "Fail",
+            "Optional", "Hold", "Fail", "While",
         ],
     ),
     (
@@ -190,6 +191,12 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Part",
             "Shifted",
             "Scaled",
+            "Number distribution",
+            "Constant number",
+            "Uniform number",
+            "Geometric number",
+            "Weighted numbers",
+            "Weighted number",
         ],
     ),
     (

@@ -2,6 +2,7 @@
 
 use super::csv_file::{RatesFile, TimesFile};
 use super::decode::Map;
+use super::count::NumberDistribution;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
@@ -128,6 +129,16 @@ record! {
     }
 }
 
+record! {
+    /// Batches of requests at random moments: jobs that a schedule starts, pages that ask for many things at once.
+    pub struct Batches [rate, size] {
+        /// How many batches per second on average.
+        rate: Rate,
+        /// How many requests each batch has; all of them come at the same instant.
+        size: NumberDistribution,
+    }
+}
+
 choice! {
     /// When requests are sent.
     pub enum Arrivals {
@@ -145,6 +156,8 @@ choice! {
         Rates(Rates),
         /// Users who wait for the answer before they ask again (closed loop).
         Users(Users),
+        /// Batches at random moments, all requests of one at the same instant (open loop).
+        Batches(Batches),
     }
 }
 
@@ -360,8 +373,9 @@ record! {
         capacity: Option<u32> = None,
         /// The order in which they are served.
         discipline: Discipline = Fifo,
-        /// The longest wait; a request that waited longer is rejected.
-        max_wait: Option<Seconds> = None,
+        /// The longest wait, drawn for each request; one that waited longer is rejected, and counted in the metric
+        /// `abandoned`.
+        max_wait: Option<Distribution> = None,
     }
 }
 
@@ -372,6 +386,9 @@ choice! {
         ProcessorSharing,
         /// One piece of work per core, the others wait their turn.
         Fifo,
+        /// One piece of work per core: those of the requests with the highest priority, first come first served
+        /// within one. They take the cores from others at once; what was interrupted goes on later where it was.
+        Priority,
     }
 }
 
@@ -543,6 +560,16 @@ record! {
     }
 }
 
+record! {
+    /// Does the same zero or more times, one after the other: before each round it goes on with a chance, anew.
+    pub struct While [chance, steps] {
+        /// The chance of one more round. There are chance / (1 - chance) rounds on average.
+        chance: Ratio,
+        /// What a round does.
+        steps: Vec<Step>,
+    }
+}
+
 choice! {
     /// A step of a program.
     pub enum Step {
@@ -564,5 +591,7 @@ choice! {
         Hold(Hold),
         /// Fails the request.
         Fail(Fail),
+        /// Does the same again and again, as long as chance will have it.
+        While(While),
     }
 }

@@ -116,6 +116,10 @@ impl Compiler {
                 let body = self.program(scope, caller, &o.steps, path);
                 out.push(Step::Optional { body, salt: salt(path) });
             }
+            st::Step::While(w) => {
+                let body = self.program(scope, caller, &w.steps, path);
+                out.push(Step::While { body, chance: w.chance.0, salt: salt(path) });
+            }
             st::Step::Hold(h) => out.push(Step::Hold(h.size.0)),
             st::Step::Fail(f) => out.push(Step::Fail { ratio: f.ratio.0, salt: salt(path) }),
         }

@@ -11,6 +11,7 @@ use crate::components::queue::Discipline;
 use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
 use crate::model::profile::{Factor, Profile};
 use crate::model::{Arrivals, Group, LayerKind, Memory};
+use super::draw;
 use crate::spec::policy as sp;
 use crate::spec::topology as st;
 
@@ -113,6 +114,7 @@ pub(super) fn arrivals(a: &st::Arrivals) -> Arrivals {
             Arrivals::Times(times.collect())
         }
         st::Arrivals::Rates(r) => Arrivals::Rates(r.file.0.iter().map(|row| (row[0], row[1])).collect()),
+        st::Arrivals::Batches(b) => Arrivals::Batches { rate: b.rate.0, size: b.size.count.clone() },
         st::Arrivals::Users(u) => Arrivals::Users { count: u.count, think: u.think.dist.clone() },
     }
 }
@@ -138,10 +140,11 @@ fn cpu_discipline(d: &st::CpuDiscipline) -> CpuDiscipline {
     match d {
         st::CpuDiscipline::ProcessorSharing => CpuDiscipline::ProcessorSharing,
         st::CpuDiscipline::Fifo => CpuDiscipline::Fifo,
+        st::CpuDiscipline::Priority => CpuDiscipline::Priority,
     }
 }
 
-pub(super) fn service(s: &st::Service) -> Group {
+pub(super) fn service(name: &str, s: &st::Service) -> Group {
     Group {
         replicas: s.replicas,
         workers: s.workers,
@@ -151,7 +154,11 @@ pub(super) fn service(s: &st::Service) -> Group {
             st::Discipline::Lifo => Discipline::Lifo,
             st::Discipline::Priority => Discipline::Priority,
         },
-        queue_wait_max: s.queue.max_wait.map(|w| w.duration()),
+        queue_wait_max: s
+            .queue
+            .max_wait
+            .as_ref()
+            .map(|w| draw(&w.dist, &format!("services.{name}.queue.max_wait"))),
         cores: s.cpu.as_ref().map(|c| c.limit.map_or(c.cores.0, |l| l.0.min(c.cores.0))),
         cpu_discipline: s
             .cpu

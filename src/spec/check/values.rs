@@ -118,6 +118,7 @@ fn clients(c: &Clients, cx: &mut Context) {
             }
         }
         Arrivals::Times(_) | Arrivals::Rates(_) => {}
+        Arrivals::Batches(a) => positive(a.rate.0, "rate", a.place("rate"), cx),
     }
     c.profile.iter().for_each(|p| profile(p, cx));
     if let Some(timeout) = c.timeout {
@@ -288,6 +289,11 @@ fn steps(program: &[Step], cx: &mut Context) {
             weights(ways, "the list of ways", c.span, cx);
         }
         Step::Repeat(r) => at_least_one(r.times, "times", r.place("times"), cx),
+        Step::While(w) => {
+            if w.chance.0 >= 1.0 {
+                cx.fail::<()>(w.place("chance"), "`chance` must be below 100%: the rounds would never end");
+            }
+        }
         Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {
         }
     });
