@@ -447,7 +447,9 @@ fn set(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> S
         0..=2 => format!("Set(\"services.s{i}.replicas\", {})", dice.from(1, 5)),
         3 => format!("Set(\"services.s{i}.workers\", {})", dice.from(1, 8)),
         4 => {
-            let change = dice.pick(&["cpu\", None", "cpu.cores\", 1", "cpu.cores\", 3"]);
+            // What has been taken away has no cores to be set: the first service loses its limit, others change it.
+            let cores = dice.pick(&["cpu.cores\", 1", "cpu.cores\", 3"]);
+            let change = if i == 0 { "cpu\", None" } else { cores };
             format!("Set(\"services.s{i}.{change})")
         }
         5 => format!("Set(\"services.s{i}.request_timeout\", {})", dice.ms(5, 500)),

@@ -305,7 +305,10 @@ mod tests {
         assert_eq!(limiter.enter(at(6), 'e'), Admission::Rejected);
         assert!(limiter.abandon('c') && !limiter.abandon('c'));
         assert_eq!(limiter.turn_at(), Some(at(105)));
-        assert_eq!((limiter.turn(at(104)), limiter.turn(at(105)), limiter.turn(at(105))), (None, Some('b'), None));
+        assert_eq!(
+            (limiter.turn(at(104)), limiter.turn(at(105)), limiter.turn(at(105))),
+            (None, Some('b'), None)
+        );
         assert_eq!((limiter.turn_at(), limiter.head()), (Some(at(205)), Some('d')));
         // Who is late is not made up for.
         assert_eq!(limiter.turn(at(260)), Some('d'));
@@ -336,7 +339,10 @@ mod tests {
         let mut limiter = RateLimiter::new(config(1), SimTime::ZERO);
         assert_eq!(limiter.enter(at(1), 0), Admission::Admitted);
         limiter.reconfigure(config(2), at(2));
-        assert_eq!((limiter.enter(at(3), 0), limiter.enter(at(3), 0)), (Admission::Admitted, Admission::Rejected));
+        assert_eq!(
+            (limiter.enter(at(3), 0), limiter.enter(at(3), 0)),
+            (Admission::Admitted, Admission::Rejected)
+        );
     }
 
     proptest! {

@@ -36,12 +36,15 @@ impl<O: Observer> World<'_, O> {
 
     /// Sends another attempt, if any is left.
     pub(super) fn send_hedge(&mut self, now: SimTime, hedge: FrameId) {
-        let Some(Frame { kind: Kind::Layer { layer, call, state }, child, .. }) = self.frames.get(hedge) else {
+        let Some(Frame { kind: Kind::Layer { layer, call, state }, child, .. }) = self.frames.get(hedge)
+        else {
             return;
         };
         let (layer, call, child) = (*layer, *call, *child);
         let LayerState::Hedge { sent, running, .. } = *state else { return };
-        let LayerKind::Hedge { delay, max, salt, .. } = &self.model.layers[layer as usize].kind else { return };
+        let LayerKind::Hedge { delay, max, salt, .. } = &self.model.layers[layer as usize].kind else {
+            return;
+        };
         if sent > *max {
             return;
         }
@@ -72,7 +75,9 @@ impl<O: Observer> World<'_, O> {
             self.frames.remove(id);
             return Some(outcome);
         };
-        let LayerKind::Hedge { max, cancel, .. } = &self.model.layers[layer as usize].kind else { return None };
+        let LayerKind::Hedge { max, cancel, .. } = &self.model.layers[layer as usize].kind else {
+            return None;
+        };
         let running = running - 1;
         if !outcome.is_success() && (running > 0 || sent <= *max) {
             self.set_state(id, LayerState::Hedge { sent, running, due });

@@ -37,8 +37,9 @@ pub(super) fn rate_limit(r: &RateLimit, cx: &mut Context) {
             window(w.limit, w.place("limit"), w.window, w.place("window"), cx);
             if w.limit > LOG_MAX {
                 cx.diagnostics.push(
-                    Diagnostic::error(w.place("limit"), format!("`limit` must be at most {LOG_MAX}"))
-                        .help("a sliding window keeps a time for each call; `SlidingCounter` keeps two numbers"),
+                    Diagnostic::error(w.place("limit"), format!("`limit` must be at most {LOG_MAX}")).help(
+                        "a sliding window keeps a time for each call; `SlidingCounter` keeps two numbers",
+                    ),
                 );
             }
         }
