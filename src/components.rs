@@ -11,4 +11,5 @@ pub mod cpu;
 pub mod health;
 pub mod pool;
 pub mod queue;
+pub mod rate_limit;
 pub mod retry;

@@ -13,13 +13,14 @@ use crate::base::count::Count;
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
 use crate::components::balancer::PolicyConfig;
-use crate::components::breaker::BreakerConfig;
+use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::BudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
+use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::RetryConfig;
 use catalog::Catalog;
 use profile::Profile;
@@ -266,7 +267,7 @@ pub enum LayerKind {
         salt: u64,
     },
     /// Stops calling what mostly fails.
-    Breaker(BreakerConfig),
+    Breaker(AnyBreakerConfig),
     /// Limits calls in progress.
     Bulkhead {
         /// How.
@@ -296,6 +297,22 @@ pub enum LayerKind {
         latency: Draw,
         /// The chance that a message is lost.
         loss: f64,
+    },
+    /// Limits how many calls begin.
+    RateLimit {
+        /// How.
+        config: RateLimitConfig,
+    },
+    /// Sends another attempt when an answer is late.
+    Hedge {
+        /// From one attempt to the next.
+        delay: SimDuration,
+        /// The most attempts beside the first.
+        max: u32,
+        /// Whether the others are called off once one has ended well.
+        cancel: bool,
+        /// The salt of the attempts' random numbers.
+        salt: u64,
     },
 }
 
@@ -328,6 +345,8 @@ pub struct SlotCounts {
     pub budgets: u32,
     /// Fallback caches.
     pub caches: u32,
+    /// Rate limits.
+    pub rate_limits: u32,
 }
 
 /// Which state a configuration is for.

@@ -18,12 +18,15 @@
 //! given up finds nobody. What follows from an event at the same instant is a `Task`, played first in, first out,
 //! before the next event: handlers never call each other in circles.
 
+mod breakers;
 pub mod event;
 mod faults;
 mod frame;
 mod health;
+mod hedges;
 mod instances;
 mod layers;
+mod limits;
 mod lives;
 mod pools;
 mod programs;
@@ -32,10 +35,11 @@ mod sources;
 mod targets;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
-use crate::components::breaker::Breaker;
+use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::Budget;
 use crate::components::bulkhead::Bulkhead;
 use crate::components::pool::{Pool, PoolAction};
+use crate::components::rate_limit::RateLimiter;
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
@@ -72,6 +76,8 @@ enum Task {
     QueueTimeout(FrameId),
     /// An instance goes on that hung: those who wait get its free workers.
     Serve(u32),
+    /// A turn at a rate limit came while its process hung.
+    RateTurn(u32),
 }
 
 /// Requests of one client population: they always add up.
@@ -133,6 +139,8 @@ pub struct Rest {
     pub connections: u64,
     /// Calls in bulkheads or in line for them.
     pub bulkheads: u64,
+    /// Calls in line at rate limits.
+    pub rate_limits: u64,
     /// Requests that balancers count at their targets.
     pub balanced: u64,
 }
@@ -155,17 +163,19 @@ pub struct World<'m, O> {
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
     instances: Vec<Instance>,
-    breakers: Vec<Breaker>,
+    breakers: Vec<AnyBreaker>,
     pools: Vec<Pool<FrameId>>,
     pool_states: Vec<PoolState>,
     bulkheads: Vec<Bulkhead<FrameId>>,
     budgets: Vec<Budget>,
     /// When each fallback cache last saw a success.
     caches: Vec<Option<SimTime>>,
+    rate_limits: Vec<RateLimiter<FrameId>>,
     /// The meters of each state, by kind.
     breaker_meters: Vec<u32>,
     bulkhead_meters: Vec<u32>,
     budget_meters: Vec<u32>,
+    rate_limit_meters: Vec<u32>,
     pool_actions: Vec<PoolAction<FrameId>>,
     scratch: Vec<FrameId>,
     /// Whether anybody has ever given up on work that went on: only then can there be work for nobody.
@@ -205,9 +215,11 @@ impl<'m, O: Observer> World<'m, O> {
             bulkheads: Vec::new(),
             budgets: Vec::new(),
             caches: vec![None; model.slots.caches as usize],
+            rate_limits: Vec::new(),
             breaker_meters: Vec::new(),
             bulkhead_meters: Vec::new(),
             budget_meters: Vec::new(),
+            rate_limit_meters: Vec::new(),
             pool_actions: Vec::new(),
             scratch: Vec::new(),
             anybody_left: false,
@@ -257,6 +269,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
+        rest.rate_limits = self.rate_limits.iter().map(|l| u64::from(l.waiting())).sum();
         for balancer in &self.balancers {
             let targets = 0..balancer.registered.len() as u32;
             rest.balanced += targets.map(|t| u64::from(balancer.policy.outstanding(t))).sum::<u64>();
@@ -298,6 +311,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Sent(frame) => self.tasks.push_back(Task::Down(frame)),
             Event::Answered(frame, outcome) => self.on_answered(frame, outcome),
             Event::BreakerReset { breaker } => self.on_breaker_reset(now, breaker),
+            Event::RateTurn { limiter } => self.on_rate_turn(now, limiter),
             Event::PoolConnected { pool, conn } => self.on_pool_connected(now, pool, conn),
             Event::PoolReap { pool } => self.on_pool_reap(now, pool),
             Event::Check { balancer, target, generation } => self.on_check(now, balancer, target, generation),
@@ -324,6 +338,7 @@ impl<'m, O: Observer> World<'m, O> {
                 Task::RequestTimeout(frame) => self.on_request_timeout(now, frame),
                 Task::QueueTimeout(frame) => self.on_queue_timeout(now, frame),
                 Task::Serve(instance) => self.serve_next(now, instance),
+                Task::RateTurn(limiter) => self.on_rate_turn(now, limiter),
             }
             if tasks > AT_ONE_INSTANT_MAX {
                 break;
@@ -363,7 +378,7 @@ impl<'m, O: Observer> World<'m, O> {
                     let index = number as usize;
                     match &layer.kind {
                         LayerKind::Breaker(config) if index == self.breakers.len() => {
-                            self.breakers.push(Breaker::new(*config, now));
+                            self.breakers.push(AnyBreaker::new(*config, now));
                             self.breaker_meters.push(slot.meters);
                         }
                         LayerKind::Pool { config, .. } if index == self.pools.len() => {
@@ -377,6 +392,10 @@ impl<'m, O: Observer> World<'m, O> {
                         LayerKind::Retry { budget: Some(config), .. } if index == self.budgets.len() => {
                             self.budgets.push(Budget::new(config, now));
                             self.budget_meters.push(slot.meters);
+                        }
+                        LayerKind::RateLimit { config } if index == self.rate_limits.len() => {
+                            self.rate_limits.push(RateLimiter::new(*config, now));
+                            self.rate_limit_meters.push(slot.meters);
                         }
                         _ => {}
                     }
@@ -407,6 +426,10 @@ impl<'m, O: Observer> World<'m, O> {
                     }
                     LayerKind::Retry { budget: Some(config), .. } => {
                         self.budgets[index as usize].reconfigure(config, now);
+                    }
+                    LayerKind::RateLimit { config } => {
+                        self.rate_limits[index as usize].reconfigure(*config, now);
+                        self.watch_line(now, index);
                     }
                     _ => {}
                 }

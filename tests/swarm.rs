@@ -327,11 +327,26 @@ fn retry(dice: &mut Dice) -> String {
     format!("Retry(max: {}, backoff: {backoff}, jitter: {jitter}{budget})", dice.from(1, 3))
 }
 
+fn algorithm(dice: &mut Dice) -> String {
+    let rate = format!("rate: \"{}/s\"", dice.from(1, 60));
+    let limit = format!("limit: {}, window: {}", dice.from(1, 40), dice.ms(1, 2000));
+    let burst = dice.from(1, 20);
+    let algorithm = match dice.from(0, 6) {
+        0 => format!("TokenBucket({rate}, burst: {burst})"),
+        1 => format!("Gcra({rate}, burst: {burst})"),
+        2 => format!("FixedWindow({limit})"),
+        3 => format!("SlidingWindow({limit})"),
+        4 => format!("SlidingCounter({limit})"),
+        _ => format!("LeakyBucket({rate}, capacity: {})", burst - 1),
+    };
+    format!("algorithm: {algorithm}")
+}
+
 fn stack(dice: &mut Dice, shape: &Shape) -> String {
     let mut layers = Vec::new();
     for _ in 0..dice.from(0, 4) {
         let per = dice.pick(&["Instance", "Service"]);
-        layers.push(match dice.from(0, 8) {
+        layers.push(match dice.from(0, 11) {
             0 => {
                 let mut options = String::new();
                 if dice.chance(0.5) {
@@ -365,6 +380,20 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
                     if dice.chance(0.4) { "\"0s\"".into() } else { dice.dist(1, 30) },
                 )
             }
+            8 => format!("RateLimit({}, per: {per})", algorithm(dice)),
+            9 => format!(
+                "Hedge(delay: {}, max: {}, cancel: {})",
+                dice.ms(0, 100),
+                dice.from(1, 3),
+                dice.chance(0.6)
+            ),
+            10 => format!(
+                "ConsecutiveBreaker(failures: {}, reset: {}, trials: {}, successes: {}, per: {per})",
+                dice.from(1, 5),
+                dice.ms(50, 2000),
+                dice.from(1, 3),
+                dice.from(1, 3)
+            ),
             _ => format!("Network(latency: {}, loss: \"{}%\")", dice.dist(1, 10), dice.from(0, 5)),
         });
     }
@@ -429,7 +458,9 @@ fn set(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> S
         0..=2 => format!("Set(\"services.s{i}.replicas\", {})", dice.from(1, 5)),
         3 => format!("Set(\"services.s{i}.workers\", {})", dice.from(1, 8)),
         4 => {
-            let change = dice.pick(&["cpu\", None", "cpu.cores\", 1", "cpu.cores\", 3"]);
+            // What has been taken away has no cores to be set: the first service loses its limit, others change it.
+            let cores = dice.pick(&["cpu.cores\", 1", "cpu.cores\", 3"]);
+            let change = if i == 0 { "cpu\", None" } else { cores };
             format!("Set(\"services.s{i}.{change})")
         }
         5 => format!("Set(\"services.s{i}.request_timeout\", {})", dice.ms(5, 500)),

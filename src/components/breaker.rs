@@ -25,6 +25,8 @@
 //! - A timeout gives the permit back while the work goes on: `capacity` does not bound the callee's load.
 //! - The window outlives every change of state: after closing, old failures still count.
 
+pub mod consecutive;
+pub mod family;
 mod window;
 
 use self::window::Window;

@@ -109,6 +109,8 @@ pub struct EdgeMeters {
     pub retries: u32,
     /// Counter: calls that a fallback answered.
     pub fallbacks: u32,
+    /// Counter: attempts sent by a hedge because an answer was late or an attempt had failed.
+    pub hedges: u32,
 }
 
 /// Where all meters are and what they mean.
@@ -141,12 +143,15 @@ pub struct Catalog {
 /// Ids of the meters of a layer with state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LayerMeters {
-    /// Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed.
+    /// Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed; rate limit: calls
+    /// that wait.
     pub gauge: u32,
-    /// Counter: calls turned away (breaker, bulkhead), acquires timed out (pool), retries refused (budget).
+    /// Counter: calls turned away (breaker, bulkhead, rate limit), acquires timed out (pool), retries refused (budget).
     pub rejected: u32,
     /// Timer: waiting for a connection (pool).
     pub wait: u32,
+    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit).
+    pub more: u32,
 }
 
 impl Catalog {
@@ -504,15 +509,15 @@ impl Builder {
 
     fn edge(&mut self, index: usize, path: &str) {
         let (attempts, calls) = (self.counter(), self.counter());
-        let (retries, fallbacks) = (self.counter(), self.counter());
+        let (retries, fallbacks, hedges) = (self.counter(), self.counter(), self.counter());
         let meters = &mut self.catalog.edges[index];
-        *meters = EdgeMeters { attempts, calls, retries, fallbacks, ..*meters };
+        *meters = EdgeMeters { attempts, calls, retries, fallbacks, hedges, ..*meters };
         let red = meters.red;
         self.red_metrics(path, red, "calls, as the caller sees them");
         self.add(
             format!("{path}.attempts"),
             Unit::PerSecond,
-            "attempts sent to the callee, retries included",
+            "attempts sent to the callee, retries and hedges included",
             Source::CounterRate(attempts),
         );
         self.add(
@@ -532,6 +537,12 @@ impl Builder {
             Unit::PerSecond,
             "calls answered by a fallback",
             Source::CounterRate(fallbacks),
+        );
+        self.add(
+            format!("{path}.hedges"),
+            Unit::PerSecond,
+            "attempts that a hedge sent beside the first",
+            Source::CounterRate(hedges),
         );
     }
 }

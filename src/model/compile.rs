@@ -4,6 +4,7 @@
 //! and stack of layers of every epoch is appended to the model's tables. A layer keeps its state across epochs as
 //! long as its edge has a layer of that kind at that place.
 
+mod limits;
 mod policies;
 mod programs;
 mod settings;

@@ -95,6 +95,11 @@ pub enum Event {
         /// Its number.
         index: u32,
     },
+    /// The one who has waited longest at a rate limit may go on.
+    RateTurn {
+        /// The rate limit.
+        limiter: u32,
+    },
     /// A window of measuring ends.
     Window,
     /// A second is over.

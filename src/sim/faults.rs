@@ -4,7 +4,8 @@ use super::instances::Condition;
 use super::script::{Blow, Effect, What, Which};
 use super::{Task, World};
 use crate::base::{Outcome, SimTime};
-use crate::components::breaker::{Breaker, BreakerConfig, BreakerState};
+use crate::components::breaker::BreakerState;
+use crate::components::breaker::family::{AnyBreaker, AnyBreakerConfig};
 use crate::components::bulkhead::{Bulkhead, BulkheadConfig};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
@@ -182,12 +183,12 @@ impl<O: Observer> World<'_, O> {
         all
     }
 
-    pub(super) fn reset_breaker(&mut self, now: SimTime, index: usize, config: BreakerConfig) {
+    pub(super) fn reset_breaker(&mut self, now: SimTime, index: usize, config: AnyBreakerConfig) {
         if self.breakers[index].state() != BreakerState::Closed {
             let meters = self.breaker_meters[index] as usize;
             self.observer.moved(now, self.model.catalog.layers[meters].gauge, -1);
         }
-        self.breakers[index] = Breaker::new(config, now);
+        self.breakers[index] = AnyBreaker::new(config, now);
     }
 
     pub(super) fn reset_bulkhead(&mut self, now: SimTime, index: usize, config: BulkheadConfig) {

@@ -2,6 +2,7 @@
 
 use super::FrameId;
 use crate::base::{SimDuration, SimTime};
+use crate::components::breaker::consecutive::Ticket;
 use crate::components::pool::ConnId;
 
 /// Something that waits, and for whom.
@@ -167,6 +168,30 @@ pub enum LayerState {
         calling: bool,
         /// When that call began.
         at: SimTime,
+    },
+    /// A breaker that let the call through.
+    Breaker {
+        /// When it did so, as the breaker counts.
+        ticket: Ticket,
+    },
+    /// A rate limit.
+    RateLimit {
+        /// Whether the call still waits for its turn.
+        waiting: bool,
+    },
+    /// A hedge. Its attempts are frames below it, of the same layer: `child` is the last one put in place.
+    Hedge {
+        /// Attempts sent.
+        sent: u32,
+        /// Attempts without an answer yet.
+        running: u32,
+        /// When the next attempt is sent, if any is left.
+        due: SimTime,
+    },
+    /// An attempt of a hedge.
+    Attempt {
+        /// The attempt put below the same hedge before this one, of those without an answer.
+        next: FrameId,
     },
 }
 

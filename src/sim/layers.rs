@@ -4,11 +4,10 @@ use super::event::Event;
 use super::frame::{Call, Frame, Kind, LayerState, NO_POOL};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
-use crate::components::breaker::{BreakerState, Transition, Verdict};
 use crate::components::bulkhead::Enter;
 use crate::components::retry::{Decision, GiveUp, decide};
 use crate::engine::Rank;
-use crate::metrics::{Change, Observer};
+use crate::metrics::Observer;
 use crate::model::{Caller, Draw, FallbackOption, LayerKind};
 
 /// Linux's first retransmission timeout, and how often it doubles before a message is given up as delivered.
@@ -16,7 +15,7 @@ const RETRANSMIT_NS: u64 = 200_000_000;
 const RETRANSMITS_MAX: u32 = 15;
 
 /// What a layer does with a call on its way down.
-enum Passage {
+pub(super) enum Passage {
     /// It goes on, below a new frame.
     Through(FrameId),
     /// It waits in its frame.
@@ -98,17 +97,7 @@ impl<O: Observer> World<'_, O> {
                 let state = LayerState::Retry { done: 0, previous: SimDuration::ZERO };
                 Passage::Through(self.push_frame(frame(state)))
             }
-            LayerKind::Breaker(_) => {
-                self.breakers[slot].advance(now);
-                let (verdict, transition) = self.breakers[slot].on_request(now);
-                self.breaker_changed(now, slot, transition);
-                if verdict == Verdict::Pass {
-                    return Passage::Through(self.push_frame(frame(LayerState::Plain)));
-                }
-                let meters = self.breaker_meters[slot];
-                self.observer.count(model.catalog.layers[meters as usize].rejected);
-                Passage::Rejected
-            }
+            LayerKind::Breaker(_) => self.enter_breaker(now, slot, call, parent, layer),
             LayerKind::Bulkhead { config } => {
                 let id = self.push_frame(frame(LayerState::Bulkhead { queued: false }));
                 self.enter_bulkhead(now, slot, id, config.max_wait)
@@ -132,6 +121,11 @@ impl<O: Observer> World<'_, O> {
                 let id = self.push_frame(frame(LayerState::Plain));
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Sent(id));
                 Passage::Waits
+            }
+            LayerKind::RateLimit { .. } => self.enter_rate_limit(now, slot, call, parent, layer),
+            LayerKind::Hedge { delay, max, .. } => {
+                let id = self.push_frame(frame(LayerState::Hedge { sent: 0, running: 0, due: now }));
+                Passage::Through(self.first_attempt(now, id, *delay, *max))
             }
         }
     }
@@ -184,7 +178,7 @@ impl<O: Observer> World<'_, O> {
 
     /// The instance whose process keeps this layer, if it hangs: what reaches the layer waits until it goes on.
     #[inline]
-    fn hung_caller(&self, layer: u32, call: &Call) -> Option<u32> {
+    pub(super) fn hung_caller(&self, layer: u32, call: &Call) -> Option<u32> {
         if self.hung == 0 {
             return None;
         }
@@ -278,7 +272,9 @@ impl<O: Observer> World<'_, O> {
                     return None;
                 }
             }
-            LayerKind::Breaker(_) => self.report_to_breaker(now, slot, outcome),
+            LayerKind::Breaker(_) => self.report_to_breaker(now, slot, state, outcome),
+            LayerKind::RateLimit { .. } => {}
+            LayerKind::Hedge { .. } => return self.hedge_answered(now, id, layer, state, outcome),
             LayerKind::Bulkhead { .. } => self.leave_bulkhead(now, slot),
             LayerKind::Pool { .. } => {
                 if let LayerState::Pool { conn, waiting: false, .. } = state {
@@ -341,62 +337,6 @@ impl<O: Observer> World<'_, O> {
                 false
             }
         }
-    }
-
-    fn report_to_breaker(&mut self, now: SimTime, slot: usize, outcome: Outcome) {
-        let breaker = &mut self.breakers[slot];
-        breaker.advance(now);
-        let transition = match outcome {
-            Outcome::Ok | Outcome::Degraded => breaker.on_success(now),
-            Outcome::Timeout => breaker.on_timeout(now),
-            Outcome::Error | Outcome::Rejected | Outcome::Unavailable => breaker.on_failure(now),
-            Outcome::Cancelled => {
-                breaker.on_cancelled();
-                None
-            }
-        };
-        self.breaker_changed(now, slot, transition);
-    }
-
-    pub(super) fn breaker_changed(&mut self, now: SimTime, slot: usize, transition: Option<Transition>) {
-        let Some(Transition { from, to }) = transition else { return };
-        let layer = self.breaker_meters[slot];
-        let caller = self.caller_of_slot(slot, layer);
-        let gauge = self.model.catalog.layers[layer as usize].gauge;
-        if from == BreakerState::Closed {
-            self.observer.moved(now, gauge, 1);
-        }
-        let change = match to {
-            BreakerState::Open => {
-                if let Some(at) = self.breakers[slot].half_open_at() {
-                    self.queue.schedule(at, Rank::Timer, Event::BreakerReset { breaker: slot as u32 });
-                }
-                Change::BreakerOpened { layer, caller }
-            }
-            BreakerState::HalfOpen => Change::BreakerHalfOpened { layer, caller },
-            BreakerState::Closed => {
-                self.observer.moved(now, gauge, -1);
-                Change::BreakerClosed { layer, caller }
-            }
-        };
-        self.observer.change(now, change);
-    }
-
-    /// Which calling instance a breaker belongs to.
-    fn caller_of_slot(&self, slot: usize, layer: u32) -> u32 {
-        let first = self.breaker_meters.iter().position(|m| *m == layer).unwrap_or(0);
-        (slot - first) as u32
-    }
-
-    pub(super) fn on_breaker_reset(&mut self, now: SimTime, breaker: u32) {
-        let slot = breaker as usize;
-        // A breaker that closed and opened again since has another timer.
-        if self.breakers[slot].half_open_at().is_none_or(|at| at > now) {
-            return;
-        }
-        self.breakers[slot].advance(now);
-        let transition = self.breakers[slot].on_reset_timer(now);
-        self.breaker_changed(now, slot, transition);
     }
 
     fn fall_back(
@@ -530,8 +470,13 @@ impl<O: Observer> World<'_, O> {
                         self.frames.remove(id);
                         self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
                     }
-                    (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, since, .. }) => {
-                        self.acquire_timed_out(now, slot, id, since);
+                    (LayerKind::Hedge { .. }, LayerState::Hedge { due, .. }) => {
+                        if due <= now {
+                            self.send_hedge(now, id);
+                        }
+                    }
+                    (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
+                        self.acquire_timed_out(now, slot, id);
                         self.frames.remove(id);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }
@@ -567,6 +512,9 @@ impl<O: Observer> World<'_, O> {
             Kind::Layer { layer, call, state } => {
                 let (layer, call, state) = (*layer, *call, *state);
                 self.drop_layer(now, id, layer, &call, state);
+                if matches!(state, LayerState::Hedge { .. }) {
+                    return self.cancel_attempts(now, child);
+                }
             }
             Kind::Exec(_) => {
                 // Its own calls first, so that nothing answers it any more.
@@ -603,7 +551,10 @@ impl<O: Observer> World<'_, O> {
         }
         let slot = self.slot(layer, call);
         match (&self.model.layers[layer as usize].kind, state) {
-            (LayerKind::Breaker(_), _) => self.report_to_breaker(now, slot, Outcome::Cancelled),
+            (LayerKind::Breaker(_), _) => self.report_to_breaker(now, slot, state, Outcome::Cancelled),
+            (LayerKind::RateLimit { .. }, LayerState::RateLimit { waiting: true }) => {
+                self.leave_line(now, slot, id);
+            }
             (LayerKind::Bulkhead { .. }, LayerState::Bulkhead { queued: true }) => {
                 self.bulkheads[slot].abandon(id);
                 let meters = self.model.catalog.layers[self.bulkhead_meters[slot] as usize];

@@ -1,7 +1,7 @@
 //! How instances die, start again, join, drain and follow settings that change.
 
 use super::event::Event;
-use super::frame::{Frame, Kind};
+use super::frame::{Frame, Kind, LayerState};
 use super::instances::{Condition, Ending, new_cpu};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimTime};
@@ -106,6 +106,9 @@ impl<O: Observer> World<'_, O> {
                 } else {
                     self.frames.remove(id);
                 }
+                if matches!(state, LayerState::Hedge { .. }) {
+                    return self.drop_attempts(now, child);
+                }
                 self.drop_local(now, child);
             }
             Kind::Join { .. } => {
@@ -125,6 +128,18 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// Forgets the attempts of a dead process's hedge, from the last one put in place.
+    fn drop_attempts(&mut self, now: SimTime, first: FrameId) {
+        let mut id = first;
+        while let Some(Frame { kind: Kind::Layer { state: LayerState::Attempt { next }, .. }, .. }) =
+            self.frames.get(id)
+        {
+            let next = *next;
+            self.drop_local(now, id);
+            id = next;
+        }
+    }
+
     /// Forgets the branches of a dead process, from the last one put in place.
     fn drop_branches(&mut self, now: SimTime, first: FrameId) {
         let mut id = first;
@@ -137,7 +152,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// A new process has new breakers, pools, bulkheads, budgets and caches.
+    /// A new process has new breakers, pools, bulkheads, budgets, caches and rate limits.
     fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
         let model = self.model;
         for slot in &self.settings().slots {
@@ -155,6 +170,7 @@ impl<O: Observer> World<'_, O> {
                     self.budgets[index] = crate::components::budget::Budget::new(config, now);
                 }
                 LayerKind::Fallback { .. } => self.caches[index] = None,
+                LayerKind::RateLimit { config } => self.reset_rate_limit(now, index, *config),
                 _ => {}
             }
         }

@@ -60,11 +60,11 @@ impl<O: Observer> World<'_, O> {
         self.pool_actions = actions;
     }
 
-    pub(super) fn acquire_timed_out(&mut self, now: SimTime, pool: usize, frame: FrameId, since: SimTime) {
+    /// A call has waited too long. It is counted, and not in the time that calls wait for the connection they get.
+    pub(super) fn acquire_timed_out(&mut self, now: SimTime, pool: usize, frame: FrameId) {
         self.pools[pool].on_acquire_timeout(now, frame);
         let meters = self.model.catalog.layers[self.pool_states[pool].meters as usize];
         self.observer.count(meters.rejected);
-        self.observer.timed(meters.wait, now.since(since));
         self.show(now, pool);
     }
 

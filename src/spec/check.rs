@@ -1,6 +1,7 @@
 //! What types cannot say: names that must exist, values that must fit one another, calls that must end.
 
 mod cycles;
+mod limits;
 mod names;
 mod theory;
 pub mod timeline;

@@ -3,7 +3,7 @@
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
-use super::quantity::{Ratio, Seconds};
+use super::quantity::{Rate, Ratio, Seconds};
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -260,6 +260,123 @@ record! {
     }
 }
 
+record! {
+    /// Tokens accrue continuously at a rate, up to a burst, and are there in full at the start; a call takes one or is
+    /// turned away.
+    pub struct TokenBucket [rate, burst] {
+        /// How fast tokens accrue.
+        rate: Rate,
+        /// The most tokens that can be saved up.
+        burst: u32,
+    }
+}
+record! {
+    /// A line that calls leave at a constant pace, one every 1/rate (rounded up to whole nanoseconds).
+    pub struct LeakyBucket [rate, capacity] {
+        /// How fast calls leave the line.
+        rate: Rate,
+        /// How many calls may wait; more are turned away.
+        capacity: u32,
+    }
+}
+record! {
+    /// The generic cell rate algorithm. It decides as a token bucket of the same rate and burst does.
+    pub struct Gcra [rate, burst] {
+        /// How many calls pass in the long run.
+        rate: Rate,
+        /// The most calls at once.
+        burst: u32,
+    }
+}
+record! {
+    /// So many calls in each window. Windows begin at multiples of their length from the start of the run, so twice
+    /// the limit may pass around a boundary.
+    pub struct FixedWindow [limit, window] {
+        /// The most calls in a window.
+        limit: u32,
+        /// The length of a window.
+        window: Seconds,
+    }
+}
+record! {
+    /// So many calls in any window, by an exact log of their times.
+    pub struct SlidingWindow [limit, window] {
+        /// The most calls in a window.
+        limit: u32,
+        /// The length of the window.
+        window: Seconds,
+    }
+}
+record! {
+    /// A sliding window estimated from two fixed ones, as Cloudflare has it: the calls of this window, and those of
+    /// the previous one in proportion to how much of it the sliding window still covers. A call passes while the
+    /// estimate is below the limit.
+    pub struct SlidingCounter [limit, window] {
+        /// The most calls in a window.
+        limit: u32,
+        /// The length of a window.
+        window: Seconds,
+    }
+}
+
+choice! {
+    /// How calls are counted against a limit.
+    pub enum RateAlgorithm {
+        /// Bursts pass as far as unused calls were saved up.
+        TokenBucket(TokenBucket),
+        /// Bursts wait in line.
+        LeakyBucket(LeakyBucket),
+        /// A token bucket, told by times.
+        Gcra(Gcra),
+        /// So many calls between two strokes of the clock.
+        FixedWindow(FixedWindow),
+        /// So many calls in any length of time.
+        SlidingWindow(SlidingWindow),
+        /// Nearly that, from two counters.
+        SlidingCounter(SlidingCounter),
+    }
+}
+
+record! {
+    /// Limits how many calls begin in a time. Calls that are turned away end as `Rejected`.
+    pub struct RateLimit [algorithm] {
+        /// How calls are counted.
+        algorithm: RateAlgorithm,
+        /// Who shares the limit.
+        per: Per = Instance,
+    }
+}
+
+record! {
+    /// Sends another attempt when there is no answer after a while. The first answer that ends well is the call's; an
+    /// attempt that fails sends the next one at once, and when all have failed, so has the call (gRPC, A6).
+    pub struct Hedge [delay] {
+        /// From one attempt to the next.
+        delay: Seconds,
+        /// The most attempts beside the first.
+        max: u32 = 1,
+        /// Whether the other attempts are called off once one has ended well; if not, they go on for nobody.
+        cancel: bool = true,
+    }
+}
+
+record! {
+    /// Stops calling what fails several times in a row. Results count only in the state in which their call was sent:
+    /// late answers of earlier calls neither close nor open it (as in gobreaker).
+    pub struct ConsecutiveBreaker {
+        /// Opens after so many failures without a success between them.
+        failures: u32 = 5,
+        /// How long it stays open before it lets trial calls through.
+        reset: Seconds = "30s",
+        /// The most trial calls under way at once. One that fails opens it again.
+        trials: u32 = 1,
+        /// How many trial calls must end well, one after the other, to close it.
+        successes: u32 = 1,
+        /// Who shares the breaker.
+        per: Per = Instance,
+    }
+}
+
 choice! {
     /// A layer of a policy. The first of a stack is the outermost: a call goes down through the layers in order, and
     /// its answer comes back up through them.
@@ -278,6 +395,12 @@ choice! {
         Pool(Pool),
         /// The network between caller and callee.
         Network(Network),
+        /// Limits how many calls begin in a time.
+        RateLimit(RateLimit),
+        /// Sends another attempt when an answer is late.
+        Hedge(Hedge),
+        /// Stops calling what fails several times in a row.
+        ConsecutiveBreaker(ConsecutiveBreaker),
     }
 }
 
@@ -293,6 +416,14 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Network" => Network::positional(),
         "Steps" => StepsBackoff::positional(),
         "Random" => RandomBackoff::positional(),
+        "RateLimit" => RateLimit::positional(),
+        "TokenBucket" => TokenBucket::positional(),
+        "LeakyBucket" => LeakyBucket::positional(),
+        "Gcra" => Gcra::positional(),
+        "FixedWindow" => FixedWindow::positional(),
+        "SlidingWindow" => SlidingWindow::positional(),
+        "SlidingCounter" => SlidingCounter::positional(),
+        "Hedge" => Hedge::positional(),
         "Constant" => d::Constant::positional(),
         "Exponential" => d::Exponential::positional(),
         "Uniform" => d::Uniform::positional(),

@@ -12,10 +12,12 @@ impl Builder {
             LayerKind::Pool { .. } => "pool",
             LayerKind::Bulkhead { .. } => "bulkhead",
             LayerKind::Retry { .. } => "retry_budget",
+            LayerKind::RateLimit { .. } => "rate_limit",
             LayerKind::Fallback { .. }
             | LayerKind::Timeout { .. }
             | LayerKind::Patience(_)
-            | LayerKind::Network { .. } => {
+            | LayerKind::Network { .. }
+            | LayerKind::Hedge { .. } => {
                 self.catalog.layers.push(LayerMeters::default());
                 return;
             }
@@ -32,9 +34,17 @@ impl Builder {
             path = format!("{name}{number}");
         }
         let path = format!("{edge}.{path}");
-        let meters = LayerMeters { gauge: self.catalog.gauges, rejected: self.counter(), wait: 0 };
+        let gauge = self.catalog.gauges;
+        let meters = LayerMeters { gauge, rejected: self.counter(), ..LayerMeters::default() };
         let meters = match kind {
             LayerKind::Pool { .. } => LayerMeters { wait: self.timer(), ..meters },
+            LayerKind::Breaker(_) => {
+                let opened = self.counter();
+                self.counter();
+                self.counter();
+                LayerMeters { more: opened, ..meters }
+            }
+            LayerKind::RateLimit { .. } => LayerMeters { more: self.counter(), ..meters },
             _ => meters,
         };
         self.catalog.layers.push(meters);
@@ -61,7 +71,7 @@ impl Builder {
                 self.timer_metrics(
                     &format!("{path}.wait"),
                     meters.wait,
-                    "waiting for a connection, zero included",
+                    "waiting for a connection, zero included; calls that got none are not in it",
                 );
             }
             LayerKind::Breaker(_) => {
@@ -73,6 +83,32 @@ impl Builder {
                     "calls turned away",
                     Source::CounterRate(meters.rejected),
                 );
+                for (number, name, unit, meaning) in [
+                    (0, "opened", "openings", "how often a breaker opened, from closed or half open"),
+                    (1, "closed", "closings", "how often a breaker closed"),
+                    (2, "trials", "calls", "calls let through while half open"),
+                ] {
+                    let total = Source::CounterTotal(meters.more + number);
+                    self.add(format!("{path}.{name}"), Unit::Count(unit), meaning, total);
+                }
+            }
+            LayerKind::RateLimit { .. } => {
+                let waiting = self.gauge();
+                let calls = Unit::Count("calls");
+                self.level(
+                    format!("{path}.waiting"),
+                    calls,
+                    "calls waiting for their turn (leaky bucket)",
+                    waiting,
+                    1.0,
+                );
+                for (name, meaning, counter) in [
+                    ("admitted", "calls let through", meters.more),
+                    ("rejected", "calls turned away", meters.rejected),
+                ] {
+                    let rate = Source::CounterRate(counter);
+                    self.add(format!("{path}.{name}"), Unit::PerSecond, meaning, rate);
+                }
             }
             LayerKind::Bulkhead { .. } => {
                 let (in_use, waiting) = (self.gauge(), self.gauge());

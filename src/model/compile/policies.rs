@@ -1,9 +1,10 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, pool, retry, shared};
-use super::{Compiler, Scope, draw};
+use super::{Compiler, Scope, draw, limits};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
+use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
@@ -110,11 +111,14 @@ impl Compiler {
     ) -> u32 {
         let counts = &mut self.model.slots;
         let (name, next) = match kind {
-            LayerKind::Breaker(_) => ("breaker", &mut counts.breakers),
+            LayerKind::Breaker(AnyBreakerConfig::Opossum(_)) => ("breaker", &mut counts.breakers),
+            // Its states are its own: what an opossum admitted cannot be told to another make.
+            LayerKind::Breaker(_) => ("consecutive breaker", &mut counts.breakers),
             LayerKind::Pool { .. } => ("pool", &mut counts.pools),
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
+            LayerKind::RateLimit { .. } => ("rate limit", &mut counts.rate_limits),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -173,7 +177,9 @@ impl Compiler {
                 (LayerKind::Fallback { options, salt: salt(&format!("{path}.coverage")) }, false)
             }
             sp::Layer::Retry(r) => retry(r, path),
-            sp::Layer::Breaker(b) => (LayerKind::Breaker(breaker(b)), shared(&b.per)),
+            sp::Layer::Breaker(b) => {
+                (LayerKind::Breaker(AnyBreakerConfig::Opossum(breaker(b))), shared(&b.per))
+            }
             sp::Layer::Bulkhead(b) => {
                 let config = BulkheadConfig {
                     max_concurrent: b.max,
@@ -197,6 +203,9 @@ impl Compiler {
                 let latency = draw(&n.latency.dist, &format!("{path}.latency"));
                 (LayerKind::Network { latency, loss: n.loss.0 }, false)
             }
+            sp::Layer::RateLimit(r) => limits::rate_limit(r),
+            sp::Layer::Hedge(h) => limits::hedge(h, path),
+            sp::Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b),
         }
     }
 }
@@ -219,6 +228,9 @@ impl Spec {
             Self::Layer(sp::Layer::Bulkhead(_)) => "bulkhead",
             Self::Layer(sp::Layer::Pool(_)) => "pool",
             Self::Layer(sp::Layer::Network(_)) => "network",
+            Self::Layer(sp::Layer::RateLimit(_)) => "rate_limit",
+            Self::Layer(sp::Layer::Hedge(_)) => "hedge",
+            Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::each_step;
+use super::{each_step, limits};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -43,7 +43,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
     }
 }
 
-fn positive(value: f64, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn positive(value: f64, what: &str, span: Span, cx: &mut Context) {
     if value <= 0.0 {
         cx.diagnostics.push(
             Diagnostic::error(span, format!("`{what}` must be more than 0"))
@@ -52,11 +52,11 @@ fn positive(value: f64, what: &str, span: Span, cx: &mut Context) {
     }
 }
 
-fn positive_time(value: Seconds, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn positive_time(value: Seconds, what: &str, span: Span, cx: &mut Context) {
     positive(value.0, what, span, cx);
 }
 
-fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
     if value == 0 {
         cx.diagnostics.push(
             Diagnostic::error(span, format!("`{what}` must be at least 1")).label(format!("`{what}` is 0")),
@@ -325,6 +325,9 @@ fn layer(l: &Layer, cx: &mut Context) {
                 cx.fail::<()>(f.span, "`Fallback` needs at least one option");
             }
         }
+        Layer::RateLimit(r) => limits::rate_limit(r, cx),
+        Layer::Hedge(h) => limits::hedge(h, cx),
+        Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b, cx),
     }
 }
 

@@ -1,0 +1,48 @@
+//! Rate limits, hedges and breakers that count failures in a row, from the language's types to the components' own.
+
+use super::settings::shared;
+use crate::base::salt;
+use crate::components::breaker::consecutive::ConsecutiveConfig;
+use crate::components::breaker::family::AnyBreakerConfig;
+use crate::components::rate_limit::{CallRate, RateLimitConfig};
+use crate::model::LayerKind;
+use crate::spec::policy as sp;
+
+pub(super) fn rate_limit(r: &sp::RateLimit) -> (LayerKind, bool) {
+    let config = match &r.algorithm {
+        sp::RateAlgorithm::TokenBucket(b) => {
+            RateLimitConfig::TokenBucket { rate: CallRate::per_second(b.rate.0), burst: b.burst }
+        }
+        sp::RateAlgorithm::LeakyBucket(b) => {
+            RateLimitConfig::LeakyBucket { rate: CallRate::per_second(b.rate.0), capacity: b.capacity }
+        }
+        sp::RateAlgorithm::Gcra(g) => {
+            RateLimitConfig::Gcra { rate: CallRate::per_second(g.rate.0), burst: g.burst }
+        }
+        sp::RateAlgorithm::FixedWindow(w) => {
+            RateLimitConfig::FixedWindow { limit: w.limit, window: w.window.duration() }
+        }
+        sp::RateAlgorithm::SlidingWindow(w) => {
+            RateLimitConfig::SlidingWindow { limit: w.limit, window: w.window.duration() }
+        }
+        sp::RateAlgorithm::SlidingCounter(w) => {
+            RateLimitConfig::SlidingCounter { limit: w.limit, window: w.window.duration() }
+        }
+    };
+    (LayerKind::RateLimit { config }, shared(&r.per))
+}
+
+pub(super) fn hedge(h: &sp::Hedge, path: &str) -> (LayerKind, bool) {
+    let salt = salt(&format!("{path}.attempts"));
+    (LayerKind::Hedge { delay: h.delay.duration(), max: h.max, cancel: h.cancel, salt }, false)
+}
+
+pub(super) fn consecutive_breaker(b: &sp::ConsecutiveBreaker) -> (LayerKind, bool) {
+    let config = ConsecutiveConfig {
+        failures: b.failures,
+        reset: b.reset.duration(),
+        trials: b.trials,
+        successes: b.successes,
+    };
+    (LayerKind::Breaker(AnyBreakerConfig::Consecutive(config)), shared(&b.per))
+}

@@ -1,0 +1,81 @@
+//! Values of rate limits, hedges and breakers that count failures in a row.
+
+use super::values::{at_least_one, positive, positive_time};
+use crate::spec::decode::Context;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::policy::{ConsecutiveBreaker, Hedge, RateAlgorithm, RateLimit};
+use crate::spec::quantity::{Rate, Seconds};
+use crate::spec::source::Span;
+
+/// The slowest rate: less than one billionth per second cannot be told from none.
+const RATE_MIN: f64 = 1e-9;
+
+/// The shortest window, in seconds: time is counted in whole nanoseconds.
+const WINDOW_MIN: f64 = 1e-9;
+
+/// The most calls that a sliding window keeps in its log: enough for any limit, and still little memory.
+const LOG_MAX: u32 = 1_000_000;
+
+/// The most attempts that a hedge sends beside the first: gRPC allows 4, Polly 10.
+const HEDGES_MAX: u32 = 100;
+
+pub(super) fn rate_limit(r: &RateLimit, cx: &mut Context) {
+    match &r.algorithm {
+        RateAlgorithm::TokenBucket(b) => {
+            rate(b.rate, b.place("rate"), cx);
+            at_least_one(b.burst, "burst", b.place("burst"), cx);
+        }
+        RateAlgorithm::LeakyBucket(b) => rate(b.rate, b.place("rate"), cx),
+        RateAlgorithm::Gcra(g) => {
+            rate(g.rate, g.place("rate"), cx);
+            at_least_one(g.burst, "burst", g.place("burst"), cx);
+        }
+        RateAlgorithm::FixedWindow(w) => {
+            window(w.limit, w.place("limit"), w.window, w.place("window"), cx);
+        }
+        RateAlgorithm::SlidingWindow(w) => {
+            window(w.limit, w.place("limit"), w.window, w.place("window"), cx);
+            if w.limit > LOG_MAX {
+                cx.diagnostics.push(
+                    Diagnostic::error(w.place("limit"), format!("`limit` must be at most {LOG_MAX}")).help(
+                        "a sliding window keeps a time for each call; `SlidingCounter` keeps two numbers",
+                    ),
+                );
+            }
+        }
+        RateAlgorithm::SlidingCounter(w) => {
+            window(w.limit, w.place("limit"), w.window, w.place("window"), cx);
+        }
+    }
+}
+
+fn rate(value: Rate, span: Span, cx: &mut Context) {
+    positive(value.0, "rate", span, cx);
+    if value.0 > 0.0 && value.0 < RATE_MIN {
+        cx.fail::<()>(span, "`rate` must be at least one call in 1e9 seconds");
+    }
+}
+
+fn window(limit: u32, limit_at: Span, window: Seconds, window_at: Span, cx: &mut Context) {
+    at_least_one(limit, "limit", limit_at, cx);
+    positive_time(window, "window", window_at, cx);
+    if window.0 > 0.0 && window.0 < WINDOW_MIN {
+        cx.fail::<()>(window_at, "`window` must be at least 1ns");
+    }
+}
+
+pub(super) fn hedge(h: &Hedge, cx: &mut Context) {
+    if !(1..=HEDGES_MAX).contains(&h.max) {
+        cx.diagnostics.push(
+            Diagnostic::error(h.place("max"), format!("`max` must be from 1 to {HEDGES_MAX}"))
+                .label(format!("`max` is {}", h.max)),
+        );
+    }
+}
+
+pub(super) fn consecutive_breaker(b: &ConsecutiveBreaker, cx: &mut Context) {
+    at_least_one(b.failures, "failures", b.place("failures"), cx);
+    positive_time(b.reset, "reset", b.place("reset"), cx);
+    at_least_one(b.trials, "trials", b.place("trials"), cx);
+    at_least_one(b.successes, "successes", b.place("successes"), cx);
+}
