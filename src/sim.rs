@@ -18,6 +18,7 @@
 //! given up finds nobody. What follows from an event at the same instant is a `Task`, played first in, first out,
 //! before the next event: handlers never call each other in circles.
 
+mod autoscalers;
 pub mod event;
 mod faults;
 mod frame;
@@ -39,6 +40,7 @@ use crate::components::pool::{Pool, PoolAction};
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
+use autoscalers::AutoscalerState;
 use event::Event;
 use frame::{Call, Frame};
 use instances::Instance;
@@ -154,6 +156,7 @@ pub struct World<'m, O> {
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
+    autoscalers: Vec<AutoscalerState>,
     instances: Vec<Instance>,
     breakers: Vec<Breaker>,
     pools: Vec<Pool<FrameId>>,
@@ -197,7 +200,8 @@ impl<'m, O: Observer> World<'m, O> {
             epoch: 0,
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
-            groups: GroupState::all(model),
+            groups: GroupState::all(model, epoch),
+            autoscalers: AutoscalerState::all(epoch),
             instances: Instance::all(model, epoch),
             breakers: Vec::new(),
             pools: Vec::new(),
@@ -303,6 +307,8 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Check { balancer, target, generation } => self.on_check(now, balancer, target, generation),
             Event::InstanceUp { instance, life } => self.on_instance_up(now, instance, life),
             Event::DrainEnd { instance, life } => self.on_drain_end(now, instance, life),
+            Event::Autoscale { autoscaler, generation } => self.on_autoscale(now, autoscaler, generation),
+            Event::MeasurePods { autoscaler } => self.on_measure_pods(now, autoscaler),
             Event::Script { index } => self.on_script(now, index),
             Event::Window => self.observer.window(now),
             Event::Second => {
@@ -347,6 +353,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         self.start_levels(now);
         self.start_checks(now);
+        self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);
         }
@@ -414,6 +421,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         self.reconfigure_groups(now);
         self.reconfigure_balancers(now);
+        self.reconfigure_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
         }

@@ -4,6 +4,7 @@
 //! and stack of layers of every epoch is appended to the model's tables. A layer keeps its state across epochs as
 //! long as its edge has a layer of that kind at that place.
 
+mod autoscalers;
 mod policies;
 mod programs;
 mod settings;
@@ -47,6 +48,7 @@ pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
         compiler.epoch(topology);
     }
     let mut model = compiler.model;
+    autoscalers::mark_sets(&mut model, epochs);
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)
@@ -92,7 +94,7 @@ impl Compiler {
             });
         }
         for (name, _) in first.services.iter() {
-            let capacity = epochs.iter().filter_map(|e| e.services.get(name)).map(|s| s.replicas).max();
+            let capacity = epochs.iter().filter_map(|e| autoscalers::most(e, name)).max();
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
             this.group(name, GroupKind::Service, capacity.unwrap_or(1), &endpoints.unwrap_or_default());
         }
@@ -108,6 +110,7 @@ impl Compiler {
             let group = first.services.position(&balancer.targets.value).unwrap_or(0) as u32;
             this.model.balancers.push(BalancerShape { name: name.to_string(), group });
         }
+        this.model.autoscalers = autoscalers::shapes(first);
         this
     }
 
@@ -166,6 +169,15 @@ impl Compiler {
             groups(GroupKind::External).map(|g| g.name.as_str()).collect(),
             topology.externals.names().collect(),
         )?;
+        same(
+            "autoscaler",
+            m.autoscalers.iter().map(|a| a.name.as_str()).collect(),
+            topology.autoscalers.names().collect(),
+        )?;
+        for (shape, (_, autoscaler)) in m.autoscalers.iter().zip(topology.autoscalers.iter()) {
+            let group = m.groups[shape.group as usize].name.as_str();
+            same("scaled service", vec![group], vec![autoscalers::service_of(autoscaler)])?;
+        }
         for (shape, (_, clients)) in m.clients.iter().zip(topology.clients.iter()) {
             same(
                 "request",
@@ -214,6 +226,7 @@ impl Compiler {
             groups: Vec::new(),
             programs: Vec::new(),
             slots: Vec::new(),
+            autoscalers: topology.autoscalers.iter().map(|(_, a)| autoscalers::settings(a, topology)).collect(),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (_, s) in topology.services.iter() {
@@ -314,6 +327,7 @@ fn empty_model(topology: &Topology) -> Model {
         groups: Vec::new(),
         endpoints: Vec::new(),
         edges: Vec::new(),
+        autoscalers: Vec::new(),
         instances: 0,
         steps: Vec::new(),
         ways: Vec::new(),

@@ -12,7 +12,7 @@ use crate::spec::topology::{
 };
 
 /// The most instances of one service, and users of one population: enough for any fleet, far from any overflow.
-const MANY: u32 = 1_000_000;
+pub(super) const MANY: u32 = 1_000_000;
 
 pub(super) fn check(topology: &Topology, cx: &mut Context) {
     if topology.clients.is_empty() {
@@ -52,11 +52,11 @@ fn positive(value: f64, what: &str, span: Span, cx: &mut Context) {
     }
 }
 
-fn positive_time(value: Seconds, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn positive_time(value: Seconds, what: &str, span: Span, cx: &mut Context) {
     positive(value.0, what, span, cx);
 }
 
-fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
     if value == 0 {
         cx.diagnostics.push(
             Diagnostic::error(span, format!("`{what}` must be at least 1")).label(format!("`{what}` is 0")),
