@@ -9,6 +9,7 @@ pub mod budget;
 pub mod bulkhead;
 pub mod cpu;
 pub mod health;
+pub mod hpa;
 pub mod pool;
 pub mod queue;
 pub mod rate_limit;

@@ -18,6 +18,7 @@ use crate::components::budget::BudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
+use crate::components::hpa::HpaConfig;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::rate_limit::RateLimitConfig;
@@ -41,6 +42,8 @@ pub struct Model {
     pub endpoints: Vec<EndpointShape>,
     /// Who calls whom through which policy.
     pub edges: Vec<EdgeShape>,
+    /// Autoscalers, in order of name.
+    pub autoscalers: Vec<AutoscalerShape>,
     /// Instances of all groups together.
     pub instances: u32,
     /// The steps of all programs of all epochs.
@@ -78,6 +81,15 @@ pub struct BalancerShape {
     /// Its name.
     pub name: String,
     /// The group it balances.
+    pub group: u32,
+}
+
+/// An autoscaler, as far as it never changes.
+#[derive(Clone, Debug)]
+pub struct AutoscalerShape {
+    /// Its name.
+    pub name: String,
+    /// The group it scales: a service, and no other autoscaler's.
     pub group: u32,
 }
 
@@ -379,6 +391,8 @@ pub struct Epoch {
     pub programs: Vec<u32>,
     /// The layers with state.
     pub slots: Vec<SlotUse>,
+    /// Autoscalers.
+    pub autoscalers: Vec<Autoscaler>,
 }
 
 /// When a population sends requests.
@@ -459,11 +473,36 @@ pub struct HealthCheck {
     pub initial: TargetHealth,
 }
 
+/// An autoscaler's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Autoscaler {
+    /// How it decides.
+    pub config: HpaConfig,
+    /// What it measures, metric by metric.
+    pub measures: Vec<Measure>,
+    /// From one measurement to the next.
+    pub metric_resolution: SimDuration,
+}
+
+/// What is measured of each instance for an autoscaler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Measure {
+    /// CPU in use, in thousandths of a core.
+    Cpu {
+        /// What an instance requests, likewise.
+        request_milli: i64,
+    },
+    /// Requests waiting or executed, in thousandths.
+    InFlight,
+}
+
 /// A group's settings.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Instances that should run.
     pub replicas: u32,
+    /// Whether the change with which these settings begin names the replicas.
+    pub sets_replicas: bool,
     /// Requests each executes at once.
     pub workers: Option<u32>,
     /// Requests that may wait for a worker.

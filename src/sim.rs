@@ -19,6 +19,7 @@
 //! before the next event: handlers never call each other in circles.
 
 mod breakers;
+mod autoscalers;
 pub mod event;
 mod faults;
 mod frame;
@@ -43,6 +44,7 @@ use crate::components::rate_limit::RateLimiter;
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
+use autoscalers::AutoscalerState;
 use event::Event;
 use frame::{Call, Frame};
 use instances::Instance;
@@ -162,6 +164,7 @@ pub struct World<'m, O> {
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
+    autoscalers: Vec<AutoscalerState>,
     instances: Vec<Instance>,
     breakers: Vec<AnyBreaker>,
     pools: Vec<Pool<FrameId>>,
@@ -207,7 +210,8 @@ impl<'m, O: Observer> World<'m, O> {
             epoch: 0,
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
-            groups: GroupState::all(model),
+            groups: GroupState::all(model, epoch),
+            autoscalers: AutoscalerState::all(epoch),
             instances: Instance::all(model, epoch),
             breakers: Vec::new(),
             pools: Vec::new(),
@@ -317,6 +321,8 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Check { balancer, target, generation } => self.on_check(now, balancer, target, generation),
             Event::InstanceUp { instance, life } => self.on_instance_up(now, instance, life),
             Event::DrainEnd { instance, life } => self.on_drain_end(now, instance, life),
+            Event::Autoscale { autoscaler, generation } => self.on_autoscale(now, autoscaler, generation),
+            Event::MeasurePods { autoscaler } => self.on_measure_pods(now, autoscaler),
             Event::Script { index } => self.on_script(now, index),
             Event::Window => self.observer.window(now),
             Event::Second => {
@@ -362,6 +368,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         self.start_levels(now);
         self.start_checks(now);
+        self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);
         }
@@ -437,6 +444,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         self.reconfigure_groups(now);
         self.reconfigure_balancers(now);
+        self.reconfigure_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
         }

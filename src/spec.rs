@@ -5,6 +5,7 @@
 //! and [`experiment`]; names are resolved and values checked against one another by [`check`]. Every mistake on
 //! the way becomes a [`diagnostic::Diagnostic`] that points into the source, and several are reported at once.
 
+pub mod autoscaler;
 pub mod brackets;
 pub mod check;
 pub mod count;

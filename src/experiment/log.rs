@@ -50,6 +50,10 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::Stopped { instance } => of_instance("stopped", instance),
         Change::FaultBegan { fault } => of_fault(variant, time_s, "fault_began", fault),
         Change::FaultEnded { fault } => of_fault(variant, time_s, "fault_ended", fault),
+        Change::Scaled { autoscaler, from, to } => {
+            let component = format!("autoscalers.{}", model.autoscalers[autoscaler as usize].name);
+            made("scaled", component, String::new(), format!("from {from} to {to} replicas"))
+        }
         Change::Setting { epoch } => {
             let detail = variant.settings.get(epoch as usize - 1).cloned().unwrap_or_default();
             made("setting", String::new(), String::new(), detail)

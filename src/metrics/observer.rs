@@ -90,6 +90,15 @@ pub enum Change {
         /// The fault.
         fault: u32,
     },
+    /// An autoscaler changed the number of instances that there should be.
+    Scaled {
+        /// The autoscaler.
+        autoscaler: u32,
+        /// How many there should have been before.
+        from: u32,
+        /// How many there should be now.
+        to: u32,
+    },
     /// An operator changed a setting.
     Setting {
         /// The epoch that began.

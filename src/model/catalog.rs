@@ -62,6 +62,17 @@ pub struct GroupMeters {
     pub refused: u32,
     /// Counter: requests that waited too long for a worker (services).
     pub abandoned: u32,
+    /// Gauge: instances that there should be (services).
+    pub replicas: u32,
+}
+
+/// Ids of the meters that belong to an autoscaler.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AutoscalerMeters {
+    /// Counter: decisions for more replicas.
+    pub ups: u32,
+    /// Counter: decisions for fewer.
+    pub downs: u32,
 }
 
 /// Ids of the meters that belong to a balancer.
@@ -128,6 +139,8 @@ pub struct Catalog {
     pub endpoints: Vec<u32>,
     /// Meters of each layer with state: first gauge, first counter, timer.
     pub layers: Vec<LayerMeters>,
+    /// Meters of autoscalers.
+    pub autoscalers: Vec<AutoscalerMeters>,
     /// How many reds; timers 0 to this are theirs.
     pub reds: u32,
     /// How many timers.
@@ -215,6 +228,9 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     for slot in slots {
         let edge = edge_path(model, &model.edges[slot.edge as usize]);
         b.layer(slot, &model.layers[slot.layer as usize].kind, &edge, slots);
+    }
+    for autoscaler in &model.autoscalers {
+        b.autoscaler(&autoscaler.name);
     }
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
@@ -432,6 +448,7 @@ impl Builder {
             kills: self.counter(),
             refused: self.counter(),
             abandoned: self.counter(),
+            replicas: self.gauge(),
         };
         self.catalog.groups[index] = meters;
         self.red_metrics(&path, red, "requests at the instances");
@@ -489,6 +506,8 @@ impl Builder {
             );
             return;
         }
+        let unit = Unit::Count("instances");
+        self.level(format!("{path}.replicas"), unit, "instances that there should be", meters.replicas, 1.0);
         self.level(format!("{path}.queue"), requests, "requests waiting for a worker", meters.queue, 1.0);
         self.level(format!("{path}.busy"), requests, "requests executed", meters.busy, 1.0);
         self.add(
@@ -505,6 +524,18 @@ impl Builder {
             "requests that waited too long for a worker (`max_wait`)",
             Source::CounterRate(meters.abandoned),
         );
+    }
+
+    fn autoscaler(&mut self, name: &str) {
+        let meters = AutoscalerMeters { ups: self.counter(), downs: self.counter() };
+        self.catalog.autoscalers.push(meters);
+        for (metric, meaning, counter) in [
+            ("scale_ups", "decisions for more replicas", meters.ups),
+            ("scale_downs", "decisions for fewer replicas", meters.downs),
+        ] {
+            let path = format!("autoscalers.{name}.{metric}");
+            self.add(path, Unit::Count("decisions"), meaning, Source::CounterTotal(counter));
+        }
     }
 
     fn edge(&mut self, index: usize, path: &str) {

@@ -5,6 +5,7 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod limits;
+mod autoscalers;
 mod policies;
 mod programs;
 mod settings;
@@ -48,6 +49,7 @@ pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
         compiler.epoch(topology);
     }
     let mut model = compiler.model;
+    autoscalers::mark_sets(&mut model, epochs);
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)
@@ -93,7 +95,7 @@ impl Compiler {
             });
         }
         for (name, _) in first.services.iter() {
-            let capacity = epochs.iter().filter_map(|e| e.services.get(name)).map(|s| s.replicas).max();
+            let capacity = epochs.iter().filter_map(|e| autoscalers::most(e, name)).max();
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
             this.group(name, GroupKind::Service, capacity.unwrap_or(1), &endpoints.unwrap_or_default());
         }
@@ -109,6 +111,7 @@ impl Compiler {
             let group = first.services.position(&balancer.targets.value).unwrap_or(0) as u32;
             this.model.balancers.push(BalancerShape { name: name.to_string(), group });
         }
+        this.model.autoscalers = autoscalers::shapes(first);
         this
     }
 
@@ -167,6 +170,15 @@ impl Compiler {
             groups(GroupKind::External).map(|g| g.name.as_str()).collect(),
             topology.externals.names().collect(),
         )?;
+        same(
+            "autoscaler",
+            m.autoscalers.iter().map(|a| a.name.as_str()).collect(),
+            topology.autoscalers.names().collect(),
+        )?;
+        for (shape, (_, autoscaler)) in m.autoscalers.iter().zip(topology.autoscalers.iter()) {
+            let group = m.groups[shape.group as usize].name.as_str();
+            same("scaled service", vec![group], vec![autoscalers::service_of(autoscaler)])?;
+        }
         for (shape, (_, clients)) in m.clients.iter().zip(topology.clients.iter()) {
             same(
                 "request",
@@ -215,6 +227,7 @@ impl Compiler {
             groups: Vec::new(),
             programs: Vec::new(),
             slots: Vec::new(),
+            autoscalers: topology.autoscalers.iter().map(|(_, a)| autoscalers::settings(a, topology)).collect(),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
@@ -315,6 +328,7 @@ fn empty_model(topology: &Topology) -> Model {
         groups: Vec::new(),
         endpoints: Vec::new(),
         edges: Vec::new(),
+        autoscalers: Vec::new(),
         instances: 0,
         steps: Vec::new(),
         ways: Vec::new(),

@@ -90,6 +90,18 @@ pub enum Event {
         /// Which of its lives.
         life: u32,
     },
+    /// An autoscaler looks and decides.
+    Autoscale {
+        /// The autoscaler.
+        autoscaler: u32,
+        /// The generation of its schedule.
+        generation: u32,
+    },
+    /// The instances that an autoscaler looks at are measured.
+    MeasurePods {
+        /// The autoscaler.
+        autoscaler: u32,
+    },
     /// Something on the timeline.
     Script {
         /// Its number.

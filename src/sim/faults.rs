@@ -143,6 +143,7 @@ impl<O: Observer> World<'_, O> {
                 let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Starting;
                 let (life, group) = (state.life, state.group as usize);
+                self.process_begins(now, instance);
                 let settings = &self.settings().groups[group];
                 let path = format!("{}#{life}", self.model.instance_name(instance));
                 let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
@@ -156,6 +157,7 @@ impl<O: Observer> World<'_, O> {
     fn restart(&mut self, now: SimTime, instance: u32) {
         self.leave_balancers(now, instance);
         self.kill(now, instance, Change::Restarted { instance });
+        self.pod_begins(now, instance);
     }
 
     /// The instances of a group that are meant.

@@ -1,5 +1,6 @@
 //! Instances: admission, workers, CPU and memory.
 
+use super::autoscalers::PodMeter;
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::{FrameId, Task, World};
@@ -61,6 +62,8 @@ pub(super) struct Instance {
     pub parked: VecDeque<Task>,
     /// When its draining ends, if it drains and has no longer than that.
     pub drain_ends: Option<SimTime>,
+    /// What is measured for an autoscaler, if there is one.
+    pub meter: Option<PodMeter>,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -119,6 +122,7 @@ impl Instance {
                     is_hung: false,
                     parked: VecDeque::new(),
                     drain_ends: None,
+                    meter: PodMeter::of(model, group as u32),
                     busy_millicores: 0,
                 });
             }
@@ -134,6 +138,9 @@ impl Instance {
 impl<O: Observer> World<'_, O> {
     /// Puts gauges at their levels at the start, and instances behind their balancers.
     pub(super) fn start_levels(&mut self, now: SimTime) {
+        for (group, meters) in self.groups.iter().zip(&self.model.catalog.groups) {
+            self.observer.moved(now, meters.replicas, i64::from(group.wanted));
+        }
         for instance in 0..self.instances.len() as u32 {
             if self.instances[instance as usize].condition == Condition::Up {
                 self.count_up(now, instance, 1);
@@ -227,6 +234,7 @@ impl<O: Observer> World<'_, O> {
         };
         let id = self.push_frame(Frame::new(arrival.parent, Kind::Exec(exec)));
         self.instances[arrival.instance as usize].execs.push(id);
+        self.meter_requests(now, arrival.instance);
         id
     }
 
@@ -365,6 +373,7 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[exec.instance as usize].group;
         let meters = self.model.catalog.groups[group as usize];
         self.forget(&exec);
+        self.meter_requests(now, exec.instance);
         self.observer.moved(now, meters.in_flight, -1);
         if !exec.is_check {
             let latency = now.since(exec.at);
@@ -426,7 +435,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].busy -= 1;
         self.observer.moved(now, meters.busy, -1);
         if exec.on_free_core {
-            self.observer.moved(now, meters.cpu, -1000);
+            self.move_free_core(now, instance, -1);
         }
         if ending == Ending::Stopped
             && let Some(cpu) = &mut self.instances[instance as usize].cpu
@@ -472,8 +481,7 @@ impl<O: Observer> World<'_, O> {
                 self.watch_cpu(now, instance);
             }
             None => {
-                let group = self.instances[instance as usize].group as usize;
-                self.observer.moved(now, self.model.catalog.groups[group].cpu, 1000);
+                self.move_free_core(now, instance, 1);
                 self.set_free_core(id, true);
                 self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
             }
@@ -484,7 +492,11 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn watch_cpu(&mut self, now: SimTime, instance: u32) {
         let state = &mut self.instances[instance as usize];
         let Some(cpu) = &mut state.cpu else { return };
-        let busy = (cpu.busy_cores() * 1e3) as i64;
+        let cores = cpu.busy_cores();
+        if let Some(meter) = &mut state.meter {
+            meter.uses(now, cores);
+        }
+        let busy = (cores * 1e3) as i64;
         let before = std::mem::replace(&mut state.busy_millicores, busy);
         if let Some(at) = cpu.alarm() {
             self.queue.schedule(at, Rank::Completion, Event::Cpu { instance });
@@ -523,8 +535,23 @@ impl<O: Observer> World<'_, O> {
 
     pub(super) fn release_free_core(&mut self, now: SimTime, id: FrameId) {
         if let Some(instance) = self.set_free_core(id, false) {
-            let group = self.instances[instance as usize].group as usize;
-            self.observer.moved(now, self.model.catalog.groups[group].cpu, -1000);
+            self.move_free_core(now, instance, -1);
+        }
+    }
+
+    /// A core for everyone is used, or is not any more.
+    fn move_free_core(&mut self, now: SimTime, instance: u32, delta: i64) {
+        let state = &mut self.instances[instance as usize];
+        self.observer.moved(now, self.model.catalog.groups[state.group as usize].cpu, delta * 1000);
+        if let Some(meter) = &mut state.meter {
+            meter.uses_free(now, delta);
+        }
+    }
+
+    fn meter_requests(&mut self, now: SimTime, instance: u32) {
+        let state = &mut self.instances[instance as usize];
+        if let Some(meter) = &mut state.meter {
+            meter.holds(now, state.execs.len());
         }
     }
 

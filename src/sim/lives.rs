@@ -42,6 +42,7 @@ impl<O: Observer> World<'_, O> {
             Condition::Starting => {
                 // The start that was under way is void.
                 state.life += 1;
+                self.process_begins(now, instance);
                 return true;
             }
             Condition::Off | Condition::Down => return false,
@@ -54,6 +55,8 @@ impl<O: Observer> World<'_, O> {
         self.count_up(now, instance, -1);
         // Before its requests end: the last of a draining instance would stop it once more.
         self.instances[instance as usize].condition = Condition::Starting;
+        self.pod_turns(now, instance);
+        self.process_begins(now, instance);
         self.empty(now, instance);
         self.instances[instance as usize].life += 1;
         self.discover(instance);
@@ -184,6 +187,7 @@ impl<O: Observer> World<'_, O> {
         }
         state.condition = Condition::Up;
         self.observer.change(now, Change::Up { instance });
+        self.pod_turns(now, instance);
         self.count_up(now, instance, 1);
         let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
         let state = &mut self.instances[instance as usize];
@@ -251,10 +255,16 @@ impl<O: Observer> World<'_, O> {
         let (old, new) = (&model.epochs[self.epoch - 1], &model.epochs[self.epoch]);
         for (group, shape) in model.groups.iter().enumerate() {
             let (old, new) = (&old.groups[group], &new.groups[group]);
+            // What an autoscaler has made of the replicas stays, unless the change names them.
+            let is_scaled = model.autoscalers.iter().any(|a| a.group as usize == group);
+            if !is_scaled || new.sets_replicas {
+                self.want(now, group as u32, new.replicas);
+            }
+            let wanted = self.groups[group].wanted;
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
                 self.reconfigure_instance(now, instance, old, new);
-                if target < new.replicas {
+                if target < wanted {
                     self.scale_out(now, instance);
                 } else {
                     self.scale_in(now, instance);
@@ -318,12 +328,13 @@ impl<O: Observer> World<'_, O> {
         state.queue.set_capacity(new.queue_capacity.map(|c| c as usize));
     }
 
-    fn scale_out(&mut self, now: SimTime, instance: u32) {
+    pub(super) fn scale_out(&mut self, now: SimTime, instance: u32) {
         let state = &mut self.instances[instance as usize];
         match state.condition {
             Condition::Off => {
                 state.condition = Condition::Starting;
                 let (life, group) = (state.life, state.group as usize);
+                self.pod_begins(now, instance);
                 self.strike_newcomer(now, instance);
                 if self.instances[instance as usize].condition != Condition::Starting {
                     return;
@@ -343,7 +354,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn scale_in(&mut self, now: SimTime, instance: u32) {
+    pub(super) fn scale_in(&mut self, now: SimTime, instance: u32) {
         let state = &mut self.instances[instance as usize];
         match state.condition {
             Condition::Up => {

@@ -44,16 +44,18 @@ pub(super) struct GroupState {
     rng: Rng,
     /// Connections open (databases).
     pub connections: u32,
+    /// How many instances there should be.
+    pub wanted: u32,
 }
 
 impl GroupState {
-    pub fn all(model: &Model) -> Vec<Self> {
-        let make = |capacity: u32| {
+    pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
+        let make = |capacity: u32, wanted: u32| {
             let weights = vec![1; capacity as usize];
             let discovery = Balancer::new(PolicyConfig::RoundRobin, &weights);
-            Self { discovery, rng: Rng::from_seed(0), connections: 0 }
+            Self { discovery, rng: Rng::from_seed(0), connections: 0, wanted }
         };
-        model.groups.iter().map(|g| make(g.capacity)).collect()
+        model.groups.iter().zip(&epoch.groups).map(|(g, s)| make(g.capacity, s.replicas)).collect()
     }
 }
 

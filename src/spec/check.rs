@@ -1,5 +1,6 @@
 //! What types cannot say: names that must exist, values that must fit one another, calls that must end.
 
+mod autoscalers;
 mod cycles;
 mod limits;
 mod names;
@@ -19,6 +20,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     let mut cx = Context::default();
     names::check(topology, &mut cx);
     values::check(topology, &mut cx);
+    autoscalers::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

@@ -437,6 +437,10 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Wait" => super::topology::Wait::positional(),
         "Hold" => super::topology::Hold::positional(),
         "Fail" => super::topology::Fail::positional(),
+        "Cpu" => super::autoscaler::CpuMetric::positional(),
+        "InFlight" => super::autoscaler::InFlightMetric::positional(),
+        "Pods" => super::autoscaler::PodsPolicy::positional(),
+        "Percent" => super::autoscaler::PercentPolicy::positional(),
         "Poisson" => super::topology::Poisson::positional(),
         _ => &[],
     }

@@ -69,6 +69,10 @@ quantity!(
     Ratio(f64), "a ratio", units::parse_ratio, bare: Some(plain), "\"99.9%\" or 0.999"
 );
 quantity!(
+    /// A share that may be more than 1.
+    Usage(f64), "a ratio", units::parse_usage, bare: Some(plain), "\"60%\" or 0.6"
+);
+quantity!(
     /// A number of bytes.
     Size(u64), "a size", units::parse_size, bare: None, "\"512MiB\" or \"2GiB\""
 );

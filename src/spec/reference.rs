@@ -180,6 +180,23 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "Autoscalers",
+        "An autoscaler changes the number of replicas of a service while it runs, as a `Set` of its `replicas` would.",
+        &[
+            "Autoscaler",
+            "Hpa",
+            "Autoscaler metric",
+            "Cpu metric",
+            "InFlight metric",
+            "Behavior",
+            "Rules",
+            "SelectPolicy",
+            "ScalingPolicy",
+            "Pods policy",
+            "Percent policy",
+        ],
+    ),
+    (
         "Distributions",
         "Distributions are given by what people know about them.",
         &[

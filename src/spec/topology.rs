@@ -1,5 +1,6 @@
 //! A system as its team describes it.
 
+use super::autoscaler::Autoscaler;
 use super::csv_file::{RatesFile, TimesFile};
 use super::decode::Map;
 use super::count::NumberDistribution;
@@ -28,6 +29,8 @@ record! {
         externals: Map<External> = {},
         /// Stacks of layers, by the name that calls go `through`; outermost layer first.
         policies: Map<Vec<Layer>> = {},
+        /// What changes the number of replicas of services.
+        autoscalers: Map<Autoscaler> = {},
     }
 }
 

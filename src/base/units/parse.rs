@@ -16,6 +16,8 @@ pub enum Quantity {
     Rate,
     /// A part of a whole.
     Ratio,
+    /// Use over what there is, which may be more than there is.
+    Usage,
     /// An amount of memory or data.
     Size,
     /// An amount of processing power.
@@ -29,6 +31,7 @@ impl fmt::Display for Quantity {
             Self::Duration => r#"a duration such as "250ms", "30s" or "1h30m""#,
             Self::Rate => r#"a rate such as "1200/s", "90/min" or "5/h""#,
             Self::Ratio => r#"a ratio from 0 to 1 such as "99.9%" or "0.25""#,
+            Self::Usage => r#"a share such as "60%", "150%" or "1.5""#,
             Self::Size => r#"a size such as "512MiB", "2GiB" or "1500B""#,
             Self::Cores => r#"a number of cores such as "2", "0.5 cores" or "500m""#,
         })
@@ -306,6 +309,12 @@ pub fn parse_rate(text: &str) -> Result<f64, UnitError> {
 pub fn parse_ratio(text: &str) -> Result<f64, UnitError> {
     let text = Text::new(text, Quantity::Ratio)?;
     text.at_most(text.single(RATIOS)?, 1.0, "1, or 100%")
+}
+
+/// Reads a share that may be more than 1: `"60%"` is 0.6 and `"150%"` is 1.5. At most 100.
+pub fn parse_usage(text: &str) -> Result<f64, UnitError> {
+    let text = Text::new(text, Quantity::Usage)?;
+    text.at_most(text.single(RATIOS)?, 100.0, "100, or 10000%")
 }
 
 /// Reads a size, in whole bytes (rounded to the nearest): `"512MiB"`, `"1kB"` (1000 bytes), `"200 MiB"`, `"1500B"`. At

@@ -147,6 +147,7 @@ fn cpu_discipline(d: &st::CpuDiscipline) -> CpuDiscipline {
 pub(super) fn service(name: &str, s: &st::Service) -> Group {
     Group {
         replicas: s.replicas,
+        sets_replicas: false,
         workers: s.workers,
         queue_capacity: s.queue.capacity,
         discipline: match s.queue.discipline {
@@ -196,6 +197,7 @@ pub(super) fn external(e: &st::External) -> Group {
 fn external_group(in_flight_max: Option<u32>) -> Group {
     Group {
         replicas: 1,
+        sets_replicas: false,
         workers: None,
         queue_capacity: None,
         discipline: Discipline::Fifo,

@@ -131,7 +131,7 @@ fn call(topology: &Topology, to: &Spanned<String>, cx: &mut Context) {
     }
 }
 
-fn known_service(topology: &Topology, name: &Spanned<String>, cx: &mut Context) {
+pub(super) fn known_service(topology: &Topology, name: &Spanned<String>, cx: &mut Context) {
     if topology.services.get(&name.value).is_none() {
         cx.diagnostics.push(
             Diagnostic::error(name.span, format!("there is no service `{}`", name.value))
@@ -162,6 +162,7 @@ fn legal(topology: &Topology, cx: &mut Context) {
     add(&mut names, &topology.databases);
     add(&mut names, &topology.externals);
     add(&mut names, &topology.policies);
+    add(&mut names, &topology.autoscalers);
     for (_, clients) in topology.clients.iter() {
         add(&mut names, &clients.tenants);
     }

@@ -12,7 +12,7 @@ use crate::spec::topology::{
 };
 
 /// The most instances of one service, and users of one population: enough for any fleet, far from any overflow.
-const MANY: u32 = 1_000_000;
+pub(super) const MANY: u32 = 1_000_000;
 
 pub(super) fn check(topology: &Topology, cx: &mut Context) {
     if topology.clients.is_empty() {

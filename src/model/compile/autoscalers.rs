@@ -1,0 +1,118 @@
+//! Autoscalers, from the language's types to the component's own.
+
+use crate::components::hpa::{
+    Amount, Behavior, HpaConfig, Metric, Policy, Resource, Rules, SelectPolicy,
+};
+use crate::model::{Autoscaler, AutoscalerShape, GroupKind, Measure, Model};
+use crate::spec::autoscaler as sa;
+use crate::spec::topology::{Service, Topology};
+
+/// The service that an autoscaler scales.
+pub(super) fn service_of(autoscaler: &sa::Autoscaler) -> &str {
+    match autoscaler {
+        sa::Autoscaler::Hpa(hpa) => &hpa.service.value,
+    }
+}
+
+/// The most instances that a service has under these settings.
+pub(super) fn most(topology: &Topology, service: &str) -> Option<u32> {
+    let ours = topology.autoscalers.iter().filter(|(_, a)| service_of(a) == service);
+    let scaled = ours.map(|(_, sa::Autoscaler::Hpa(hpa))| hpa.max).max().unwrap_or(0);
+    topology.services.get(service).map(|s| s.replicas.max(scaled))
+}
+
+pub(super) fn shapes(topology: &Topology) -> Vec<AutoscalerShape> {
+    let shape = |(name, autoscaler): (&str, &sa::Autoscaler)| AutoscalerShape {
+        name: name.to_string(),
+        group: topology.services.position(service_of(autoscaler)).unwrap_or(0) as u32,
+    };
+    topology.autoscalers.iter().map(shape).collect()
+}
+
+pub(super) fn settings(autoscaler: &sa::Autoscaler, topology: &Topology) -> Autoscaler {
+    let sa::Autoscaler::Hpa(hpa) = autoscaler;
+    let service = topology.services.get(&hpa.service.value);
+    let (metrics, measures) = hpa.metrics.iter().map(|m| metric(m, service)).unzip();
+    Autoscaler {
+        config: HpaConfig {
+            min_replicas: hpa.min,
+            max_replicas: hpa.max,
+            metrics,
+            behavior: hpa.behavior.as_ref().map(|b| Behavior {
+                scale_up: rules(&b.scale_up, Rules::up()),
+                scale_down: rules(&b.scale_down, Rules::down()),
+            }),
+            sync_period: hpa.sync.duration(),
+            tolerance: hpa.tolerance,
+            downscale_stabilization: hpa.downscale_stabilization.duration(),
+            cpu_initialization_period: hpa.cpu_initialization_period.duration(),
+            initial_readiness_delay: hpa.initial_readiness_delay.duration(),
+        },
+        measures,
+        metric_resolution: hpa.metric_resolution.duration(),
+    }
+}
+
+fn metric(metric: &sa::HpaMetric, service: Option<&Service>) -> (Metric, Measure) {
+    match metric {
+        sa::HpaMetric::Cpu(cpu) => {
+            // Kubernetes takes the limit for the request where only a limit is given.
+            let limit = service.and_then(|s| s.cpu.as_ref()).map(|c| c.limit.unwrap_or(c.cores));
+            let request = cpu.request.or(limit).map_or(0.0, |cores| cores.0);
+            let percent = (cpu.target.0 * 100.0).round() as u32;
+            (
+                Metric::Utilization { resource: Resource::Cpu, percent },
+                Measure::Cpu { request_milli: milli(request) },
+            )
+        }
+        sa::HpaMetric::InFlight(m) => (Metric::Pods { milli: milli(m.target) }, Measure::InFlight),
+    }
+}
+
+/// Thousandths, as the product computes in.
+fn milli(value: f64) -> i64 {
+    (value * 1e3).round() as i64
+}
+
+fn rules(given: &sa::Rules, defaults: Rules) -> Rules {
+    Rules {
+        stabilization_window: match given.stabilization_window {
+            Some(window) => Some(window.duration()),
+            None => defaults.stabilization_window,
+        },
+        select_policy: match given.select_policy {
+            sa::SelectPolicy::Max => SelectPolicy::Max,
+            sa::SelectPolicy::Min => SelectPolicy::Min,
+            sa::SelectPolicy::Disabled => SelectPolicy::Disabled,
+        },
+        policies: match &given.policies {
+            Some(policies) => policies.iter().map(policy).collect(),
+            None => defaults.policies,
+        },
+        tolerance: given.tolerance,
+    }
+}
+
+fn policy(policy: &sa::ScalingPolicy) -> Policy {
+    match policy {
+        sa::ScalingPolicy::Pods(p) => Policy { amount: Amount::Pods(p.value), period: p.period.duration() },
+        sa::ScalingPolicy::Percent(p) => {
+            Policy { amount: Amount::Percent(p.value), period: p.period.duration() }
+        }
+    }
+}
+
+/// Notes which changes of settings name the replicas of a service, even if they name the number that it had: what
+/// an autoscaler has made of it meanwhile is set back by those, and kept by the others.
+pub(super) fn mark_sets(model: &mut Model, epochs: &[Topology]) {
+    let (groups, settings) = (&model.groups, &mut model.epochs);
+    for (pair, epoch) in epochs.windows(2).zip(settings.iter_mut().skip(1)) {
+        for (shape, group) in groups.iter().zip(&mut epoch.groups) {
+            if shape.kind != GroupKind::Service {
+                continue;
+            }
+            let place = |topology: &Topology| topology.services.get(&shape.name).map(|s| s.place("replicas"));
+            group.sets_replicas = place(&pair[0]) != place(&pair[1]);
+        }
+    }
+}

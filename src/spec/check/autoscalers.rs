@@ -1,0 +1,119 @@
+//! Autoscalers: services that exist, one for each, and values as Kubernetes admits them.
+
+use super::names::known_service;
+use super::values::{MANY, at_least_one, positive_time};
+use crate::spec::autoscaler::{Autoscaler, Hpa, HpaMetric, Rules, ScalingPolicy};
+use crate::spec::decode::Context;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::source::Span;
+use crate::spec::topology::Topology;
+
+/// The longest stabilisation window and the longest period of a policy, in seconds.
+const WINDOW_MAX_S: f64 = 3600.0;
+const PERIOD_MAX_S: f64 = 1800.0;
+
+pub(super) fn check(topology: &Topology, cx: &mut Context) {
+    let mut seen: Vec<(&str, Span)> = Vec::new();
+    for (_, autoscaler) in topology.autoscalers.iter() {
+        let Autoscaler::Hpa(hpa) = autoscaler;
+        known_service(topology, &hpa.service, cx);
+        match seen.iter().find(|(name, _)| *name == hpa.service.value) {
+            Some((name, first)) => cx.diagnostics.push(
+                Diagnostic::error(hpa.service.span, format!("two autoscalers scale `{name}`"))
+                    .context(*first, "the other is here")
+                    .help("give one of them both metrics: the larger proposal counts"),
+            ),
+            None => seen.push((&hpa.service.value, hpa.service.span)),
+        }
+        check_hpa(hpa, topology, cx);
+    }
+}
+
+fn check_hpa(hpa: &Hpa, topology: &Topology, cx: &mut Context) {
+    at_least_one(hpa.min, "min", hpa.place("min"), cx);
+    if hpa.max < hpa.min {
+        cx.diagnostics.push(
+            Diagnostic::error(hpa.place("max"), "`max` must not be less than `min`")
+                .label(format!("min is {}, max is {}", hpa.min, hpa.max)),
+        );
+    }
+    if hpa.max > MANY {
+        cx.fail::<()>(hpa.place("max"), format!("`max` must be at most {MANY}"));
+    }
+    if hpa.metrics.is_empty() {
+        cx.diagnostics.push(
+            Diagnostic::error(hpa.place("metrics"), "an autoscaler needs at least one metric")
+                .help("write `metrics: [Cpu(target: \"60%\", request: 0.5)]`"),
+        );
+    }
+    hpa.metrics.iter().for_each(|m| metric(m, hpa, topology, cx));
+    positive_time(hpa.sync, "sync", hpa.place("sync"), cx);
+    positive_time(hpa.metric_resolution, "metric_resolution", hpa.place("metric_resolution"), cx);
+    tolerance(hpa.tolerance, hpa.place("tolerance"), cx);
+    if let Some(behavior) = &hpa.behavior {
+        rules(&behavior.scale_up, cx);
+        rules(&behavior.scale_down, cx);
+    }
+}
+
+fn metric(metric: &HpaMetric, hpa: &Hpa, topology: &Topology, cx: &mut Context) {
+    match metric {
+        HpaMetric::Cpu(cpu) => {
+            let percent = cpu.target.0 * 100.0;
+            if percent < 0.5 || (percent - percent.round()).abs() > 1e-6 {
+                let message = "`target` must be a whole percentage from 1% on";
+                cx.fail::<()>(cpu.place("target"), message);
+            }
+            match cpu.request {
+                Some(request) if request.0 < 0.001 => {
+                    cx.fail::<()>(cpu.place("request"), "`request` must be at least a thousandth of a core");
+                }
+                None if topology.services.get(&hpa.service.value).is_some_and(|s| s.cpu.is_none()) => {
+                    cx.diagnostics.push(
+                        Diagnostic::error(cpu.span, "it is not known what each pod requests")
+                            .help("give `request`, or the service's `cpu`"),
+                    );
+                }
+                _ => {}
+            }
+        }
+        HpaMetric::InFlight(m) => {
+            if !(0.001..=1e9).contains(&m.target) {
+                cx.fail::<()>(m.place("target"), "`target` must be from 0.001 to 1000000000");
+            }
+        }
+    }
+}
+
+fn tolerance(value: f64, span: Span, cx: &mut Context) {
+    if !(0.0..=1.0).contains(&value) {
+        cx.fail::<()>(span, "`tolerance` must be from 0 to 1");
+    }
+}
+
+fn rules(rules: &Rules, cx: &mut Context) {
+    if rules.stabilization_window.is_some_and(|w| w.0 > WINDOW_MAX_S) {
+        let message = "`stabilization_window` must be at most an hour, as Kubernetes has it";
+        cx.fail::<()>(rules.place("stabilization_window"), message);
+    }
+    if let Some(given) = rules.tolerance {
+        tolerance(given, rules.place("tolerance"), cx);
+    }
+    if rules.policies.as_ref().is_some_and(Vec::is_empty) {
+        cx.diagnostics.push(
+            Diagnostic::error(rules.place("policies"), "there are no policies")
+                .help("leave them out for Kubernetes' own, or write `select_policy: Disabled`"),
+        );
+    }
+    for policy in rules.policies.iter().flatten() {
+        let (value, period, value_at, period_at) = match policy {
+            ScalingPolicy::Pods(p) => (p.value, p.period, p.place("value"), p.place("period")),
+            ScalingPolicy::Percent(p) => (p.value, p.period, p.place("value"), p.place("period")),
+        };
+        at_least_one(value, "value", value_at, cx);
+        if period.0 <= 0.0 || period.0 > PERIOD_MAX_S {
+            let message = "`period` must be more than 0 and at most half an hour, as Kubernetes has it";
+            cx.fail::<()>(period_at, message);
+        }
+    }
+}
