@@ -8,11 +8,14 @@ use crate::components::bulkhead::Enter;
 use crate::components::retry::{Decision, GiveUp, decide};
 use crate::engine::Rank;
 use crate::metrics::Observer;
-use crate::model::{Caller, Draw, FallbackOption, LayerKind};
+use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
 
 /// Linux's first retransmission timeout, and how often it doubles before a message is given up as delivered.
 const RETRANSMIT_NS: u64 = 200_000_000;
 const RETRANSMITS_MAX: u32 = 15;
+
+/// The salt of a retry around others; more than any number of retries.
+const NESTED: u64 = 1 << 32;
 
 /// What a layer does with a call on its way down.
 pub(super) enum Passage {
@@ -66,12 +69,25 @@ impl<O: Observer> World<'_, O> {
             return self.park(instance, Task::Down(frame));
         }
         match state {
-            // Each attempt has random numbers of its own; the first has the call's.
-            LayerState::Retry { done, .. } if done > 0 => call.key = mix(call.key, u64::from(done)),
+            LayerState::Retry { done, .. } if done > 0 => {
+                call.key = self.attempt_key(&call, layer, done);
+            }
             LayerState::Pool { .. } => call.pool_layer = layer,
             _ => {}
         }
         self.down(now, call, frame, layer + 1);
+    }
+
+    /// The key of an attempt: each has random numbers of its own, and the first has the call's. Where one retry
+    /// stands around another, the second attempt of the outer is not the second of the inner.
+    fn attempt_key(&self, call: &Call, layer: u32, done: u32) -> u64 {
+        let inside = layer as usize + 1..self.model.routes[call.route as usize].layers.end as usize;
+        let is_retry = |layer: &&Layer| matches!(layer.kind, LayerKind::Retry { .. });
+        let key = match self.model.layers[inside].iter().filter(is_retry).count() {
+            0 => call.key,
+            depth => mix(call.key, NESTED + depth as u64),
+        };
+        mix(key, u64::from(done))
     }
 
     fn enter(&mut self, now: SimTime, call: &mut Call, parent: FrameId, layer: u32) -> Passage {

@@ -78,12 +78,11 @@ impl Compiler {
         let names = format!("{}.{}", self.model.caller_name(caller), self.model.callee_name(callee));
         let policy = self.model.edges[edge as usize].policy.clone();
         let mut layers = Vec::with_capacity(specs.len());
-        let mut kinds: BTreeMap<&'static str, u32> = BTreeMap::new();
-        for spec in specs {
-            // Named by kind, not by place: a layer that is added leaves the random numbers of the others alone.
-            let number = kinds.entry(spec.kind()).or_insert(0);
+        for (place, spec) in specs.iter().enumerate() {
+            // Named by kind and counted from within, not by place: a layer that is added, or put around the others,
+            // leaves the random numbers of the others alone.
+            let number = specs[place + 1..].iter().filter(|inner| inner.kind() == spec.kind()).count();
             let path = format!("{names}.{policy}.{}.{number}", spec.kind());
-            *number += 1;
             layers.push(self.layer(scope, caller, spec, &path));
         }
         let from = self.model.layers.len() as u32;
