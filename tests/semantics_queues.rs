@@ -70,20 +70,23 @@ fn all_requests_of_a_batch_come_at_once() {
 
 #[test]
 fn sizes_of_batches_are_drawn_from_what_is_written() {
-    let t = |size: &str| {
-        asked(&format!("Batches(rate: \"20/s\", size: {size})"), "", "Wait(\"1ms\")")
-    };
+    let t = |size: &str| asked(&format!("Batches(rate: \"20/s\", size: {size})"), "", "Wait(\"1ms\")");
     let mean = |size: &str| experiment(&t(size), "duration: \"100s\"").total("clients.u.rate") / 2_000.0;
     // Two thousand batches, whose number strays by 2 %.
-    for (size, expected) in
-        [("4", 4.0), ("Constant(4)", 4.0), ("Uniform(1, 7)", 4.0), ("Geometric(4)", 4.0), ("[(1, 3), (13, 1)]", 4.0)]
-    {
+    for (size, expected) in [
+        ("4", 4.0),
+        ("Constant(4)", 4.0),
+        ("Uniform(1, 7)", 4.0),
+        ("Geometric(4)", 4.0),
+        ("[(1, 3), (13, 1)]", 4.0),
+    ] {
         close(size, mean(size), expected, 0.1);
     }
     let rare = experiment(&t("[(1, 3), (13, 1)]").replace("20/s", "2/s"), "duration: \"20s\"");
     close("the most", rare.value("clients.u.in_flight.max"), 13.0, 1e-9);
     // The same draws: who changes sizes changes no moments.
-    let events = |size| experiment(&t(size), TEN).series("clients.u.rate").iter().filter(|r| **r > 0.0).count();
+    let events =
+        |size| experiment(&t(size), TEN).series("clients.u.rate").iter().filter(|r| **r > 0.0).count();
     assert_eq!(events("1"), events("9"));
 }
 
@@ -175,7 +178,8 @@ fn rounds_go_on_by_chance_and_each_is_drawn_anew() {
     let x = "externals: { \"x\": External(latency: \"1ms\") }";
     let times: Vec<f64> = (0..2_000).map(|i| 0.001 * f64::from(i)).collect();
     let rounds = |chance: &str| {
-        let program = format!("Wait(\"1ms\"), While(chance: {chance}, steps: [Call(\"x/q\")]), Wait(\"1ms\")");
+        let program =
+            format!("Wait(\"1ms\"), While(chance: {chance}, steps: [Call(\"x/q\")]), Wait(\"1ms\")");
         let run = at(&times, &format!("{U}, {}, {x}", s("", &program)));
         nothing_is_left(&run);
         let rounds = run.total("externals.x.rate") / 2_000.0;
@@ -201,7 +205,9 @@ fn a_round_that_fails_fails_the_request_and_an_answer_in_part_degrades_it() {
 
 #[test]
 fn rounds_end_with_their_request() {
-    let t = |settings: &str| format!("{U}, {}", s(settings, "While(0.999, [Work(\"30ms\"), While(0.9, [Work(\"1ms\")])])"));
+    let t = |settings: &str| {
+        format!("{U}, {}", s(settings, "While(0.999, [Work(\"30ms\"), While(0.9, [Work(\"1ms\")])])"))
+    };
     let run = at(&[1.0], &t("cpu: Cpu(cores: 1), request_timeout: \"500ms\","));
     assert_eq!(ended(&run, "timeout"), 1.0);
     close("cpu seconds", run.series("services.s.cpu").iter().sum(), 0.5, 1e-6);
@@ -216,7 +222,10 @@ fn rounds_end_with_their_request() {
 fn feedback_with_a_worker_held_is_a_longer_exponential() {
     // A geometric number of exponential stages is exponential: M/M/1 with a mean of 10 ms / 0.85.
     let program = "Wait(Exponential(\"10ms\")), While(0.15, [Wait(Exponential(\"10ms\"))])";
-    let run = experiment(&asked("Poisson(\"60/s\")", "workers: 1,", program), "warmup: \"20s\", duration: \"4000s\"");
+    let run = experiment(
+        &asked("Poisson(\"60/s\")", "workers: 1,", program),
+        "warmup: \"20s\", duration: \"4000s\"",
+    );
     close("response", run.value("clients.u.latency.mean"), 0.04, 0.04);
 }
 
@@ -235,7 +244,8 @@ fn the_urgent_take_the_core_and_the_others_go_on_where_they_were() {
 
 #[test]
 fn a_query_has_the_priority_of_the_request() {
-    let db = "databases: { \"d\": Database(cores: 1, discipline: Priority, queries: { \"q\": [Work(\"1s\")] }) }";
+    let db =
+        "databases: { \"d\": Database(cores: 1, discipline: Priority, queries: { \"q\": [Work(\"1s\")] }) }";
     let program = "Optional([Call(\"d/q\")])";
     let run = at_two(&[1.0], &[1.5], &format!("{U_AND_V}, {}, {db}", s("", program)), TEN);
     close("urgent", run.value("clients.v.latency.mean"), 1.0, 1e-6);

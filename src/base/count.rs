@@ -214,8 +214,11 @@ mod tests {
     fn count() -> impl Strategy<Value = Count> {
         prop_oneof![
             (1..=COUNT_MAX).prop_map(|n| Count::constant(n).unwrap()),
-            (1..=COUNT_MAX, 0..COUNT_MAX)
-                .prop_map(|(min, more)| Count::uniform(min, min.saturating_add(more).min(COUNT_MAX)).unwrap()),
+            (1..=COUNT_MAX, 0..COUNT_MAX).prop_map(|(min, more)| Count::uniform(
+                min,
+                min.saturating_add(more).min(COUNT_MAX)
+            )
+            .unwrap()),
             (1.0..1e5f64).prop_map(|mean| Count::geometric(mean).unwrap()),
             prop::collection::vec((1..=COUNT_MAX, 1e-3..10.0f64), 1..6)
                 .prop_map(|parts| Count::weighted(&parts).unwrap()),

@@ -4,8 +4,8 @@
 //! a job present since the beginning would have made. A job is done when progress has grown by its work. Jobs that
 //! come and go, slow processors and hung ones change how fast the clock of progress goes, never the jobs.
 //!
-//! With `n` jobs running each advances at `speed · min(1, cores / n)`. These two disciplines differ in one
-//! number, how many may run at once:
+//! With `n` jobs running each advances at `speed · min(1, cores / n)`. Two disciplines differ in one number, how many
+//! may run at once:
 //!
 //! - processor sharing: all of them;
 //! - first come first served: `ceil(cores)` servers, of which each gets its equal part of the cores, idle or not;

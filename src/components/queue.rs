@@ -5,7 +5,8 @@
 //!
 //! Those who give up leave a gap in the [`Line`] that is closed when it reaches an end, or when gaps outnumber the
 //! waiting. Callers who lose patience after the same time give up in the order in which they came, so that the one
-//! who leaves is found at the front at once, however many wait behind.
+//! who leaves is found at the front at once, however many wait behind. If each has a patience of their own, the line is
+//! searched from the front.
 //!
 //! Source: the disciplines are those of queueing theory (Kleinrock, Queueing Systems, 1975).
 

@@ -280,7 +280,8 @@ pub struct Branch {
     pub is_done: bool,
 }
 
-const _: () = assert!(size_of::<Frame>() <= 96 && size_of::<Exec>() <= 80, "frames stay small: there are many");
+const _: () =
+    assert!(size_of::<Frame>() <= 96 && size_of::<Exec>() <= 80, "frames stay small: there are many");
 
 impl Frame {
     /// A frame below `parent`.

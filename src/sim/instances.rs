@@ -3,8 +3,8 @@
 use super::autoscalers::PodMeter;
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
-use super::{FrameId, Task, World};
 use super::layers::sample;
+use super::{FrameId, Task, World};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::cpu::Cpu;

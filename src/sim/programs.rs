@@ -228,7 +228,14 @@ impl<O: Observer> World<'_, O> {
     fn branch(&mut self, parent: FrameId, start: u32, key: u64, host: Host, next: FrameId) {
         let (group, target) = self.place_of(host.instance);
         let branch = Branch {
-            run: Runner { pc: start, route: u32::MAX, key, called_at: SimTime::ZERO, demand: 0.0, degraded: false },
+            run: Runner {
+                pc: start,
+                route: u32::MAX,
+                key,
+                called_at: SimTime::ZERO,
+                demand: 0.0,
+                degraded: false,
+            },
             instance: host.instance,
             life: self.life_of(group, target),
             affinity: host.affinity,

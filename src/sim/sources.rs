@@ -352,7 +352,9 @@ fn is_accepted(settings: &Client, source: &mut Source, now: SimTime) -> bool {
         Arrivals::Rates(points) => {
             line(points, now.seconds()) / highest(points) * settings.profile.at(now) / settings.profile.max()
         }
-        Arrivals::Poisson(_) | Arrivals::Mmpp(_) | Arrivals::Batches { .. } if !settings.profile.is_constant() => {
+        Arrivals::Poisson(_) | Arrivals::Mmpp(_) | Arrivals::Batches { .. }
+            if !settings.profile.is_constant() =>
+        {
             settings.profile.at(now) / settings.profile.max()
         }
         _ => return true,

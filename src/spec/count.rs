@@ -56,7 +56,8 @@ record! {
 }
 
 choice! {
-    /// A distribution of whole numbers from 1 to 100,000. Every draw takes one random number.
+    /// A distribution of whole numbers from 1 on; what is written may be at most 100,000. Every draw takes one random
+    /// number.
     pub enum NumberChoice as "Number distribution" {
         /// Always the same.
         Constant(ConstantNumber),
@@ -74,8 +75,7 @@ fn number_shorthand(node: &Node, cx: &mut Context) -> Option<Option<NumberChoice
     let (span, places) = (node.span, Places::default());
     match node.kind {
         Kind::Number(_) => Some(
-            u32::decode(node, cx)
-                .map(|value| NumberChoice::Constant(ConstantNumber { value, span, places })),
+            u32::decode(node, cx).map(|value| NumberChoice::Constant(ConstantNumber { value, span, places })),
         ),
         Kind::List(_) => Some(
             Vec::decode(node, cx)

@@ -1,9 +1,9 @@
 //! A system as its team describes it.
 
 use super::autoscaler::Autoscaler;
+use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile};
 use super::decode::Map;
-use super::count::NumberDistribution;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};

@@ -320,7 +320,8 @@ mod tests {
             [(0, Start(100, 0)), (0, Start(100, 3)), (0, Start(100, 2)), (50, Cores(1.0)), (200, Cores(2.0))];
         assert_eq!(play(3.0, &changes).done, [(1, 100), (2, 150), (0, 200)]);
         // Hung for 100, half a core until 220; the interrupted is called off.
-        let changes = [(0, Start(50, 0)), (10, Start(20, 1)), (15, Speed(0.0)), (115, Speed(0.5)), (120, Cancel(0))];
+        let changes =
+            [(0, Start(50, 0)), (10, Start(20, 1)), (15, Speed(0.0)), (115, Speed(0.5)), (120, Cancel(0))];
         assert_eq!(play(1.0, &changes).done, [(1, 145)]);
     }
 

@@ -1,5 +1,6 @@
 //! Settings of single components, from the language's types to the components' own.
 
+use super::draw;
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, salt};
 use crate::components::balancer::PolicyConfig;
@@ -11,7 +12,6 @@ use crate::components::queue::Discipline;
 use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
 use crate::model::profile::{Factor, Profile};
 use crate::model::{Arrivals, Group, LayerKind, Memory};
-use super::draw;
 use crate::spec::policy as sp;
 use crate::spec::topology as st;
 
