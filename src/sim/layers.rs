@@ -122,7 +122,7 @@ impl<O: Observer> World<'_, O> {
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Sent(id));
                 Passage::Waits
             }
-            LayerKind::RateLimit { .. } => self.enter_rate_limit(now, slot, call, parent, layer),
+            LayerKind::RateLimit { .. } => self.enter_rate_limit(now, call, parent, layer),
             LayerKind::Hedge { delay, max, .. } => {
                 let id = self.push_frame(frame(LayerState::Hedge { sent: 0, running: 0, due: now }));
                 Passage::Through(self.first_attempt(now, id, *delay, *max))
@@ -553,7 +553,7 @@ impl<O: Observer> World<'_, O> {
         match (&self.model.layers[layer as usize].kind, state) {
             (LayerKind::Breaker(_), _) => self.report_to_breaker(now, slot, state, Outcome::Cancelled),
             (LayerKind::RateLimit { .. }, LayerState::RateLimit { waiting: true }) => {
-                self.leave_line(now, slot, id);
+                self.leave_line(now, layer, call, id);
             }
             (LayerKind::Bulkhead { .. }, LayerState::Bulkhead { queued: true }) => {
                 self.bulkheads[slot].abandon(id);
