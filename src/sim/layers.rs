@@ -470,10 +470,9 @@ impl<O: Observer> World<'_, O> {
                         self.frames.remove(id);
                         self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
                     }
-                    (LayerKind::Hedge { .. }, LayerState::Hedge { due, .. }) => {
-                        if due <= now {
-                            self.send_hedge(now, id);
-                        }
+                    // A timer that was set before the last attempt was sent is void.
+                    (LayerKind::Hedge { .. }, LayerState::Hedge { due, .. }) if due <= now => {
+                        self.send_hedge(now, id);
                     }
                     (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
                         self.acquire_timed_out(now, slot, id);
