@@ -73,6 +73,8 @@ pub struct ClientShape {
     pub requests: Vec<String>,
     /// Names of its tenants, in order of name.
     pub tenants: Vec<String>,
+    /// The number of each of them among the tenants of all populations, from 1; 0 is for no tenant.
+    pub tenant_numbers: Vec<u8>,
 }
 
 /// A balancer, as far as it never changes.
@@ -314,6 +316,8 @@ pub enum LayerKind {
     RateLimit {
         /// How.
         config: RateLimitConfig,
+        /// How many limits each caller has: one, or one for each tenant and one for no tenant.
+        keys: u32,
     },
     /// Sends another attempt when an answer is late.
     Hedge {

@@ -400,7 +400,7 @@ impl<'m, O: Observer> World<'m, O> {
                             self.budgets.push(Budget::new(config, now));
                             self.budget_meters.push(slot.meters);
                         }
-                        LayerKind::RateLimit { config } if index == self.rate_limits.len() => {
+                        LayerKind::RateLimit { config, .. } if index == self.rate_limits.len() => {
                             self.rate_limits.push(RateLimiter::new(*config, now));
                             self.rate_limit_meters.push(slot.meters);
                         }
@@ -434,7 +434,7 @@ impl<'m, O: Observer> World<'m, O> {
                     LayerKind::Retry { budget: Some(config), .. } => {
                         self.budgets[index as usize].reconfigure(config, now);
                     }
-                    LayerKind::RateLimit { config } => {
+                    LayerKind::RateLimit { config, .. } => {
                         self.rate_limits[index as usize].reconfigure(*config, now);
                         self.watch_line(now, index);
                     }

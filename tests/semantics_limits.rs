@@ -147,6 +147,41 @@ fn each_instance_has_its_own_limit_unless_the_service_shares_it() {
 }
 
 #[test]
+fn each_tenant_has_its_own_limit_if_the_limit_says_so() {
+    let tenants = |key: &str, per: &str, replicas: u32| {
+        let population = |name: &str, tenants: &str| {
+            format!(
+                "\"{name}\": Clients(arrivals: Times(\"times.csv\"), requests: {{ \"s/e\": 1 }}, {tenants})"
+            )
+        };
+        // Two populations with one tenant of the same name, one with another, and one without.
+        let t = format!(
+            "clients: {{ {}, {}, {}, {} }}, services: {{ \"s\": Service(replicas: {replicas}, endpoints: {{ \
+             \"e\": [Parallel(branches: [[Call(\"x/q\", \"p\")]])] }}) }}, {}",
+            population("u", "tenants: { \"a\": Tenant(share: 1) },"),
+            population("v", "tenants: { \"b\": Tenant(share: 1) },"),
+            population("w", "tenants: { \"a\": Tenant(share: 1) },"),
+            population("y", ""),
+            x(
+                "latency: \"0s\"",
+                &format!("RateLimit(algorithm: FixedWindow(3, \"10s\"), key: {key}, per: {per})")
+            )
+        );
+        let run = at(&every(1.0, 0.1, 10), &t, TEN);
+        nothing_is_left(&run);
+        ["u", "v", "w", "y"].map(|c| run.total(&format!("clients.{c}.outcomes.ok")))
+    };
+    assert_eq!(tenants("All", "Instance", 1).iter().sum::<f64>(), 3.0);
+    let [u, v, w, y] = tenants("Tenant", "Instance", 1);
+    assert_eq!((u + w, v, y), (3.0, 3.0, 3.0));
+    // Four calls at a time over three instances: each population meets all of them.
+    let [u, v, w, y] = tenants("Tenant", "Instance", 3);
+    assert_eq!((u + w, v, y), (9.0, 9.0, 9.0));
+    let [u, v, w, y] = tenants("Tenant", "Service", 3);
+    assert_eq!((u + w, v, y), (3.0, 3.0, 3.0));
+}
+
+#[test]
 fn limits_that_are_set_during_a_run_hold_at_once() {
     let t = direct("latency: \"10ms\"", "RateLimit(LeakyBucket(rate: \"1/s\", capacity: 5))");
     let set = |change: &str| format!("duration: \"10s\", timeline: [At(\"1500ms\", Set({change}))]");

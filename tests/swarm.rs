@@ -65,13 +65,13 @@ fn case(number: u64) -> Case {
     let checked: Vec<bool> = balanced.iter().map(|b| *b && dice.chance(0.6)).collect();
     let policies = dice.from(0, 3);
     let mut t = String::from("Topology(\n    name: \"swarm\",\n");
-    clients(&mut dice, &mut t, services, &balanced, policies);
+    let has_tenants = clients(&mut dice, &mut t, services, &balanced, policies);
     t.push_str("    balancers: {\n");
     for (i, _) in balanced.iter().enumerate().filter(|(_, b)| **b) {
         balancer(&mut dice, &mut t, i, checked[i]);
     }
     t.push_str("    },\n    services: {\n");
-    let shape = Shape { services, has_db, has_external, policies };
+    let shape = Shape { services, has_db, has_external, policies, has_tenants };
     for i in 0..services {
         service(&mut dice, &mut t, i, &balanced, &shape);
     }
@@ -114,6 +114,7 @@ struct Shape {
     has_db: bool,
     has_external: bool,
     policies: u64,
+    has_tenants: bool,
 }
 
 fn through(dice: &mut Dice, policies: u64) -> String {
@@ -124,8 +125,10 @@ fn through(dice: &mut Dice, policies: u64) -> String {
     }
 }
 
-fn clients(dice: &mut Dice, t: &mut String, services: u64, balanced: &[bool], policies: u64) {
+/// Client populations; whether any has tenants.
+fn clients(dice: &mut Dice, t: &mut String, services: u64, balanced: &[bool], policies: u64) -> bool {
     t.push_str("    clients: {\n");
+    let mut has_tenants = false;
     for i in 0..dice.from(1, 2) {
         let rate = dice.from(1, 60);
         let arrivals = match dice.from(0, 5) {
@@ -156,6 +159,7 @@ fn clients(dice: &mut Dice, t: &mut String, services: u64, balanced: &[bool], po
             let _ = write!(fields, "through: \"p{}\", ", dice.from(0, policies - 1));
         }
         if dice.chance(0.3) {
+            has_tenants = true;
             fields.push_str("tenants: { \"a\": Tenant(share: 3), \"b\": Tenant(share: 1, priority: 7) }, ");
         }
         let to = dice.from(0, services - 1) as usize;
@@ -166,6 +170,7 @@ fn clients(dice: &mut Dice, t: &mut String, services: u64, balanced: &[bool], po
         );
     }
     t.push_str("    },\n");
+    has_tenants
 }
 
 fn balancer(dice: &mut Dice, t: &mut String, i: usize, checked: bool) {
@@ -380,7 +385,10 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
                     if dice.chance(0.4) { "\"0s\"".into() } else { dice.dist(1, 30) },
                 )
             }
-            8 => format!("RateLimit({}, per: {per})", algorithm(dice)),
+            8 => {
+                let key = if shape.has_tenants && dice.chance(0.4) { "key: Tenant, " } else { "" };
+                format!("RateLimit({}, {key}per: {per})", algorithm(dice))
+            }
             9 => format!(
                 "Hedge(delay: {}, max: {}, cancel: {})",
                 dice.ms(0, 100),

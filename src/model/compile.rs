@@ -92,6 +92,7 @@ impl Compiler {
                 name: name.to_string(),
                 requests: clients.requests.names().map(str::to_string).collect(),
                 tenants: clients.tenants.names().map(str::to_string).collect(),
+                tenant_numbers: clients.tenants.names().map(|n| limits::tenant_number(first, n)).collect(),
             });
         }
         for (name, _) in first.services.iter() {

@@ -33,7 +33,11 @@ pub struct Call {
     pub pool_layer: u32,
     /// Its priority.
     pub priority: u8,
+    /// The number of the tenant that it is made for; 0 if none.
+    pub tenant: u8,
 }
+
+const _: () = assert!(size_of::<Call>() <= 32, "calls stay small: every layer's frame has one");
 
 /// No pool lends a connection to this call.
 pub const NO_POOL: u32 = u32::MAX;
@@ -246,6 +250,8 @@ pub struct Exec {
     pub stage: Stage,
     /// Its priority.
     pub priority: u8,
+    /// The number of the tenant that it is made for; 0 if none.
+    pub tenant: u8,
     /// Whether it is a health check.
     pub is_check: bool,
     /// Whether the balancer's measures are taken here, not at an `Attempt` above.
@@ -272,6 +278,8 @@ pub struct Branch {
     pub affinity: u32,
     /// Its priority.
     pub priority: u8,
+    /// The number of the tenant that it is made for; 0 if none.
+    pub tenant: u8,
     /// Whether it uses a core that no CPU model keeps.
     pub on_free_core: bool,
     /// The branch put below the same `Join` before this one.

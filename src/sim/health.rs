@@ -79,6 +79,7 @@ impl<O: Observer> World<'_, O> {
             pool_layer: NO_POOL,
             // Checks stand in line like everyone else.
             priority: 0,
+            tenant: 0,
         };
         let arrival = Arrival {
             parent,

@@ -138,7 +138,7 @@ impl<O: Observer> World<'_, O> {
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Sent(id));
                 Passage::Waits
             }
-            LayerKind::RateLimit { .. } => self.enter_rate_limit(now, slot, call, parent, layer),
+            LayerKind::RateLimit { .. } => self.enter_rate_limit(now, call, parent, layer),
             LayerKind::Hedge { delay, max, .. } => {
                 let id = self.push_frame(frame(LayerState::Hedge { sent: 0, running: 0, due: now }));
                 Passage::Through(self.first_attempt(now, id, *delay, *max))
@@ -486,10 +486,9 @@ impl<O: Observer> World<'_, O> {
                         self.frames.remove(id);
                         self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
                     }
-                    (LayerKind::Hedge { .. }, LayerState::Hedge { due, .. }) => {
-                        if due <= now {
-                            self.send_hedge(now, id);
-                        }
+                    // A timer that was set before the last attempt was sent is void.
+                    (LayerKind::Hedge { .. }, LayerState::Hedge { due, .. }) if due <= now => {
+                        self.send_hedge(now, id);
                     }
                     (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
                         self.acquire_timed_out(now, slot, id);
@@ -569,7 +568,7 @@ impl<O: Observer> World<'_, O> {
         match (&self.model.layers[layer as usize].kind, state) {
             (LayerKind::Breaker(_), _) => self.report_to_breaker(now, slot, state, Outcome::Cancelled),
             (LayerKind::RateLimit { .. }, LayerState::RateLimit { waiting: true }) => {
-                self.leave_line(now, slot, id);
+                self.leave_line(now, layer, call, id);
             }
             (LayerKind::Bulkhead { .. }, LayerState::Bulkhead { queued: true }) => {
                 self.bulkheads[slot].abandon(id);

@@ -8,18 +8,28 @@ use crate::base::{Outcome, SimTime};
 use crate::components::rate_limit::{Admission, RateLimitConfig, RateLimiter};
 use crate::engine::Rank;
 use crate::metrics::Observer;
+use crate::model::LayerKind;
 use crate::model::catalog::LayerMeters;
 
 impl<O: Observer> World<'_, O> {
+    /// The limit that a call is counted by: its caller's, or that of its tenant there.
+    fn limiter_of(&self, layer: u32, call: &Call) -> usize {
+        let place = &self.model.layers[layer as usize];
+        let LayerKind::RateLimit { keys, .. } = place.kind else { return self.slot(layer, call) };
+        let caller = if place.shared { 0 } else { call.owner };
+        let key = if keys > 1 { u32::from(call.tenant) } else { 0 };
+        (place.slot + caller * keys + key) as usize
+    }
+
     /// A call comes to a rate limit.
     pub(super) fn enter_rate_limit(
         &mut self,
         now: SimTime,
-        slot: usize,
         call: &Call,
         parent: FrameId,
         layer: u32,
     ) -> Passage {
+        let slot = self.limiter_of(layer, call);
         let meters = self.line_meters(slot);
         // Whoever cannot wait needs no frame: nothing has to be known of the call once it has passed.
         let state = LayerState::RateLimit { waiting: true };
@@ -80,7 +90,8 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A call that waited is called off.
-    pub(super) fn leave_line(&mut self, now: SimTime, slot: usize, frame: FrameId) {
+    pub(super) fn leave_line(&mut self, now: SimTime, layer: u32, call: &Call, frame: FrameId) {
+        let slot = self.limiter_of(layer, call);
         if self.rate_limits[slot].abandon(frame) {
             let meters = self.line_meters(slot);
             self.observer.moved(now, meters.gauge, -1);

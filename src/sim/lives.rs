@@ -158,7 +158,13 @@ impl<O: Observer> World<'_, O> {
     /// A new process has new breakers, pools, bulkheads, budgets, caches and rate limits.
     fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
         let model = self.model;
-        for slot in &self.settings().slots {
+        let epochs = &model.epochs[..=self.epoch];
+        let slots = epochs.iter().enumerate().flat_map(|(e, epoch)| epoch.slots.iter().map(move |s| (e, s)));
+        for (epoch, slot) in slots {
+            // Settings that keep a state no more leave it to the calls that still use it; the last word on it counts.
+            if epochs[epoch + 1..].iter().any(|later| later.slots.iter().any(|s| s.meters == slot.meters)) {
+                continue;
+            }
             let layer = &model.layers[slot.layer as usize];
             let is_ours = model.edges[slot.edge as usize].caller == crate::model::Caller::Group(group);
             if !is_ours || layer.shared {
@@ -173,7 +179,10 @@ impl<O: Observer> World<'_, O> {
                     self.budgets[index] = crate::components::budget::Budget::new(config, now);
                 }
                 LayerKind::Fallback { .. } => self.caches[index] = None,
-                LayerKind::RateLimit { config } => self.reset_rate_limit(now, index, *config),
+                LayerKind::RateLimit { config, keys } => {
+                    let first = slot.first + target * keys;
+                    (first..first + keys).for_each(|i| self.reset_rate_limit(now, i as usize, *config));
+                }
                 _ => {}
             }
         }

@@ -19,6 +19,7 @@ struct Host {
     instance: u32,
     affinity: u32,
     priority: u8,
+    tenant: u8,
 }
 
 impl<O: Observer> World<'_, O> {
@@ -26,11 +27,13 @@ impl<O: Observer> World<'_, O> {
     fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
         let (run, host, life) = match &self.frames.get(id)?.kind {
             Kind::Exec(e) => {
-                let host = Host { instance: e.instance, affinity: e.affinity, priority: e.priority };
+                let (instance, affinity) = (e.instance, e.affinity);
+                let host = Host { instance, affinity, priority: e.priority, tenant: e.tenant };
                 (e.run, host, None)
             }
             Kind::Branch(b) => {
-                let host = Host { instance: b.instance, affinity: b.affinity, priority: b.priority };
+                let (instance, affinity) = (b.instance, b.affinity);
+                let host = Host { instance, affinity, priority: b.priority, tenant: b.tenant };
                 (b.run, host, Some(b.life))
             }
             _ => return None,
@@ -219,6 +222,7 @@ impl<O: Observer> World<'_, O> {
             affinity: host.affinity,
             pool_layer: NO_POOL,
             priority: host.priority,
+            tenant: host.tenant,
         };
         self.observer.arrival(self.model.catalog.edges[place.edge as usize].red);
         self.call(now, call, id);
@@ -240,6 +244,7 @@ impl<O: Observer> World<'_, O> {
             life: self.life_of(group, target),
             affinity: host.affinity,
             priority: host.priority,
+            tenant: host.tenant,
             on_free_core: false,
             next,
             is_done: false,

@@ -285,6 +285,7 @@ impl<O: Observer> World<'_, O> {
         let request =
             Request { client, request: request as u32, tenant: tenant as u32, user, at: now, key, route };
         let frame = self.frames.insert(Frame::new(FrameId::NONE, Kind::Request(request)));
+        let shape = &self.model.clients[client as usize];
         let call = Call {
             key,
             route,
@@ -293,6 +294,7 @@ impl<O: Observer> World<'_, O> {
             affinity: (affinity >> 32) as u32,
             pool_layer: NO_POOL,
             priority,
+            tenant: shape.tenant_numbers.get(tenant).copied().unwrap_or(0),
         };
         self.call(now, call, frame);
     }

@@ -337,11 +337,23 @@ choice! {
     }
 }
 
+choice! {
+    /// Which calls share a limit.
+    pub enum RateKey {
+        /// All of them.
+        All,
+        /// Those made for the same tenant, by its name; calls for no tenant have a limit of their own.
+        Tenant,
+    }
+}
+
 record! {
     /// Limits how many calls begin in a time. Calls that are turned away end as `Rejected`.
     pub struct RateLimit [algorithm] {
         /// How calls are counted.
         algorithm: RateAlgorithm,
+        /// Which calls are counted together.
+        key: RateKey = All,
         /// Who shares the limit.
         per: Per = Instance,
     }

@@ -169,6 +169,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Network",
             "RateLimit",
             "RateAlgorithm",
+            "RateKey",
             "TokenBucket",
             "LeakyBucket",
             "Gcra",

@@ -7,8 +7,21 @@ use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::rate_limit::{CallRate, RateLimitConfig};
 use crate::model::LayerKind;
 use crate::spec::policy as sp;
+use crate::spec::topology::Topology;
+use std::collections::BTreeSet;
 
-pub(super) fn rate_limit(r: &sp::RateLimit) -> (LayerKind, bool) {
+/// All tenants, in order of name.
+fn tenants(topology: &Topology) -> BTreeSet<&str> {
+    topology.clients.iter().flat_map(|(_, clients)| clients.tenants.names()).collect()
+}
+
+/// The number of a tenant, from 1. Where rate limits tell tenants apart, there are no more than fit.
+pub(super) fn tenant_number(topology: &Topology, name: &str) -> u8 {
+    let before = tenants(topology).iter().take_while(|n| **n != name).count();
+    u8::try_from(before + 1).unwrap_or(u8::MAX)
+}
+
+pub(super) fn rate_limit(r: &sp::RateLimit, topology: &Topology) -> (LayerKind, bool) {
     let config = match &r.algorithm {
         sp::RateAlgorithm::TokenBucket(b) => {
             RateLimitConfig::TokenBucket { rate: CallRate::per_second(b.rate.0), burst: b.burst }
@@ -29,7 +42,11 @@ pub(super) fn rate_limit(r: &sp::RateLimit) -> (LayerKind, bool) {
             RateLimitConfig::SlidingCounter { limit: w.limit, window: w.window.duration() }
         }
     };
-    (LayerKind::RateLimit { config }, shared(&r.per))
+    let keys = match r.key {
+        sp::RateKey::All => 1,
+        sp::RateKey::Tenant => tenants(topology).len() as u32 + 1,
+    };
+    (LayerKind::RateLimit { config, keys }, shared(&r.per))
 }
 
 pub(super) fn hedge(h: &sp::Hedge, path: &str) -> (LayerKind, bool) {

@@ -117,7 +117,8 @@ impl Compiler {
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
-            LayerKind::RateLimit { .. } => ("rate limit", &mut counts.rate_limits),
+            LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
+            LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -127,6 +128,8 @@ impl Compiler {
             Caller::Group(g) if !shared => self.model.groups[g as usize].capacity,
             _ => 1,
         };
+        let keys = if let LayerKind::RateLimit { keys, .. } = kind { *keys } else { 1 };
+        let count = count * keys;
         let new = !self.slots.contains_key(&key);
         let meters = self.all_slots.len() as u32;
         let (first, meters) = *self.slots.entry(key).or_insert_with(|| {
@@ -202,7 +205,7 @@ impl Compiler {
                 let latency = draw(&n.latency.dist, &format!("{path}.latency"));
                 (LayerKind::Network { latency, loss: n.loss.0 }, false)
             }
-            sp::Layer::RateLimit(r) => limits::rate_limit(r),
+            sp::Layer::RateLimit(r) => limits::rate_limit(r, scope.topology),
             sp::Layer::Hedge(h) => limits::hedge(h, path),
             sp::Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b),
         }

@@ -3,9 +3,10 @@
 use super::values::{at_least_one, positive, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::policy::{ConsecutiveBreaker, Hedge, RateAlgorithm, RateLimit};
+use crate::spec::policy::{ConsecutiveBreaker, Hedge, RateAlgorithm, RateKey, RateLimit};
 use crate::spec::quantity::{Rate, Seconds};
 use crate::spec::source::Span;
+use crate::spec::topology::Topology;
 
 /// The slowest rate: less than one billionth per second cannot be told from none.
 const RATE_MIN: f64 = 1e-9;
@@ -19,7 +20,19 @@ const LOG_MAX: u32 = 1_000_000;
 /// The most attempts that a hedge sends beside the first: gRPC allows 4, Polly 10.
 const HEDGES_MAX: u32 = 100;
 
-pub(super) fn rate_limit(r: &RateLimit, cx: &mut Context) {
+/// The most tenants that a rate limit can tell apart, of all populations together.
+const TENANTS_MAX: usize = 255;
+
+pub(super) fn rate_limit(r: &RateLimit, tenants: usize, cx: &mut Context) {
+    if matches!(r.key, RateKey::Tenant) && tenants == 0 {
+        cx.diagnostics.push(
+            Diagnostic::error(r.place("key"), "there are no tenants to tell apart")
+                .help("give a client population `tenants`, or leave out `key`"),
+        );
+    } else if matches!(r.key, RateKey::Tenant) && tenants > TENANTS_MAX {
+        let message = format!("there are {tenants} tenants, and a rate limit can tell {TENANTS_MAX} apart");
+        cx.fail::<()>(r.place("key"), message);
+    }
     match &r.algorithm {
         RateAlgorithm::TokenBucket(b) => {
             rate(b.rate, b.place("rate"), cx);
@@ -62,6 +75,12 @@ fn window(limit: u32, limit_at: Span, window: Seconds, window_at: Span, cx: &mut
     if window.0 > 0.0 && window.0 < WINDOW_MIN {
         cx.fail::<()>(window_at, "`window` must be at least 1ns");
     }
+}
+
+/// How many tenants there are, each name counted once.
+pub(super) fn tenants(topology: &Topology) -> usize {
+    let names = topology.clients.iter().flat_map(|(_, clients)| clients.tenants.names());
+    names.collect::<std::collections::BTreeSet<_>>().len()
 }
 
 pub(super) fn hedge(h: &Hedge, cx: &mut Context) {

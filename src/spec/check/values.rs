@@ -39,7 +39,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         }
     }
     for (_, layers) in topology.policies.iter() {
-        layers.iter().for_each(|l| layer(l, cx));
+        layers.iter().for_each(|l| layer(l, topology, cx));
     }
 }
 
@@ -299,7 +299,7 @@ fn steps(program: &[Step], cx: &mut Context) {
     });
 }
 
-fn layer(l: &Layer, cx: &mut Context) {
+fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
     match l {
         Layer::Retry(r) => retry(r, cx),
         Layer::Breaker(b) => breaker(b, cx),
@@ -325,7 +325,7 @@ fn layer(l: &Layer, cx: &mut Context) {
                 cx.fail::<()>(f.span, "`Fallback` needs at least one option");
             }
         }
-        Layer::RateLimit(r) => limits::rate_limit(r, cx),
+        Layer::RateLimit(r) => limits::rate_limit(r, limits::tenants(topology), cx),
         Layer::Hedge(h) => limits::hedge(h, cx),
         Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b, cx),
     }
