@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod compile;
+pub mod keys;
 pub mod profile;
 
 use crate::base::dist::Dist;
@@ -15,12 +16,14 @@ use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::BreakerConfig;
 use crate::components::budget::BudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::cache::CacheConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::retry::RetryConfig;
 use catalog::Catalog;
+use keys::Keys;
 use profile::Profile;
 use std::ops::Range;
 
@@ -287,6 +290,17 @@ pub enum LayerKind {
         /// The chance that a message is lost.
         loss: f64,
     },
+    /// Answers from what came before. The state is what it keeps, and the fetches under way.
+    Cache {
+        /// How.
+        config: CacheConfig,
+        /// The time that an answer takes.
+        hit: Draw,
+        /// Whether calls wait for a fetch of the same key.
+        coalesce: bool,
+        /// The salt of random eviction.
+        salt: u64,
+    },
 }
 
 /// What a fallback answers.
@@ -318,6 +332,8 @@ pub struct SlotCounts {
     pub budgets: u32,
     /// Fallback caches.
     pub caches: u32,
+    /// Caches that are layers of their own.
+    pub stores: u32,
 }
 
 /// Which state a configuration is for.
@@ -385,6 +401,8 @@ pub struct Client {
     pub profile: Profile,
     /// Cumulative weight and route of each request of the mix.
     pub mix: Vec<(f64, u32)>,
+    /// What its requests ask for.
+    pub keys: Option<Keys>,
     /// Cumulative share and priority of each tenant.
     pub tenants: Vec<(f64, u8)>,
     /// The priority without tenants.

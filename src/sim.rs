@@ -18,6 +18,7 @@
 //! given up finds nobody. What follows from an event at the same instant is a `Task`, played first in, first out,
 //! before the next event: handlers never call each other in circles.
 
+mod caches;
 pub mod event;
 mod faults;
 mod frame;
@@ -39,6 +40,7 @@ use crate::components::pool::{Pool, PoolAction};
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
+use caches::CacheState;
 use event::Event;
 use frame::{Call, Frame};
 use instances::Instance;
@@ -135,6 +137,8 @@ pub struct Rest {
     pub bulkheads: u64,
     /// Requests that balancers count at their targets.
     pub balanced: u64,
+    /// Fetches that are shared through caches, and calls that wait for them.
+    pub flights: u64,
 }
 
 /// The most events and tasks at one instant.
@@ -162,6 +166,8 @@ pub struct World<'m, O> {
     budgets: Vec<Budget>,
     /// When each fallback cache last saw a success.
     caches: Vec<Option<SimTime>>,
+    /// Caches that are layers of their own.
+    stores: Vec<CacheState>,
     /// The meters of each state, by kind.
     breaker_meters: Vec<u32>,
     bulkhead_meters: Vec<u32>,
@@ -205,6 +211,7 @@ impl<'m, O: Observer> World<'m, O> {
             bulkheads: Vec::new(),
             budgets: Vec::new(),
             caches: vec![None; model.slots.caches as usize],
+            stores: Vec::new(),
             breaker_meters: Vec::new(),
             bulkhead_meters: Vec::new(),
             budget_meters: Vec::new(),
@@ -256,6 +263,7 @@ impl<'m, O: Observer> World<'m, O> {
             rest.memory += instance.taken;
         }
         rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
+        rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
         for balancer in &self.balancers {
             let targets = 0..balancer.registered.len() as u32;
@@ -303,6 +311,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Check { balancer, target, generation } => self.on_check(now, balancer, target, generation),
             Event::InstanceUp { instance, life } => self.on_instance_up(now, instance, life),
             Event::DrainEnd { instance, life } => self.on_drain_end(now, instance, life),
+            Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
             Event::Script { index } => self.on_script(now, index),
             Event::Window => self.observer.window(now),
             Event::Second => {
@@ -378,6 +387,10 @@ impl<'m, O: Observer> World<'m, O> {
                             self.budgets.push(Budget::new(config, now));
                             self.budget_meters.push(slot.meters);
                         }
+                        LayerKind::Cache { config, .. } if index == self.stores.len() => {
+                            let caller = model.edges[slot.edge as usize].caller;
+                            self.stores.push(CacheState::new(*config, slot, number, caller, layer.shared));
+                        }
                         _ => {}
                     }
                 }
@@ -408,6 +421,9 @@ impl<'m, O: Observer> World<'m, O> {
                     LayerKind::Retry { budget: Some(config), .. } => {
                         self.budgets[index as usize].reconfigure(config, now);
                     }
+                    LayerKind::Cache { config, salt, .. } => {
+                        self.reconfigure_cache(now, index as usize, *config, *salt);
+                    }
                     _ => {}
                 }
             }
@@ -432,12 +448,13 @@ impl<'m, O: Observer> World<'m, O> {
         self.fingerprint = mix(self.fingerprint ^ now.ns(), (what << 3) | outcome as u64);
     }
 
-    /// Whether an answer from `frame` would still reach a client or a balancer that waits for it.
+    /// Whether an answer from `frame` would still reach a client or a balancer that waits for it, or a cache that
+    /// keeps it.
     fn is_awaited(&self, frame: FrameId) -> bool {
         let mut id = frame;
         loop {
             let Some(frame) = self.frames.get(id) else { return false };
-            if frame.is_root() {
+            if frame.is_root() || self.is_kept(frame) {
                 return true;
             }
             id = frame.parent;

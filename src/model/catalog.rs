@@ -137,9 +137,10 @@ pub struct Catalog {
 /// Ids of the meters of a layer with state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LayerMeters {
-    /// Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed.
+    /// Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed; cache: entries.
     pub gauge: u32,
-    /// Counter: calls turned away (breaker, bulkhead), acquires timed out (pool), retries refused (budget).
+    /// Counter: calls turned away (breaker, bulkhead), acquires timed out (pool), retries refused (budget), calls
+    /// (cache: those that hit, missed and waited, stale answers and evictions follow, in this order).
     pub rejected: u32,
     /// Timer: waiting for a connection (pool).
     pub wait: u32,

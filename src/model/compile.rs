@@ -22,7 +22,7 @@ use crate::spec::source::{Span, Spanned};
 use crate::spec::topology as st;
 use crate::spec::topology::Topology;
 use policies::client_layers;
-use settings::{arrivals, balancer_policy, database, external, profile, service};
+use settings::{arrivals, balancer_policy, database, external, keys, profile, service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why epochs do not fit together: the path-like name of what a change would add or remove.
@@ -232,7 +232,14 @@ impl Compiler {
             scope.epoch.balancers.push(balancer);
         }
         for (index, (name, c)) in topology.clients.iter().enumerate() {
-            let client = self.client(&mut scope, c, index as u32, name);
+            let mut client = self.client(&mut scope, c, index as u32, name);
+            // A table of many keys is kept once.
+            let before = self.model.epochs.last().and_then(|e| e.clients[index].keys.as_ref());
+            if let (Some(keys), Some(before)) = (&client.keys, before)
+                && keys == before
+            {
+                client.keys = Some(before.clone());
+            }
             scope.epoch.clients.push(client);
         }
         self.model.epochs.push(scope.epoch);
@@ -292,6 +299,7 @@ impl Compiler {
             arrivals: arrivals(&c.arrivals),
             profile: profile(&c.profile),
             mix,
+            keys: c.keys.as_ref().map(keys),
             tenants,
             priority: c.priority,
         }

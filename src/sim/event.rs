@@ -90,6 +90,11 @@ pub enum Event {
         /// Which of its lives.
         life: u32,
     },
+    /// An entry of a cache expires.
+    CacheExpiry {
+        /// The cache.
+        cache: u32,
+    },
     /// Something on the timeline.
     Script {
         /// Its number.

@@ -26,13 +26,18 @@ pub struct Call {
     pub owner: u32,
     /// Which of the calling instance's lives: its layers die with the process.
     pub life: u32,
-    /// The key that ring hashing follows.
+    /// The key that ring hashing follows; what is asked for, if it has a key.
     pub affinity: u32,
     /// The pool layer whose connection it holds; `NO_POOL` if none.
     pub pool_layer: u32,
     /// Its priority.
     pub priority: u8,
+    /// Whether the request has a key that others may ask for, too.
+    pub is_keyed: bool,
 }
+
+const _: () =
+    assert!(size_of::<Call>() <= 32 && size_of::<Frame>() <= 96, "frames stay small: they are many");
 
 /// No pool lends a connection to this call.
 pub const NO_POOL: u32 = u32::MAX;
@@ -154,6 +159,18 @@ pub enum LayerState {
         /// When that call began.
         at: SimTime,
     },
+    /// A cache: the answer is to be kept.
+    Fetching,
+    /// A cache: the answer is to be kept, and others wait for it.
+    Leading {
+        /// The number of the flight.
+        flight: u32,
+    },
+    /// A cache: somebody else fetches the answer.
+    Waiting {
+        /// The number among those who wait.
+        waiter: u32,
+    },
 }
 
 /// Where a program is.
@@ -205,6 +222,8 @@ pub struct Exec {
     pub stage: Stage,
     /// Its priority.
     pub priority: u8,
+    /// Whether `affinity` is the request's key.
+    pub is_keyed: bool,
     /// Whether it is a health check.
     pub is_check: bool,
     /// Whether the balancer's measures are taken here, not at an `Attempt` above.
@@ -231,6 +250,8 @@ pub struct Branch {
     pub affinity: u32,
     /// Its priority.
     pub priority: u8,
+    /// Whether `affinity` is the request's key.
+    pub is_keyed: bool,
     /// Whether it uses a core that no CPU model keeps.
     pub on_free_core: bool,
     /// The branch put below the same `Join` before this one.

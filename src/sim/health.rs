@@ -79,6 +79,8 @@ impl<O: Observer> World<'_, O> {
             pool_layer: NO_POOL,
             // Checks stand in line like everyone else.
             priority: 0,
+            // All checks ask for the same, which no client asks for: their keys begin with 1.
+            is_keyed: true,
         };
         let arrival = Arrival {
             parent,

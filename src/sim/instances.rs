@@ -212,6 +212,7 @@ impl<O: Observer> World<'_, O> {
             pool_layer: call.pool_layer,
             stage: Stage::Queued,
             priority: call.priority,
+            is_keyed: call.is_keyed,
             is_check: arrival.is_check,
             measures_balancer: arrival.measures_balancer,
             own_connection: false,

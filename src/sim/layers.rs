@@ -16,13 +16,15 @@ const RETRANSMIT_NS: u64 = 200_000_000;
 const RETRANSMITS_MAX: u32 = 15;
 
 /// What a layer does with a call on its way down.
-enum Passage {
+pub(super) enum Passage {
     /// It goes on, below a new frame.
     Through(FrameId),
     /// It waits in its frame.
     Waits,
     /// It is turned away.
     Rejected,
+    /// It is answered.
+    Answered(Outcome),
 }
 
 impl<O: Observer> World<'_, O> {
@@ -42,6 +44,10 @@ impl<O: Observer> World<'_, O> {
                 Passage::Waits => return,
                 Passage::Rejected => {
                     self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
+                    return;
+                }
+                Passage::Answered(outcome) => {
+                    self.tasks.push_back(Task::Up(parent, outcome));
                     return;
                 }
             }
@@ -133,6 +139,7 @@ impl<O: Observer> World<'_, O> {
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Sent(id));
                 Passage::Waits
             }
+            LayerKind::Cache { .. } => self.enter_cache(now, slot, layer, call, parent),
         }
     }
 
@@ -166,7 +173,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Whether the process that made a call, and this layer with its state, has been killed since.
-    fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
+    pub(super) fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
         !self.model.layers[layer as usize].shared && self.is_caller_gone(call)
     }
 
@@ -292,6 +299,11 @@ impl<O: Observer> World<'_, O> {
                 let delay = self.crossing(latency, *loss, call.key, 1);
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Answered(id, outcome));
                 return None;
+            }
+            LayerKind::Cache { .. } => {
+                let outcome = self.leave_cache(now, slot, layer, call, state, outcome);
+                self.frames.remove(id);
+                return Some(outcome);
             }
         }
         self.frames.remove(id);
@@ -614,6 +626,7 @@ impl<O: Observer> World<'_, O> {
                 self.abandon_acquire(now, slot, id)
             }
             (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
+            (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
             _ => {}
         }
         self.frames.remove(id);

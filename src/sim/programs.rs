@@ -1,6 +1,6 @@
 //! Programs: executions go on step by step, until they wait for something or end.
 
-use super::frame::{Branch, Call, Frame, Kind, NO_POOL, Runner};
+use super::frame::{Branch, Call, Exec, Frame, Kind, NO_POOL, Runner};
 use super::layers::sample;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
@@ -16,6 +16,7 @@ struct Host {
     instance: u32,
     affinity: u32,
     priority: u8,
+    is_keyed: bool,
 }
 
 impl<O: Observer> World<'_, O> {
@@ -23,12 +24,12 @@ impl<O: Observer> World<'_, O> {
     fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
         let (run, host, life) = match &self.frames.get(id)?.kind {
             Kind::Exec(e) => {
-                let host = Host { instance: e.instance, affinity: e.affinity, priority: e.priority };
-                (e.run, host, None)
+                let Exec { instance, affinity, priority, is_keyed, .. } = *e;
+                (e.run, Host { instance, affinity, priority, is_keyed }, None)
             }
             Kind::Branch(b) => {
-                let host = Host { instance: b.instance, affinity: b.affinity, priority: b.priority };
-                (b.run, host, Some(b.life))
+                let Branch { instance, affinity, priority, is_keyed, .. } = *b;
+                (b.run, Host { instance, affinity, priority, is_keyed }, Some(b.life))
             }
             _ => return None,
         };
@@ -203,6 +204,7 @@ impl<O: Observer> World<'_, O> {
             affinity: host.affinity,
             pool_layer: NO_POOL,
             priority: host.priority,
+            is_keyed: host.is_keyed,
         };
         self.observer.arrival(self.model.catalog.edges[place.edge as usize].red);
         self.call(now, call, id);
@@ -217,6 +219,7 @@ impl<O: Observer> World<'_, O> {
             life: self.life_of(group, target),
             affinity: host.affinity,
             priority: host.priority,
+            is_keyed: host.is_keyed,
             on_free_core: false,
             next,
             is_done: false,

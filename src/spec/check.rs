@@ -1,6 +1,7 @@
 //! What types cannot say: names that must exist, values that must fit one another, calls that must end.
 
 mod cycles;
+mod keys;
 mod names;
 pub mod timeline;
 mod values;
@@ -19,6 +20,9 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     values::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
+    }
+    if !cx.diagnostics.has_errors() {
+        keys::check(topology, &mut cx);
     }
     cx.diagnostics
 }

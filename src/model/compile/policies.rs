@@ -1,6 +1,6 @@
 //! Routes, edges and the layers of policies compiled.
 
-use super::settings::{breaker, pool, retry, shared};
+use super::settings::{breaker, cache, pool, retry, shared};
 use super::{Compiler, Scope, draw};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
@@ -115,6 +115,7 @@ impl Compiler {
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
+            LayerKind::Cache { .. } => ("cache", &mut counts.stores),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -197,6 +198,12 @@ impl Compiler {
                 let latency = draw(&n.latency.dist, &format!("{path}.latency"));
                 (LayerKind::Network { latency, loss: n.loss.0 }, false)
             }
+            sp::Layer::Cache(c) => {
+                let hit = draw(&c.hit.dist, &format!("{path}.hit"));
+                let salt = salt(&format!("{path}.eviction"));
+                let kind = LayerKind::Cache { config: cache(c), hit, coalesce: c.coalesce, salt };
+                (kind, shared(&c.per))
+            }
         }
     }
 }
@@ -219,6 +226,7 @@ impl Spec {
             Self::Layer(sp::Layer::Bulkhead(_)) => "bulkhead",
             Self::Layer(sp::Layer::Pool(_)) => "pool",
             Self::Layer(sp::Layer::Network(_)) => "network",
+            Self::Layer(sp::Layer::Cache(_)) => "cache",
         }
     }
 }

@@ -52,11 +52,11 @@ fn positive(value: f64, what: &str, span: Span, cx: &mut Context) {
     }
 }
 
-fn positive_time(value: Seconds, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn positive_time(value: Seconds, what: &str, span: Span, cx: &mut Context) {
     positive(value.0, what, span, cx);
 }
 
-fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn at_least_one(value: u32, what: &str, span: Span, cx: &mut Context) {
     if value == 0 {
         cx.diagnostics.push(
             Diagnostic::error(span, format!("`{what}` must be at least 1")).label(format!("`{what}` is 0")),
@@ -119,6 +119,7 @@ fn clients(c: &Clients, cx: &mut Context) {
         }
         Arrivals::Times(_) | Arrivals::Rates(_) => {}
     }
+    c.keys.iter().for_each(|k| super::keys::keys(k, cx));
     c.profile.iter().for_each(|p| profile(p, cx));
     if let Some(timeout) = c.timeout {
         positive_time(timeout, "timeout", c.place("timeout"), cx);
@@ -314,6 +315,7 @@ fn layer(l: &Layer, cx: &mut Context) {
                 cx.fail::<()>(n.place("loss"), "`loss` must be below 100%: nothing would ever arrive");
             }
         }
+        Layer::Cache(c) => super::keys::cache(c, cx),
         Layer::Fallback(f) => {
             if f.options.is_empty() {
                 cx.fail::<()>(f.span, "`Fallback` needs at least one option");
