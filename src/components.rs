@@ -7,6 +7,7 @@ pub mod balancer;
 pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
+pub mod cache;
 pub mod cpu;
 pub mod health;
 pub mod hpa;

@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod compile;
+pub mod keys;
 pub mod profile;
 
 use crate::base::count::Count;
@@ -16,6 +17,7 @@ use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::BudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::cache::CacheConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
@@ -24,6 +26,7 @@ use crate::components::queue::Discipline;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::RetryConfig;
 use catalog::Catalog;
+use keys::Keys;
 use profile::Profile;
 use std::ops::Range;
 
@@ -330,6 +333,17 @@ pub enum LayerKind {
         /// The salt of the attempts' random numbers.
         salt: u64,
     },
+    /// Answers from what came before. The state is what it keeps, and the fetches under way.
+    Cache {
+        /// How.
+        config: CacheConfig,
+        /// The time that an answer takes.
+        hit: Draw,
+        /// Whether calls wait for a fetch of the same key.
+        coalesce: bool,
+        /// The salt of random eviction.
+        salt: u64,
+    },
 }
 
 /// What a fallback answers.
@@ -363,6 +377,8 @@ pub struct SlotCounts {
     pub caches: u32,
     /// Rate limits.
     pub rate_limits: u32,
+    /// Caches that are layers of their own.
+    pub stores: u32,
 }
 
 /// Which state a configuration is for.
@@ -439,6 +455,8 @@ pub struct Client {
     pub profile: Profile,
     /// Cumulative weight and route of each request of the mix.
     pub mix: Vec<(f64, u32)>,
+    /// What its requests ask for.
+    pub keys: Option<Keys>,
     /// Cumulative share and priority of each tenant.
     pub tenants: Vec<(f64, u8)>,
     /// The priority without tenants.

@@ -18,8 +18,9 @@
 //! given up finds nobody. What follows from an event at the same instant is a `Task`, played first in, first out,
 //! before the next event: handlers never call each other in circles.
 
-mod breakers;
 mod autoscalers;
+mod breakers;
+mod caches;
 pub mod event;
 mod faults;
 mod frame;
@@ -45,6 +46,7 @@ use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
 use autoscalers::AutoscalerState;
+use caches::CacheState;
 use event::Event;
 use frame::{Call, Frame};
 use instances::Instance;
@@ -145,6 +147,8 @@ pub struct Rest {
     pub rate_limits: u64,
     /// Requests that balancers count at their targets.
     pub balanced: u64,
+    /// Fetches that are shared through caches, and calls that wait for them.
+    pub flights: u64,
 }
 
 /// The most events and tasks at one instant.
@@ -174,6 +178,8 @@ pub struct World<'m, O> {
     /// When each fallback cache last saw a success.
     caches: Vec<Option<SimTime>>,
     rate_limits: Vec<RateLimiter<FrameId>>,
+    /// Caches that are layers of their own.
+    stores: Vec<CacheState>,
     /// The meters of each state, by kind.
     breaker_meters: Vec<u32>,
     bulkhead_meters: Vec<u32>,
@@ -220,6 +226,7 @@ impl<'m, O: Observer> World<'m, O> {
             budgets: Vec::new(),
             caches: vec![None; model.slots.caches as usize],
             rate_limits: Vec::new(),
+            stores: Vec::new(),
             breaker_meters: Vec::new(),
             bulkhead_meters: Vec::new(),
             budget_meters: Vec::new(),
@@ -272,6 +279,7 @@ impl<'m, O: Observer> World<'m, O> {
             rest.memory += instance.taken;
         }
         rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
+        rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
         rest.rate_limits = self.rate_limits.iter().map(|l| u64::from(l.waiting())).sum();
         for balancer in &self.balancers {
@@ -323,6 +331,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::DrainEnd { instance, life } => self.on_drain_end(now, instance, life),
             Event::Autoscale { autoscaler, generation } => self.on_autoscale(now, autoscaler, generation),
             Event::MeasurePods { autoscaler } => self.on_measure_pods(now, autoscaler),
+            Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
             Event::Script { index } => self.on_script(now, index),
             Event::Window => self.observer.window(now),
             Event::Second => {
@@ -404,6 +413,10 @@ impl<'m, O: Observer> World<'m, O> {
                             self.rate_limits.push(RateLimiter::new(*config, now));
                             self.rate_limit_meters.push(slot.meters);
                         }
+                        LayerKind::Cache { config, .. } if index == self.stores.len() => {
+                            let caller = model.edges[slot.edge as usize].caller;
+                            self.stores.push(CacheState::new(*config, slot, number, caller, layer.shared));
+                        }
                         _ => {}
                     }
                 }
@@ -438,6 +451,9 @@ impl<'m, O: Observer> World<'m, O> {
                         self.rate_limits[index as usize].reconfigure(*config, now);
                         self.watch_line(now, index);
                     }
+                    LayerKind::Cache { config, salt, .. } => {
+                        self.reconfigure_cache(now, index as usize, *config, *salt);
+                    }
                     _ => {}
                 }
             }
@@ -463,12 +479,13 @@ impl<'m, O: Observer> World<'m, O> {
         self.fingerprint = mix(self.fingerprint ^ now.ns(), (what << 3) | outcome as u64);
     }
 
-    /// Whether an answer from `frame` would still reach a client or a balancer that waits for it.
+    /// Whether an answer from `frame` would still reach a client or a balancer that waits for it, or a cache that
+    /// keeps it.
     fn is_awaited(&self, frame: FrameId) -> bool {
         let mut id = frame;
         loop {
             let Some(frame) = self.frames.get(id) else { return false };
-            if frame.is_root() {
+            if frame.is_root() || self.is_kept(frame) {
                 return true;
             }
             id = frame.parent;

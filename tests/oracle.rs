@@ -19,7 +19,8 @@ const PAGE: &str = "models/oracle/README.md";
 /// All files, in order of name.
 fn files() -> Vec<PathBuf> {
     let entries = fs::read_dir(FOLDER).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "ron")).collect();
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "ron")).collect();
     files.sort();
     files
 }
@@ -32,14 +33,18 @@ fn load(path: &Path, sets: &[String]) -> (Loader, Box<Experiment>, Document) {
     let mut loader = Loader::default();
     let document = loader.load(path, sets);
     let shown = loader.diagnostics.render(&loader.sources, false);
-    let Some(Document::Experiment(experiment, topology)) = document else { panic!("{}: {shown}", path.display()) };
+    let Some(Document::Experiment(experiment, topology)) = document else {
+        panic!("{}: {shown}", path.display())
+    };
     (loader, experiment.clone(), Document::Experiment(experiment, topology))
 }
 
 fn planned(path: &Path, sets: &[String]) -> Plan {
     let (mut loader, _, document) = load(path, sets);
     let plan = plan(&mut loader, document, &Changes::default());
-    plan.unwrap_or_else(|| panic!("{}: {}", path.display(), loader.diagnostics.render(&loader.sources, false)))
+    plan.unwrap_or_else(|| {
+        panic!("{}: {}", path.display(), loader.diagnostics.render(&loader.sources, false))
+    })
 }
 
 fn simulated(path: &Path, sets: &[String]) -> Case {
@@ -63,7 +68,11 @@ fn oracle_every_system_agrees_with_theory() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(PAGE, format!("{text}## All values\n\n{found}")).expect("written");
     } else {
-        assert_eq!(table.trim(), found.trim(), "{PAGE} is out of date: UPDATE_GOLDEN=1 cargo test --test oracle");
+        assert_eq!(
+            table.trim(),
+            found.trim(),
+            "{PAGE} is out of date: UPDATE_GOLDEN=1 cargo test --test oracle"
+        );
     }
 }
 

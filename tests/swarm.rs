@@ -158,6 +158,8 @@ fn clients(dice: &mut Dice, t: &mut String, services: u64, balanced: &[bool], po
         if policies > 0 && dice.chance(0.5) {
             let _ = write!(fields, "through: \"p{}\", ", dice.from(0, policies - 1));
         }
+        let keys = dice.pick(&["Uniform(count: ", "Zipf(exponent: 0.9, count: "]);
+        let _ = write!(fields, "keys: {keys}{}), ", dice.from(1, 20));
         if dice.chance(0.3) {
             has_tenants = true;
             fields.push_str("tenants: { \"a\": Tenant(share: 3), \"b\": Tenant(share: 1, priority: 7) }, ");
@@ -351,7 +353,7 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
     let mut layers = Vec::new();
     for _ in 0..dice.from(0, 4) {
         let per = dice.pick(&["Instance", "Service"]);
-        layers.push(match dice.from(0, 11) {
+        layers.push(match dice.from(0, 12) {
             0 => {
                 let mut options = String::new();
                 if dice.chance(0.5) {
@@ -402,10 +404,35 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
                 dice.from(1, 3),
                 dice.from(1, 3)
             ),
-            _ => format!("Network(latency: {}, loss: \"{}%\")", dice.dist(1, 10), dice.from(0, 5)),
+            11 => format!("Network(latency: {}, loss: \"{}%\")", dice.dist(1, 10), dice.from(0, 5)),
+            _ => cache(dice, per),
         });
     }
     layers.join(", ")
+}
+
+fn cache(dice: &mut Dice, per: &str) -> String {
+    let mut fields = format!("coalesce: {}, per: {per}, ", dice.chance(0.6));
+    if dice.chance(0.8) {
+        let _ = write!(fields, "ttl: {}, renew: {}, ", dice.ms(10, 3000), dice.chance(0.3));
+        if dice.chance(0.5) {
+            let _ = write!(fields, "stale_while_revalidate: {}, ", dice.ms(10, 3000));
+        }
+        if dice.chance(0.3) {
+            let _ = write!(fields, "stale_if_error: {}, ", dice.ms(10, 3000));
+        }
+    }
+    if dice.chance(0.3) {
+        let _ = write!(fields, "negative_ttl: {}, ", dice.ms(10, 1000));
+    }
+    if dice.chance(0.5) {
+        let eviction = dice.pick(&["Lru", "Fifo", "Random", "Lfu"]);
+        let _ = write!(fields, "capacity: {}, eviction: {eviction}, ", dice.from(1, 10));
+    }
+    if dice.chance(0.5) {
+        let _ = write!(fields, "hit: {}, ", dice.dist(1, 5));
+    }
+    format!("Cache({})", fields.trim_end_matches(", "))
 }
 
 /// Where to strike: services mostly.

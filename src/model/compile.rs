@@ -4,8 +4,8 @@
 //! and stack of layers of every epoch is appended to the model's tables. A layer keeps its state across epochs as
 //! long as its edge has a layer of that kind at that place.
 
-mod limits;
 mod autoscalers;
+mod limits;
 mod policies;
 mod programs;
 mod settings;
@@ -24,7 +24,7 @@ use crate::spec::source::{Span, Spanned};
 use crate::spec::topology as st;
 use crate::spec::topology::Topology;
 use policies::client_layers;
-use settings::{arrivals, balancer_policy, database, external, profile, service};
+use settings::{arrivals, balancer_policy, database, external, keys, profile, service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why epochs do not fit together: the path-like name of what a change would add or remove.
@@ -228,7 +228,11 @@ impl Compiler {
             groups: Vec::new(),
             programs: Vec::new(),
             slots: Vec::new(),
-            autoscalers: topology.autoscalers.iter().map(|(_, a)| autoscalers::settings(a, topology)).collect(),
+            autoscalers: topology
+                .autoscalers
+                .iter()
+                .map(|(_, a)| autoscalers::settings(a, topology))
+                .collect(),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
@@ -247,7 +251,14 @@ impl Compiler {
             scope.epoch.balancers.push(balancer);
         }
         for (index, (name, c)) in topology.clients.iter().enumerate() {
-            let client = self.client(&mut scope, c, index as u32, name);
+            let mut client = self.client(&mut scope, c, index as u32, name);
+            // A table of many keys is kept once.
+            let before = self.model.epochs.last().and_then(|e| e.clients[index].keys.as_ref());
+            if let (Some(keys), Some(before)) = (&client.keys, before)
+                && keys == before
+            {
+                client.keys = Some(before.clone());
+            }
             scope.epoch.clients.push(client);
         }
         self.model.epochs.push(scope.epoch);
@@ -307,6 +318,7 @@ impl Compiler {
             arrivals: arrivals(&c.arrivals),
             profile: profile(&c.profile),
             mix,
+            keys: c.keys.as_ref().map(keys),
             tenants,
             priority: c.priority,
         }

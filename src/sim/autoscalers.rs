@@ -125,8 +125,7 @@ impl PodMeter {
     fn measure(&mut self, now: SimTime, last: SimTime, condition: Condition) {
         self.advance(now);
         let window = now.since(last);
-        let (core_ns, request_ns) =
-            (std::mem::take(&mut self.core_ns), std::mem::take(&mut self.request_ns));
+        let (core_ns, request_ns) = (std::mem::take(&mut self.core_ns), std::mem::take(&mut self.request_ns));
         let is_whole = self.process_since <= last && window > SimDuration::ZERO;
         let is_there = is_whole && !matches!(condition, Condition::Off | Condition::Down);
         let sample = |total: f64| Sample {

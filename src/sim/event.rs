@@ -102,6 +102,11 @@ pub enum Event {
         /// The autoscaler.
         autoscaler: u32,
     },
+    /// An entry of a cache expires.
+    CacheExpiry {
+        /// The cache.
+        cache: u32,
+    },
     /// Something on the timeline.
     Script {
         /// Its number.

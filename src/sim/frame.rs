@@ -27,7 +27,7 @@ pub struct Call {
     pub owner: u32,
     /// Which of the calling instance's lives: its layers die with the process.
     pub life: u32,
-    /// The key that ring hashing follows.
+    /// The key that ring hashing follows; what is asked for, if it has a key.
     pub affinity: u32,
     /// The pool layer whose connection it holds; `NO_POOL` if none.
     pub pool_layer: u32,
@@ -35,9 +35,12 @@ pub struct Call {
     pub priority: u8,
     /// The number of the tenant that it is made for; 0 if none.
     pub tenant: u8,
+    /// Whether the request has a key that others may ask for, too.
+    pub is_keyed: bool,
 }
 
-const _: () = assert!(size_of::<Call>() <= 32, "calls stay small: every layer's frame has one");
+const _: () =
+    assert!(size_of::<Call>() <= 32 && size_of::<Frame>() <= 96, "frames stay small: they are many");
 
 /// No pool lends a connection to this call.
 pub const NO_POOL: u32 = u32::MAX;
@@ -197,6 +200,18 @@ pub enum LayerState {
         /// The attempt put below the same hedge before this one, of those without an answer.
         next: FrameId,
     },
+    /// A cache: the answer is to be kept.
+    Fetching,
+    /// A cache: the answer is to be kept, and others wait for it.
+    Leading {
+        /// The number of the flight.
+        flight: u32,
+    },
+    /// A cache: somebody else fetches the answer.
+    Waiting {
+        /// The number among those who wait.
+        waiter: u32,
+    },
 }
 
 /// Where a program is.
@@ -252,6 +267,8 @@ pub struct Exec {
     pub priority: u8,
     /// The number of the tenant that it is made for; 0 if none.
     pub tenant: u8,
+    /// Whether `affinity` is the request's key.
+    pub is_keyed: bool,
     /// Whether it is a health check.
     pub is_check: bool,
     /// Whether the balancer's measures are taken here, not at an `Attempt` above.
@@ -280,6 +297,8 @@ pub struct Branch {
     pub priority: u8,
     /// The number of the tenant that it is made for; 0 if none.
     pub tenant: u8,
+    /// Whether `affinity` is the request's key.
+    pub is_keyed: bool,
     /// Whether it uses a core that no CPU model keeps.
     pub on_free_core: bool,
     /// The branch put below the same `Join` before this one.

@@ -80,6 +80,8 @@ impl<O: Observer> World<'_, O> {
             // Checks stand in line like everyone else.
             priority: 0,
             tenant: 0,
+            // All checks ask for the same, which no client asks for: their keys begin with 1.
+            is_keyed: true,
         };
         let arrival = Arrival {
             parent,

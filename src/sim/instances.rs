@@ -228,6 +228,7 @@ impl<O: Observer> World<'_, O> {
             stage: Stage::Queued,
             priority: call.priority,
             tenant: call.tenant,
+            is_keyed: call.is_keyed,
             is_check: arrival.is_check,
             measures_balancer: arrival.measures_balancer,
             own_connection: false,

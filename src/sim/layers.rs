@@ -25,6 +25,8 @@ pub(super) enum Passage {
     Waits,
     /// It is turned away.
     Rejected,
+    /// It is answered.
+    Answered(Outcome),
 }
 
 impl<O: Observer> World<'_, O> {
@@ -44,6 +46,10 @@ impl<O: Observer> World<'_, O> {
                 Passage::Waits => return,
                 Passage::Rejected => {
                     self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
+                    return;
+                }
+                Passage::Answered(outcome) => {
+                    self.tasks.push_back(Task::Up(parent, outcome));
                     return;
                 }
             }
@@ -143,6 +149,7 @@ impl<O: Observer> World<'_, O> {
                 let id = self.push_frame(frame(LayerState::Hedge { sent: 0, running: 0, due: now }));
                 Passage::Through(self.first_attempt(now, id, *delay, *max))
             }
+            LayerKind::Cache { .. } => self.enter_cache(now, slot, layer, call, parent),
         }
     }
 
@@ -176,7 +183,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Whether the process that made a call, and this layer with its state, has been killed since.
-    fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
+    pub(super) fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
         !self.model.layers[layer as usize].shared && self.is_caller_gone(call)
     }
 
@@ -304,6 +311,11 @@ impl<O: Observer> World<'_, O> {
                 let delay = self.crossing(latency, *loss, call.key, 1);
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Answered(id, outcome));
                 return None;
+            }
+            LayerKind::Cache { .. } => {
+                let outcome = self.leave_cache(now, slot, layer, call, state, outcome);
+                self.frames.remove(id);
+                return Some(outcome);
             }
         }
         self.frames.remove(id);
@@ -580,6 +592,7 @@ impl<O: Observer> World<'_, O> {
                 self.abandon_acquire(now, slot, id)
             }
             (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
+            (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
             _ => {}
         }
         self.frames.remove(id);

@@ -186,6 +186,7 @@ impl<O: Observer> World<'_, O> {
                 _ => {}
             }
         }
+        self.reset_caches(now, group, target);
     }
 
     /// An instance has started.

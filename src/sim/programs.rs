@@ -1,6 +1,6 @@
 //! Programs: executions go on step by step, until they wait for something or end.
 
-use super::frame::{Branch, Call, Frame, Kind, NO_POOL, Rounds, Runner};
+use super::frame::{Branch, Call, Exec, Frame, Kind, NO_POOL, Rounds, Runner};
 use super::layers::sample;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
@@ -20,6 +20,7 @@ struct Host {
     affinity: u32,
     priority: u8,
     tenant: u8,
+    is_keyed: bool,
 }
 
 impl<O: Observer> World<'_, O> {
@@ -27,14 +28,12 @@ impl<O: Observer> World<'_, O> {
     fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
         let (run, host, life) = match &self.frames.get(id)?.kind {
             Kind::Exec(e) => {
-                let (instance, affinity) = (e.instance, e.affinity);
-                let host = Host { instance, affinity, priority: e.priority, tenant: e.tenant };
-                (e.run, host, None)
+                let Exec { instance, affinity, priority, tenant, is_keyed, .. } = *e;
+                (e.run, Host { instance, affinity, priority, tenant, is_keyed }, None)
             }
             Kind::Branch(b) => {
-                let (instance, affinity) = (b.instance, b.affinity);
-                let host = Host { instance, affinity, priority: b.priority, tenant: b.tenant };
-                (b.run, host, Some(b.life))
+                let Branch { instance, affinity, priority, tenant, is_keyed, .. } = *b;
+                (b.run, Host { instance, affinity, priority, tenant, is_keyed }, Some(b.life))
             }
             _ => return None,
         };
@@ -223,6 +222,7 @@ impl<O: Observer> World<'_, O> {
             pool_layer: NO_POOL,
             priority: host.priority,
             tenant: host.tenant,
+            is_keyed: host.is_keyed,
         };
         self.observer.arrival(self.model.catalog.edges[place.edge as usize].red);
         self.call(now, call, id);
@@ -245,6 +245,7 @@ impl<O: Observer> World<'_, O> {
             affinity: host.affinity,
             priority: host.priority,
             tenant: host.tenant,
+            is_keyed: host.is_keyed,
             on_free_core: false,
             next,
             is_done: false,

@@ -18,6 +18,8 @@ const THINK: u64 = 4;
 /// The salts that tell users and batches from requests.
 const USER: u64 = 5;
 const BATCH: u64 = 6;
+/// The salt of what a request asks for.
+const KEY: u64 = 6;
 
 /// Steps in which a changing rate is integrated from one regular request to the next.
 const REGULAR_STEPS: f64 = 8.0;
@@ -270,6 +272,7 @@ impl<O: Observer> World<'_, O> {
         let tenant = pick(&settings.tenants, |(sum, _)| *sum, mix(key, TENANT));
         let priority = settings.tenants.get(tenant).map_or(settings.priority, |(_, p)| *p);
         let route = settings.mix[request].1;
+        let asked = settings.keys.as_ref().map(|keys| keys.pick(uniform_of(mix(key, KEY))));
         let meters = self.model.catalog.clients[client as usize];
         self.observer.arrival(meters.red);
         self.observer.arrival(meters.requests + request as u32);
@@ -291,10 +294,11 @@ impl<O: Observer> World<'_, O> {
             route,
             owner: 0,
             life: 0,
-            affinity: (affinity >> 32) as u32,
+            affinity: asked.unwrap_or((affinity >> 32) as u32),
             pool_layer: NO_POOL,
             priority,
             tenant: shape.tenant_numbers.get(tenant).copied().unwrap_or(0),
+            is_keyed: asked.is_some(),
         };
         self.call(now, call, frame);
     }

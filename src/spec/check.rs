@@ -2,6 +2,7 @@
 
 mod autoscalers;
 mod cycles;
+mod keys;
 mod limits;
 mod names;
 mod theory;
@@ -23,6 +24,9 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     autoscalers::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
+    }
+    if !cx.diagnostics.has_errors() {
+        keys::check(topology, &mut cx);
     }
     cx.diagnostics
 }

@@ -66,6 +66,25 @@ pub struct TimesFile(pub Vec<Vec<f64>>);
 #[derive(Clone, Debug)]
 pub struct RatesFile(pub Vec<Vec<f64>>);
 
+/// A CSV file of weights, not all of them 0.
+#[derive(Clone, Debug)]
+pub struct WeightsFile(pub Vec<f64>);
+
+impl Decode for WeightsFile {
+    fn decode(node: &Node, cx: &mut Context) -> Option<Self> {
+        let path = Spanned::<String>::decode(node, cx)?;
+        let weights: Vec<f64> = read_numbers(&path, 1, cx)?.into_iter().map(|row| row[0]).collect();
+        let sum: f64 = weights.iter().sum();
+        if !(sum > 0.0 && sum.is_finite()) {
+            return cx.fail(path.span, format!("the weights in {} add up to {sum}", path.value));
+        }
+        Some(Self(weights))
+    }
+    fn type_name() -> String {
+        "file name".into()
+    }
+}
+
 fn ordered(node: &Node, columns: usize, strictly: bool, cx: &mut Context) -> Option<Vec<Vec<f64>>> {
     let path = Spanned::<String>::decode(node, cx)?;
     let rows = read_numbers(&path, columns, cx)?;

@@ -390,6 +390,48 @@ record! {
 }
 
 choice! {
+    /// Which entry of a full cache makes room for another.
+    pub enum Eviction {
+        /// The one whose last access is longest ago.
+        Lru,
+        /// The one that was stored first; storing a key again counts as new.
+        Fifo,
+        /// Any.
+        Random,
+        /// The one with the fewest accesses since it came; of equals, the one whose last access is longest ago.
+        Lfu,
+    }
+}
+record! {
+    /// Keeps answers, by the endpoint that is called and the request's key (see `keys` of `Clients`): a call that
+    /// finds one goes no further. A call without a key always goes down. Answers that are `Ok` are kept; degraded ones
+    /// are passed on and not kept. An entry that has expired counts as absent from that moment and takes no room.
+    pub struct Cache [ttl] {
+        /// How long an answer is fresh, from when it came; without it, for ever.
+        ttl: Option<Seconds> = None,
+        /// The most entries; without it, any number.
+        capacity: Option<u32> = None,
+        /// Which entry makes room when the cache is full.
+        eviction: Eviction = Lru,
+        /// Whether each access makes an entry as good as new, so that `ttl` counts from the last access.
+        renew: bool = false,
+        /// The time that an answer from the cache takes; a call that finds nothing goes down at once.
+        hit: Distribution = "0s",
+        /// Whether calls for a key that is being fetched wait for that fetch and share its outcome, errors too
+        /// (single flight). If the fetch is called off, the first of those who wait makes its own.
+        coalesce: bool = false,
+        /// How long failures are kept; they are answered again as they were. Without it they are not kept.
+        negative_ttl: Option<Seconds> = None,
+        /// How long after its end an answer is still served, while one fetch brings a new one (RFC 5861).
+        stale_while_revalidate: Option<Seconds> = None,
+        /// How long after its end an answer is still served, as degraded, if fetching a new one fails (RFC 5861).
+        stale_if_error: Option<Seconds> = None,
+        /// Who shares the cache. One per instance is lost with its process.
+        per: Per = Instance,
+    }
+}
+
+choice! {
     /// A layer of a policy. The first of a stack is the outermost: a call goes down through the layers in order, and
     /// its answer comes back up through them.
     pub enum Layer {
@@ -413,6 +455,8 @@ choice! {
         Hedge(Hedge),
         /// Stops calling what fails several times in a row.
         ConsecutiveBreaker(ConsecutiveBreaker),
+        /// Keeps answers for those who ask the same again.
+        Cache(Cache),
     }
 }
 
@@ -454,6 +498,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Pods" => super::autoscaler::PodsPolicy::positional(),
         "Percent" => super::autoscaler::PercentPolicy::positional(),
         "Poisson" => super::topology::Poisson::positional(),
+        "File" => super::topology::FileKeys::positional(),
         _ => &[],
     }
 }

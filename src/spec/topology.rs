@@ -2,7 +2,7 @@
 
 use super::autoscaler::Autoscaler;
 use super::count::NumberDistribution;
-use super::csv_file::{RatesFile, TimesFile};
+use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
@@ -46,6 +46,8 @@ record! {
         profile: Vec<Profile> = [],
         /// What is asked for: `component/endpoint` and how often, relative to the others.
         requests: Map<f64>,
+        /// Which of many things a request asks for: what caches keep answers by, and what a hash ring follows.
+        keys: Option<Keys> = None,
         /// Parts of the population that are told apart.
         tenants: Map<Tenant> = {},
         /// Priority of the requests, higher first, where a queue looks at it.
@@ -139,6 +141,42 @@ record! {
         rate: Rate,
         /// How many requests each batch has; all of them come at the same instant.
         size: NumberDistribution,
+    }
+}
+
+record! {
+    /// Keys of which a few are asked for often: key i, from 1 on, in proportion to i^-exponent.
+    pub struct ZipfKeys as "Zipf keys" {
+        /// How many keys there are.
+        count: u32,
+        /// How unequal they are; 0 is not at all.
+        exponent: f64,
+    }
+}
+record! {
+    /// Keys that are all asked for equally often.
+    pub struct UniformKeys as "Uniform keys" {
+        /// How many keys there are.
+        count: u32,
+    }
+}
+record! {
+    /// Keys as often asked for as a CSV file says.
+    pub struct FileKeys [file] as "File keys" {
+        /// The file, relative to this one: one column, the weight of key 1, of key 2 and so on.
+        file: WeightsFile,
+    }
+}
+choice! {
+    /// What a request asks for: one key for the request and all calls that it leads to. Key 1 of one population is the
+    /// same thing as key 1 of another. Health checks ask for one thing of their own.
+    pub enum Keys {
+        /// A few are asked for often.
+        Zipf(ZipfKeys),
+        /// All equally often.
+        Uniform(UniformKeys),
+        /// As recorded.
+        File(FileKeys),
     }
 }
 

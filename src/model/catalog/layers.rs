@@ -13,6 +13,7 @@ impl Builder {
             LayerKind::Bulkhead { .. } => "bulkhead",
             LayerKind::Retry { .. } => "retry_budget",
             LayerKind::RateLimit { .. } => "rate_limit",
+            LayerKind::Cache { .. } => "cache",
             LayerKind::Fallback { .. }
             | LayerKind::Timeout { .. }
             | LayerKind::Patience(_)
@@ -74,6 +75,7 @@ impl Builder {
                     "waiting for a connection, zero included; calls that got none are not in it",
                 );
             }
+            LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
             LayerKind::Breaker(_) => {
                 let open = self.gauge();
                 self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);
@@ -131,5 +133,32 @@ impl Builder {
                 );
             }
         }
+    }
+
+    /// The metrics of a cache, whose first counter is there already.
+    fn cache(&mut self, path: &str, calls: u32) {
+        let entries = self.gauge();
+        let unit = Unit::Count("entries");
+        self.level(
+            format!("{path}.entries"),
+            unit,
+            "entries that have not expired, all caches",
+            entries,
+            1.0,
+        );
+        let counted = [
+            ("hits", "calls answered from the cache at once"),
+            ("misses", "calls that found nothing and went down"),
+            ("coalesced", "calls that waited for another's fetch of the same key"),
+            ("stale", "calls answered from an entry that had expired"),
+            ("evictions", "entries that made room for others; those that expired are not among them"),
+        ];
+        for (number, (name, meaning)) in (1..).zip(counted) {
+            let counter = self.counter();
+            debug_assert_eq!(counter, calls + number, "the world finds them by the first");
+            self.add(format!("{path}.{name}"), Unit::PerSecond, meaning, Source::CounterRate(counter));
+        }
+        let meaning = "share of the calls that were answered from the cache at once";
+        self.add(format!("{path}.hit_ratio"), Unit::Ratio, meaning, Source::CounterRatio(calls + 1, calls));
     }
 }

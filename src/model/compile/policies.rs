@@ -1,6 +1,6 @@
 //! Routes, edges and the layers of policies compiled.
 
-use super::settings::{breaker, pool, retry, shared};
+use super::settings::{breaker, cache, pool, retry, shared};
 use super::{Compiler, Scope, draw, limits};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
@@ -119,6 +119,7 @@ impl Compiler {
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
             LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
             LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
+            LayerKind::Cache { .. } => ("cache", &mut counts.stores),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -208,6 +209,12 @@ impl Compiler {
             sp::Layer::RateLimit(r) => limits::rate_limit(r, scope.topology),
             sp::Layer::Hedge(h) => limits::hedge(h, path),
             sp::Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b),
+            sp::Layer::Cache(c) => {
+                let hit = draw(&c.hit.dist, &format!("{path}.hit"));
+                let salt = salt(&format!("{path}.eviction"));
+                let kind = LayerKind::Cache { config: cache(c), hit, coalesce: c.coalesce, salt };
+                (kind, shared(&c.per))
+            }
         }
     }
 }
@@ -233,6 +240,7 @@ impl Spec {
             Self::Layer(sp::Layer::RateLimit(_)) => "rate_limit",
             Self::Layer(sp::Layer::Hedge(_)) => "hedge",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
+            Self::Layer(sp::Layer::Cache(_)) => "cache",
         }
     }
 }

@@ -6,13 +6,16 @@ use crate::base::{Outcome, SimDuration, SimTime, salt};
 use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::BreakerConfig;
 use crate::components::budget::BudgetConfig;
+use crate::components::cache::{CacheConfig, Eviction};
 use crate::components::cpu::CpuDiscipline;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
+use crate::model::keys::Keys;
 use crate::model::profile::{Factor, Profile};
 use crate::model::{Arrivals, Group, LayerKind, Memory};
 use crate::spec::policy as sp;
+use crate::spec::quantity::Seconds;
 use crate::spec::topology as st;
 
 pub(super) fn balancer_policy(policy: &st::BalancerPolicy) -> PolicyConfig {
@@ -100,6 +103,32 @@ pub(super) fn pool(p: &sp::Pool) -> PoolConfig {
         idle_timeout: p.idle.duration(),
         reap_interval: p.evict.duration(),
         max_uses: p.max_uses,
+    }
+}
+
+pub(super) fn cache(c: &sp::Cache) -> CacheConfig {
+    let window = |t: &Option<Seconds>| t.map_or(SimDuration::ZERO, |t| t.duration());
+    CacheConfig {
+        ttl: c.ttl.map(|t| t.duration()),
+        renew: c.renew,
+        capacity: c.capacity,
+        eviction: match c.eviction {
+            sp::Eviction::Lru => Eviction::Lru,
+            sp::Eviction::Fifo => Eviction::Fifo,
+            sp::Eviction::Random => Eviction::Random,
+            sp::Eviction::Lfu => Eviction::Lfu,
+        },
+        negative_ttl: c.negative_ttl.map(|t| t.duration()),
+        stale_while_revalidate: window(&c.stale_while_revalidate),
+        stale_if_error: window(&c.stale_if_error),
+    }
+}
+
+pub(super) fn keys(k: &st::Keys) -> Keys {
+    match k {
+        st::Keys::Zipf(z) => Keys::zipf(z.count, z.exponent),
+        st::Keys::Uniform(u) => Keys::Uniform(u.count),
+        st::Keys::File(f) => Keys::weighted(f.file.0.iter().copied()),
     }
 }
 

@@ -120,6 +120,7 @@ fn clients(c: &Clients, cx: &mut Context) {
         Arrivals::Times(_) | Arrivals::Rates(_) => {}
         Arrivals::Batches(a) => positive(a.rate.0, "rate", a.place("rate"), cx),
     }
+    c.keys.iter().for_each(|k| super::keys::keys(k, cx));
     c.profile.iter().for_each(|p| profile(p, cx));
     if let Some(timeout) = c.timeout {
         positive_time(timeout, "timeout", c.place("timeout"), cx);
@@ -320,6 +321,7 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(n.place("loss"), "`loss` must be below 100%: nothing would ever arrive");
             }
         }
+        Layer::Cache(c) => super::keys::cache(c, cx),
         Layer::Fallback(f) => {
             if f.options.is_empty() {
                 cx.fail::<()>(f.span, "`Fallback` needs at least one option");
