@@ -19,6 +19,7 @@
 //! before the next event: handlers never call each other in circles.
 
 pub mod event;
+mod failures;
 mod faults;
 mod frame;
 mod health;
@@ -40,6 +41,7 @@ use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
 use event::Event;
+use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
 use pools::PoolState;
@@ -176,6 +178,8 @@ pub struct World<'m, O> {
     hung: u32,
     /// Faults that last now, in the order in which they began.
     lasting: Vec<u32>,
+    /// What fails at random, in the order of the script.
+    failures: Vec<FailureState>,
     tallies: Vec<Tally>,
     fingerprint: u64,
     events: u64,
@@ -214,6 +218,11 @@ impl<'m, O: Observer> World<'m, O> {
             anybody_killed: false,
             hung: 0,
             lasting: Vec::new(),
+            failures: FailureState::all(
+                &script.failures,
+                |group| model.groups[group as usize].capacity,
+                streams,
+            ),
             tallies: vec![Tally::default(); model.clients.len()],
             fingerprint: 0,
             events: 0,
@@ -304,6 +313,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::InstanceUp { instance, life } => self.on_instance_up(now, instance, life),
             Event::DrainEnd { instance, life } => self.on_drain_end(now, instance, life),
             Event::Script { index } => self.on_script(now, index),
+            Event::Failure { failure, member } => self.on_failure(now, failure, member),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -345,6 +355,7 @@ impl<'m, O: Observer> World<'m, O> {
         if self.observer.wants_seconds() {
             self.queue.schedule(now + SimDuration::from_secs(1), Rank::Sample, Event::Second);
         }
+        self.start_failures();
         self.start_levels(now);
         self.start_checks(now);
         for client in 0..self.sources.len() as u32 {

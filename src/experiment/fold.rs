@@ -243,7 +243,8 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize) -> FaultResult {
 /// Warns of populations whose requests pile up although nothing strikes: means of such runs mean nothing.
 fn not_stationary(plan: &Plan, variant: &VariantPlan, fold: &Fold) -> Vec<String> {
     let mut warnings = Vec::new();
-    let calm = variant.faults.is_empty() && variant.model.epochs.len() == 1;
+    let calm =
+        variant.faults.is_empty() && variant.script.failures.is_empty() && variant.model.epochs.len() == 1;
     let seconds = fold.cells.len().checked_div(fold.columns).unwrap_or(0);
     let first = plan.warmup.seconds().ceil() as usize;
     if !calm || seconds < first + 9 {

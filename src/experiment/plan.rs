@@ -221,6 +221,10 @@ pub fn plan(loader: &mut Loader, document: Document, changes: &Changes) -> Optio
 
 fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<Plan> {
     let topology = loader.topology(node)?;
+    if topology.clients.is_empty() {
+        loader.diagnostics.push(check::no_clients(&topology));
+        return None;
+    }
     let end = SimTime::ZERO + changes.duration.unwrap_or(QUICK_LOOK);
     let warmup = changes.duration.map_or(QUICK_WARMUP, |d| d.scaled(1.0 / 6.0));
     let model = match compile::compile(std::slice::from_ref(&topology)) {
@@ -329,7 +333,7 @@ fn plan_variant(
     // In order of time, then of writing: the sort is stable.
     timeline.sort_by_key(|at| at.at.duration());
     let epochs = epochs(loader, &mut node, &timeline)?;
-    let model = match compile::compile(&epochs) {
+    let mut model = match compile::compile(&epochs) {
         Ok(model) => model,
         Err(error) => {
             let set = timeline.iter().filter(|a| matches!(a.action, Action::Set(_))).nth(error.epoch - 1);
@@ -338,7 +342,10 @@ fn plan_variant(
             return None;
         }
     };
-    let (script, faults) = script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
+    let (mut script, faults) = script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
+    let failures = experiment.failures_of(name);
+    model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
+    failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
     let settings = timeline
         .iter()
         .filter_map(|at| match &at.action {

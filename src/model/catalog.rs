@@ -107,6 +107,15 @@ pub struct EdgeMeters {
     pub fallbacks: u32,
 }
 
+/// Ids of the meters that belong to a random failure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FailureMeters {
+    /// Gauge: what is down now.
+    pub down: u32,
+    /// Counter: failures.
+    pub failures: u32,
+}
+
 /// Where all meters are and what they mean.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -122,6 +131,8 @@ pub struct Catalog {
     pub endpoints: Vec<u32>,
     /// Meters of each layer with state: first gauge, first counter, timer.
     pub layers: Vec<LayerMeters>,
+    /// Meters of random failures, which belong to an experiment and not to its topology.
+    pub failures: Vec<FailureMeters>,
     /// How many reds; timers 0 to this are theirs.
     pub reds: u32,
     /// How many timers.
@@ -154,6 +165,15 @@ impl Catalog {
             gauges: self.gauges as usize,
             counters: self.counters as usize,
         }
+    }
+
+    /// The catalog with the meters and metrics of random failures, in the order of `names`.
+    #[must_use]
+    pub fn with_failures<'n>(self, names: impl Iterator<Item = &'n str>) -> Self {
+        let mut b = Builder { catalog: self };
+        names.for_each(|name| b.failure(name));
+        b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
+        b.catalog
     }
 
     /// The metric with this path.
@@ -508,6 +528,20 @@ impl Builder {
             Unit::PerSecond,
             "calls answered by a fallback",
             Source::CounterRate(fallbacks),
+        );
+    }
+
+    fn failure(&mut self, name: &str) {
+        let path = format!("failures.{name}");
+        let meters = FailureMeters { down: self.gauge(), failures: self.counter() };
+        self.catalog.failures.push(meters);
+        let unit = Unit::Count("failed");
+        self.level(format!("{path}.down"), unit, "what has failed and is not repaired", meters.down, 1.0);
+        self.add(
+            format!("{path}.failures"),
+            Unit::Count("failures"),
+            "failures at random",
+            Source::CounterTotal(meters.failures),
         );
     }
 }

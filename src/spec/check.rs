@@ -1,6 +1,8 @@
 //! What types cannot say: names that must exist, values that must fit one another, calls that must end.
 
+mod alerts;
 mod cycles;
+mod failures;
 mod names;
 pub mod timeline;
 mod values;
@@ -10,6 +12,7 @@ use super::diagnostic::Diagnostics;
 use super::experiment::Experiment;
 use super::topology::{Call, Step, Topology};
 
+pub use failures::no_clients;
 pub use names::{Component, Target, find, resolve};
 
 /// Everything that is wrong with a topology whose fields are all of the right type.
@@ -27,6 +30,8 @@ pub fn topology(topology: &Topology) -> Diagnostics {
 pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     let mut cx = Context::default();
     timeline::check(experiment, topology, &mut cx);
+    failures::check(experiment, topology, &mut cx);
+    alerts::check(experiment, topology, &mut cx);
     cx.diagnostics
 }
 

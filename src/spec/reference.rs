@@ -217,6 +217,18 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Share",
         ],
     ),
+    (
+        "Random failures",
+        "What fails and is repaired at random, all the time, beside what the timeline does on purpose. The metrics \
+         `failures.NAME.down` and `failures.NAME.failures` count them.",
+        &["Failures", "FailureUnit", "FailureEffect", "Errors failure", "Slow failure"],
+    ),
+    (
+        "Alerts",
+        "Rules over what a run recorded, from its start on, warm-up included. They change nothing; expectations, \
+         reports and the event log say when they fired.",
+        &["Alert", "BurnRate", "Threshold"],
+    ),
 ];
 
 const EXPECTATIONS: &str = "
@@ -251,6 +263,17 @@ opened, an instance out of memory |
 | `faults.NAME.recover` | s | from the fault's start until the objectives hold again and stay held |
 | `faults.NAME.depth` | 1/s | lowest goodput between the fault's start and recovery |
 | `faults.NAME.unserved` | requests | requests that did not end well until recovery |
+
+So are alerts, by their names:
+
+| metric | unit | meaning |
+| --- | --- | --- |
+| `alerts.NAME.fired` | s | when the alert first fired, from the start of the run; without value if it never did |
+| `alerts.NAME.firing` | s | how long it was firing, all times together |
+| `alerts.NAME.budget_spent` | 1 | share of the error budget of a period that was spent when it first fired (burn \
+rates only) |
+
+An upper limit on `fired` is missed by a run in which the alert never fired.
 ";
 
 fn write_declaration(text: &mut String, d: &Declaration) {
