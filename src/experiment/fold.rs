@@ -1,9 +1,10 @@
 //! Merging runs, in order of their number.
 
+use super::alerts;
 use super::judge::{self, SubjectValue};
 use super::plan::{Plan, VariantPlan};
 use super::results::{
-    ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
+    AlertRun, ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
     SeriesColumn, VariantResult,
 };
 use crate::metrics::estimate::binomial;
@@ -35,6 +36,8 @@ pub struct RunData {
     pub rows: Vec<f64>,
     /// What each fault did.
     pub faults: Vec<FaultRun>,
+    /// What each alert did.
+    pub alerts: Vec<AlertRun>,
     /// What each expectation is about.
     pub subjects: Vec<SubjectValue>,
 }
@@ -54,6 +57,7 @@ pub struct Fold {
     logs: Vec<RunLog>,
     cells: Vec<Cell>,
     faults: Vec<Vec<FaultRun>>,
+    alerts: Vec<Vec<AlertRun>>,
     subjects: Vec<Vec<SubjectValue>>,
 }
 
@@ -95,6 +99,7 @@ impl Fold {
             logs: Vec::new(),
             cells: Vec::new(),
             faults: vec![Vec::new(); variant.faults.len()],
+            alerts: vec![Vec::new(); variant.alerts.len()],
             subjects: vec![Vec::new(); variant.expectations.len()],
         }
     }
@@ -120,6 +125,9 @@ impl Fold {
         }
         for (all, fault) in self.faults.iter_mut().zip(data.faults) {
             all.push(fault);
+        }
+        for (all, alert) in self.alerts.iter_mut().zip(data.alerts) {
+            all.push(alert);
         }
         for (all, subject) in self.subjects.iter_mut().zip(data.subjects) {
             all.push(subject);
@@ -186,6 +194,12 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
             events: fold.events,
             metrics: Fold::metrics(variant, &fold.values),
             faults: (0..variant.faults.len()).map(|number| fault(variant, &fold, number)).collect(),
+            alerts: variant
+                .alerts
+                .iter()
+                .zip(&fold.alerts)
+                .map(|(a, runs)| alerts::result(a, runs.clone()))
+                .collect(),
             series: fold.series(variant),
             latency: fold.latency(variant),
             fingerprints: fold.fingerprints,

@@ -1,7 +1,8 @@
 //! Expectations: what each is about in each run, and the verdict over all runs.
 
+use super::alerts::AlertMeasure;
 use super::plan::{ExpectationPlan, FaultMeasure, MeasurePlan, SubjectPlan, VariantPlan};
-use super::results::{ExpectationResult, FaultRun, Verdict};
+use super::results::{AlertRun, ExpectationResult, FaultRun, Verdict};
 use super::run::merged;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Record};
@@ -17,7 +18,12 @@ pub enum SubjectValue {
 }
 
 /// What each expectation of a variant is about, in one run.
-pub fn subjects(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> Vec<SubjectValue> {
+pub fn subjects(
+    variant: &VariantPlan,
+    record: &Record,
+    faults: &[FaultRun],
+    alerts: &[AlertRun],
+) -> Vec<SubjectValue> {
     let chosen = |fault: &Option<usize>| match fault {
         Some(index) => faults.get(*index..=*index).unwrap_or_default(),
         None => faults,
@@ -27,6 +33,12 @@ pub fn subjects(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> 
         SubjectPlan::Fault(fault, what) => {
             SubjectValue::Number(faults.get(*fault).and_then(|run| what.of(run)))
         }
+        SubjectPlan::Alert(alert, what) => {
+            SubjectValue::Number(alerts.get(*alert).and_then(|run| what.of(run)))
+        }
+        SubjectPlan::AlertHolds(alert, what, limits) => SubjectValue::Happened(
+            alerts.get(*alert).and_then(|run| what.of(run)).is_some_and(|value| limits.holds(value)),
+        ),
         SubjectPlan::Recovered(within, fault) => SubjectValue::Happened(
             chosen(fault).iter().all(|f| f.recover_s.is_some_and(|s| within.is_none_or(|w| s <= w))),
         ),
@@ -75,10 +87,12 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         })
         .collect();
     let (value, ci95) = match &e.subject {
-        SubjectPlan::Measure(_) | SubjectPlan::Fault(..) => match Estimate::of_present(&numbers) {
-            Some(estimate) => (Some(estimate.mean), estimate.lo.zip(estimate.hi)),
-            None => (None, None),
-        },
+        SubjectPlan::Measure(_) | SubjectPlan::Fault(..) | SubjectPlan::Alert(..) => {
+            match Estimate::of_present(&numbers) {
+                Some(estimate) => (Some(estimate.mean), estimate.lo.zip(estimate.hi)),
+                None => (None, None),
+            }
+        }
         _ => match binomial(happened, runs.len() as u64) {
             Some(share) => (Some(share.share), Some((share.lo, share.hi))),
             None => (None, None),
@@ -93,15 +107,18 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         ci95,
         margin: value.map(|v| e.limits.margin(v)),
         unit: e.unit,
-        verdict: if never_recovered(e, &numbers) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
+        verdict: if never_happened(e, &numbers) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
     }
 }
 
-/// Whether an upper limit on the time to recover is missed by a run that has not recovered at all.
-fn never_recovered(e: &ExpectationPlan, numbers: &[Option<f64>]) -> bool {
-    matches!(e.subject, SubjectPlan::Fault(_, FaultMeasure::Recover))
-        && numbers.iter().any(Option::is_none)
-        && !e.limits.holds(f64::INFINITY)
+/// Whether an upper limit on the time to recover is missed by a run that has not recovered at all, or one on the time
+/// of an alert by a run in which it has not fired.
+fn never_happened(e: &ExpectationPlan, numbers: &[Option<f64>]) -> bool {
+    let is_moment = matches!(
+        e.subject,
+        SubjectPlan::Fault(_, FaultMeasure::Recover) | SubjectPlan::Alert(_, AlertMeasure::Fired)
+    );
+    is_moment && numbers.iter().any(Option::is_none) && !e.limits.holds(f64::INFINITY)
 }
 
 /// Held if the whole interval meets the limits, failed if none of it does, inconclusive otherwise. A value that no

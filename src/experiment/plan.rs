@@ -1,5 +1,6 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::log;
 use crate::base::units::Unit;
 use crate::base::{SimDuration, SimTime};
@@ -79,6 +80,8 @@ pub struct VariantPlan {
     pub settings: Vec<String>,
     /// What counts as working, by client population.
     pub objectives: Vec<ObjectivePlan>,
+    /// What would tell somebody, in order of name.
+    pub alerts: Vec<AlertPlan>,
     /// What is expected.
     pub expectations: Vec<ExpectationPlan>,
 }
@@ -131,12 +134,16 @@ pub enum SubjectPlan {
     Measure(MeasurePlan),
     /// The mean over runs of what a fault did.
     Fault(usize, FaultMeasure),
+    /// The mean over runs of what an alert did.
+    Alert(usize, AlertMeasure),
     /// The share of runs that recovered, in time if it matters, from one fault or all.
     Recovered(Option<f64>, Option<usize>),
     /// The share of runs that were metastable after one fault or any.
     Metastable(Option<usize>),
     /// The share of runs in which a measure meets limits.
     Holds(MeasurePlan, Limits),
+    /// The share of runs in which what an alert did meets limits.
+    AlertHolds(usize, AlertMeasure, Limits),
 }
 
 /// What a fault did: the metrics `faults.NAME.…`, for expectations.
@@ -243,6 +250,7 @@ fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<
         faults: Vec::new(),
         settings: Vec::new(),
         objectives: Vec::new(),
+        alerts: Vec::new(),
         expectations: Vec::new(),
     };
     Some(Plan {
@@ -356,9 +364,10 @@ fn plan_variant(
         })
         .collect();
     let objectives = objectives(experiment, &model);
+    let alerts = alerts::plan(experiment, &model, &mut loader.diagnostics);
     let mut expectations = Vec::new();
     for text in experiment.expect.get(name).into_iter().flatten() {
-        match expectation(text, &model, &faults, (warmup, end)) {
+        match expectation(text, &model, &faults, &alerts, (warmup, end)) {
             Ok(mut planned) => {
                 let file = loader.sources.get(text.span.source).map_or("", |s| s.name.as_str());
                 planned.place = (file.to_string(), loader.sources.position(text.span).0);
@@ -367,7 +376,16 @@ fn plan_variant(
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
         }
     }
-    Some(VariantPlan { name: name.to_string(), model, script, faults, settings, objectives, expectations })
+    Some(VariantPlan {
+        name: name.to_string(),
+        model,
+        script,
+        faults,
+        settings,
+        objectives,
+        alerts,
+        expectations,
+    })
 }
 
 /// The topology at the start and after each `Set`.
@@ -519,6 +537,7 @@ fn expectation(
     text: &Spanned<String>,
     model: &Model,
     faults: &[FaultPlan],
+    alerts: &[AlertPlan],
     run: (SimTime, SimTime),
 ) -> Result<ExpectationPlan, Diagnostic> {
     let expectation = expression::parse(text)?;
@@ -526,6 +545,13 @@ fn expectation(
     let (subject, unit) = match &expectation.subject {
         Subject::Measure(measure) if measure.path.starts_with("faults.") => {
             fault_measure(measure, faults, span)?
+        }
+        Subject::Measure(measure) if measure.path.starts_with("alerts.") => {
+            alerts::subject(measure, alerts, span)?
+        }
+        Subject::Probability(Event::Holds(measure, comparison)) if measure.path.starts_with("alerts.") => {
+            let (alert, what, unit) = alerts::find(measure, alerts, span)?;
+            (SubjectPlan::AlertHolds(alert, what, comparison.limits(unit, span)?), Unit::Ratio)
         }
         Subject::Measure(measure) => {
             let (planned, unit) = measure_plan(measure, model, faults, run, span)?;

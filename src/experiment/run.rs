@@ -4,7 +4,7 @@ use super::fold::{Fold, RunData};
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
-use super::{judge, log};
+use super::{alerts, judge, log};
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Source, Window};
 use crate::sim::{RunSummary, Stop, World};
@@ -110,7 +110,9 @@ fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
     let metrics = &variant.model.catalog.metrics;
     let faults = recovery::examine(plan, variant, &played.record);
-    let subjects = judge::subjects(variant, &played.record, &faults);
+    let columns: Vec<Source> = metrics.iter().map(|m| m.source).collect();
+    let alerts = alerts::examine(&variant.alerts, &columns, &played.record.rows);
+    let subjects = judge::subjects(variant, &played.record, &faults, &alerts);
     RunData {
         stop: played.summary.stop,
         events: played.summary.events,
@@ -133,10 +135,11 @@ fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
             .iter()
             .map(|c| measured.timers[c.red as usize].clone())
             .collect(),
-        log: log::lines(variant, &played.record),
+        log: alerts::with_alerts(log::lines(variant, &played.record), variant, &alerts),
         log_dropped: played.record.log_dropped,
         rows: played.record.rows,
         faults,
+        alerts,
         subjects,
     }
 }
