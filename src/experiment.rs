@@ -3,6 +3,8 @@
 //! The only room with threads. A run is a pure function of `(model, script, seed, run number)`; runs are played in
 //! any order and merged in order of number, so the results do not depend on how many threads played them.
 
+pub mod alerts;
+mod failures;
 pub mod fold;
 pub mod judge;
 

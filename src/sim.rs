@@ -22,6 +22,7 @@ mod autoscalers;
 mod breakers;
 mod caches;
 pub mod event;
+mod failures;
 mod faults;
 mod frame;
 mod health;
@@ -48,6 +49,7 @@ use crate::model::{Epoch, LayerKind, Model};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
 use event::Event;
+use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
 use pools::PoolState;
@@ -195,6 +197,8 @@ pub struct World<'m, O> {
     hung: u32,
     /// Faults that last now, in the order in which they began.
     lasting: Vec<u32>,
+    /// What fails at random, in the order of the script.
+    failures: Vec<FailureState>,
     tallies: Vec<Tally>,
     fingerprint: u64,
     events: u64,
@@ -237,6 +241,11 @@ impl<'m, O: Observer> World<'m, O> {
             anybody_killed: false,
             hung: 0,
             lasting: Vec::new(),
+            failures: FailureState::all(
+                &script.failures,
+                |group| model.groups[group as usize].capacity,
+                streams,
+            ),
             tallies: vec![Tally::default(); model.clients.len()],
             fingerprint: 0,
             events: 0,
@@ -333,6 +342,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::MeasurePods { autoscaler } => self.on_measure_pods(now, autoscaler),
             Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
             Event::Script { index } => self.on_script(now, index),
+            Event::Failure { failure, member } => self.on_failure(now, failure, member),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -375,6 +385,7 @@ impl<'m, O: Observer> World<'m, O> {
         if self.observer.wants_seconds() {
             self.queue.schedule(now + SimDuration::from_secs(1), Rank::Sample, Event::Second);
         }
+        self.start_failures();
         self.start_levels(now);
         self.start_checks(now);
         self.start_autoscalers(now);

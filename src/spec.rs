@@ -5,6 +5,7 @@
 //! and [`experiment`]; names are resolved and values checked against one another by [`check`]. Every mistake on
 //! the way becomes a [`diagnostic::Diagnostic`] that points into the source, and several are reported at once.
 
+pub mod alert;
 pub mod autoscaler;
 pub mod brackets;
 pub mod check;
@@ -15,6 +16,7 @@ pub mod diagnostic;
 pub mod dist;
 pub mod experiment;
 pub mod expression;
+pub mod failure;
 pub mod load;
 pub mod node;
 pub mod policy;

@@ -3,6 +3,7 @@
 use super::args::{Format, MetricsArgs};
 use super::{Ending, print, show_diagnostics};
 use crate::base::units::Unit;
+use crate::experiment::alerts::AlertMeasure;
 use crate::experiment::plan::FaultMeasure;
 use crate::experiment::{Changes, Plan, plan};
 use crate::report::{human, json};
@@ -23,6 +24,8 @@ pub fn metrics(args: &MetricsArgs) -> Ending {
     all.dedup_by(|a, b| a.path == b.path);
     let faults = fault_metrics(&plan);
     let rows = faults.iter().map(|(path, unit, meaning)| (path.as_str(), *unit, *meaning));
+    let alerts = alert_metrics(&plan);
+    let rows = rows.chain(alerts.iter().map(|(path, unit, meaning)| (path.as_str(), *unit, *meaning)));
     let rows = rows.chain(all.iter().map(|m| (m.path.as_str(), m.unit, m.meaning.as_str())));
     print(&match args.format {
         Format::Human => human::metric_list(rows),
@@ -43,4 +46,16 @@ fn fault_metrics(plan: &Plan) -> Vec<(String, Unit, &'static str)> {
             FaultMeasure::ALL.map(|(what, _, unit, meaning)| (format!("faults.{name}.{what}"), unit, meaning))
         })
         .collect()
+}
+
+/// What alerts did: metrics for expectations only. All variants have the same alerts.
+fn alert_metrics(plan: &Plan) -> Vec<(String, Unit, &'static str)> {
+    let mut all = Vec::new();
+    for alert in plan.variants.first().into_iter().flat_map(|v| &v.alerts) {
+        let ours = AlertMeasure::ALL.iter().filter(|(_, measure, ..)| alert.has(*measure));
+        all.extend(
+            ours.map(|(what, _, unit, meaning)| (format!("alerts.{}.{what}", alert.name), *unit, *meaning)),
+        );
+    }
+    all
 }

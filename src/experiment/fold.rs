@@ -1,9 +1,10 @@
 //! Merging runs, in order of their number.
 
+use super::alerts;
 use super::judge::{self, SubjectValue};
 use super::plan::{Plan, VariantPlan};
 use super::results::{
-    ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
+    AlertRun, ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
     SeriesColumn, TheoryResult, VariantResult,
 };
 use super::theory;
@@ -36,6 +37,8 @@ pub struct RunData {
     pub rows: Vec<f64>,
     /// What each fault did.
     pub faults: Vec<FaultRun>,
+    /// What each alert did.
+    pub alerts: Vec<AlertRun>,
     /// What each expectation is about.
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
@@ -57,6 +60,7 @@ pub struct Fold {
     logs: Vec<RunLog>,
     cells: Vec<Cell>,
     faults: Vec<Vec<FaultRun>>,
+    alerts: Vec<Vec<AlertRun>>,
     subjects: Vec<Vec<SubjectValue>>,
     theory: Vec<Vec<Option<f64>>>,
 }
@@ -99,6 +103,7 @@ impl Fold {
             logs: Vec::new(),
             cells: Vec::new(),
             faults: vec![Vec::new(); variant.faults.len()],
+            alerts: vec![Vec::new(); variant.alerts.len()],
             subjects: vec![Vec::new(); variant.expectations.len()],
             theory: vec![Vec::new(); variant.theory.len()],
         }
@@ -125,6 +130,9 @@ impl Fold {
         }
         for (all, fault) in self.faults.iter_mut().zip(data.faults) {
             all.push(fault);
+        }
+        for (all, alert) in self.alerts.iter_mut().zip(data.alerts) {
+            all.push(alert);
         }
         for (all, subject) in self.subjects.iter_mut().zip(data.subjects) {
             all.push(subject);
@@ -199,6 +207,12 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
             events: fold.events,
             metrics: Fold::metrics(variant, &fold.values),
             faults: (0..variant.faults.len()).map(|number| fault(variant, &fold, number)).collect(),
+            alerts: variant
+                .alerts
+                .iter()
+                .zip(&fold.alerts)
+                .map(|(a, runs)| alerts::result(a, runs.clone()))
+                .collect(),
             series: fold.series(variant),
             latency: fold.latency(variant),
             fingerprints: fold.fingerprints,
@@ -257,7 +271,10 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize) -> FaultResult {
 /// Warns of populations whose requests pile up although nothing strikes: means of such runs mean nothing.
 fn not_stationary(plan: &Plan, variant: &VariantPlan, fold: &Fold) -> Vec<String> {
     let mut warnings = Vec::new();
-    let calm = variant.faults.is_empty() && variant.model.epochs.len() == 1 && variant.recorded.is_series;
+    let calm = variant.faults.is_empty()
+        && variant.script.failures.is_empty()
+        && variant.model.epochs.len() == 1
+        && variant.recorded.is_series;
     let seconds = fold.cells.len().checked_div(fold.columns).unwrap_or(0);
     let first = plan.warmup.seconds().ceil() as usize;
     if !calm || seconds < first + 9 {

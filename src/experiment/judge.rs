@@ -1,8 +1,9 @@
 //! Expectations: what each is about in each run, and the verdict over all runs.
 
+use super::alerts::AlertMeasure;
 use super::measures::{FormulaPlan, MeasurePlan, Taken};
 use super::plan::{ExpectationPlan, FaultMeasure, SubjectPlan, VariantPlan};
-use super::results::{ExpectationResult, FaultRun, Verdict};
+use super::results::{AlertRun, ExpectationResult, FaultRun, Verdict};
 use super::run::merged;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Record};
@@ -17,45 +18,57 @@ pub enum SubjectValue {
     Happened(bool),
 }
 
+/// A run as expectations and theory look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Examined<'r> {
+    /// What was played.
+    pub variant: &'r VariantPlan,
+    /// What was recorded.
+    pub record: &'r Record,
+    /// What each fault did.
+    pub faults: &'r [FaultRun],
+    /// What each alert did.
+    pub alerts: &'r [AlertRun],
+}
+
 /// What each expectation of a variant is about, in one run.
-pub fn subjects(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> Vec<SubjectValue> {
+pub fn subjects(run: Examined<'_>) -> Vec<SubjectValue> {
     let chosen = |fault: &Option<usize>| match fault {
-        Some(index) => faults.get(*index..=*index).unwrap_or_default(),
-        None => faults,
+        Some(index) => run.faults.get(*index..=*index).unwrap_or_default(),
+        None => run.faults,
     };
     let subject = |e: &ExpectationPlan| match &e.subject {
-        SubjectPlan::Formula(formula) => SubjectValue::Number(computed(variant, record, faults, formula)),
+        SubjectPlan::Formula(formula) => SubjectValue::Number(computed(run, formula)),
         SubjectPlan::Fault(fault, what) => {
-            SubjectValue::Number(faults.get(*fault).and_then(|run| what.of(run)))
+            SubjectValue::Number(run.faults.get(*fault).and_then(|run| what.of(run)))
+        }
+        SubjectPlan::Alert(alert, what) => {
+            SubjectValue::Number(run.alerts.get(*alert).and_then(|run| what.of(run)))
         }
         SubjectPlan::Recovered(within, fault) => SubjectValue::Happened(
             chosen(fault).iter().all(|f| f.recover_s.is_some_and(|s| within.is_none_or(|w| s <= w))),
         ),
         SubjectPlan::Metastable(fault) => SubjectValue::Happened(chosen(fault).iter().any(|f| f.metastable)),
         SubjectPlan::Holds(formula, limits) => {
-            let value = computed(variant, record, faults, formula);
-            SubjectValue::Happened(value.is_some_and(|v| limits.holds(v)))
+            SubjectValue::Happened(computed(run, formula).is_some_and(|v| limits.holds(v)))
         }
     };
-    variant.expectations.iter().map(subject).collect()
+    run.variant.expectations.iter().map(subject).collect()
 }
 
 /// What each value of theory is in one run.
-pub fn known(variant: &VariantPlan, record: &Record, faults: &[FaultRun]) -> Vec<Option<f64>> {
-    variant.theory.iter().map(|t| computed(variant, record, faults, &t.formula)).collect()
+pub fn known(run: Examined<'_>) -> Vec<Option<f64>> {
+    run.variant.theory.iter().map(|t| computed(run, &t.formula)).collect()
 }
 
-fn computed(
-    variant: &VariantPlan,
-    record: &Record,
-    faults: &[FaultRun],
-    formula: &FormulaPlan,
-) -> Option<f64> {
+fn computed(run: Examined<'_>, formula: &FormulaPlan) -> Option<f64> {
+    let Examined { variant, record, faults, alerts } = run;
     match formula {
         FormulaPlan::Number(value) => Some(*value),
         FormulaPlan::Fault(fault, what) => faults.get(*fault).and_then(|run| what.of(run)),
+        FormulaPlan::Alert(alert, what) => alerts.get(*alert).and_then(|run| what.of(run)),
         FormulaPlan::Join(how, a, b) => {
-            let [a, b] = [a, b].map(|part| computed(variant, record, faults, part));
+            let [a, b] = [a, b].map(|part| computed(run, part));
             how.apply(a?, b?)
         }
         FormulaPlan::Measure(MeasurePlan { taken: Taken::Whole(source), window }) => {
@@ -84,10 +97,12 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         })
         .collect();
     let (value, ci95) = match &e.subject {
-        SubjectPlan::Formula(_) | SubjectPlan::Fault(..) => match Estimate::of_present(&numbers) {
-            Some(estimate) => (Some(estimate.mean), estimate.lo.zip(estimate.hi)),
-            None => (None, None),
-        },
+        SubjectPlan::Formula(_) | SubjectPlan::Fault(..) | SubjectPlan::Alert(..) => {
+            match Estimate::of_present(&numbers) {
+                Some(estimate) => (Some(estimate.mean), estimate.lo.zip(estimate.hi)),
+                None => (None, None),
+            }
+        }
         _ => match binomial(happened, runs.len() as u64) {
             Some(share) => (Some(share.share), Some((share.lo, share.hi))),
             None => (None, None),
@@ -102,15 +117,18 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         ci95,
         margin: value.map(|v| e.limits.margin(v)),
         unit: e.unit,
-        verdict: if never_recovered(e, &numbers) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
+        verdict: if never_happened(e, &numbers) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
     }
 }
 
-/// Whether an upper limit on the time to recover is missed by a run that has not recovered at all.
-fn never_recovered(e: &ExpectationPlan, numbers: &[Option<f64>]) -> bool {
-    matches!(e.subject, SubjectPlan::Fault(_, FaultMeasure::Recover))
-        && numbers.iter().any(Option::is_none)
-        && !e.limits.holds(f64::INFINITY)
+/// Whether an upper limit on the time to recover is missed by a run that has not recovered at all, or one on the time
+/// of an alert by a run in which it has not fired.
+fn never_happened(e: &ExpectationPlan, numbers: &[Option<f64>]) -> bool {
+    let is_moment = matches!(
+        e.subject,
+        SubjectPlan::Fault(_, FaultMeasure::Recover) | SubjectPlan::Alert(_, AlertMeasure::Fired)
+    );
+    is_moment && numbers.iter().any(Option::is_none) && !e.limits.holds(f64::INFINITY)
 }
 
 /// Held if the whole interval meets the limits, failed if none of it does, inconclusive otherwise. A value that no

@@ -58,6 +58,8 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
             let detail = variant.settings.get(epoch as usize - 1).cloned().unwrap_or_default();
             made("setting", String::new(), String::new(), detail)
         }
+        Change::Failed { failure, instance } => of_failure(variant, time_s, "failed", failure, instance),
+        Change::Repaired { failure, instance } => of_failure(variant, time_s, "repaired", failure, instance),
     }
 }
 
@@ -69,6 +71,24 @@ fn of_fault(variant: &VariantPlan, time_s: f64, kind: &str, fault: u32) -> LogLi
         component: fault.target.clone(),
         instance: String::new(),
         detail: format!("{} ({})", fault.name, fault.kind),
+    }
+}
+
+fn of_failure(
+    variant: &VariantPlan,
+    time_s: f64,
+    kind: &str,
+    failure: u32,
+    instance: Option<u32>,
+) -> LogLine {
+    let failure = &variant.script.failures[failure as usize];
+    let first = variant.model.groups[failure.group as usize].first;
+    LogLine {
+        time_s,
+        kind: kind.to_string(),
+        component: group(&variant.model, first),
+        instance: instance.map_or(String::new(), |i| variant.model.instance_name(i)),
+        detail: failure.name.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the formulas of expectations and of theory to what is computed of every run.
 
+use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::plan::{FaultMeasure, FaultPlan, WindowPlan};
 use crate::base::SimTime;
 use crate::base::units::Unit;
@@ -52,6 +53,8 @@ pub enum FormulaPlan {
     Measure(MeasurePlan),
     /// What a fault did.
     Fault(usize, FaultMeasure),
+    /// What an alert did.
+    Alert(usize, AlertMeasure),
     /// A number.
     Number(f64),
     /// Two joined.
@@ -101,6 +104,8 @@ pub struct Subject<'p> {
     pub model: &'p Model,
     /// What strikes it.
     pub faults: &'p [FaultPlan],
+    /// What would tell somebody.
+    pub alerts: &'p [AlertPlan],
     /// When measuring begins, and when the run ends.
     pub run: (SimTime, SimTime),
     /// What is recorded; formulas add what they need.
@@ -121,6 +126,10 @@ impl Subject<'_> {
             Formula::Measure(measure) if measure.path.starts_with("faults.") => {
                 let (fault, what, unit) = self.fault(measure)?;
                 Ok((FormulaPlan::Fault(fault, what), Some(unit)))
+            }
+            Formula::Measure(measure) if measure.path.starts_with("alerts.") => {
+                let (alert, what, unit) = alerts::find(measure, self.alerts, self.span)?;
+                Ok((FormulaPlan::Alert(alert, what), Some(unit)))
             }
             Formula::Measure(measure) => {
                 let (plan, unit) = self.measure(measure)?;

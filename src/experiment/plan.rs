@@ -1,5 +1,6 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::log;
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
 use crate::base::units::Unit;
@@ -79,6 +80,8 @@ pub struct VariantPlan {
     pub settings: Vec<String>,
     /// What counts as working, by client population.
     pub objectives: Vec<ObjectivePlan>,
+    /// What would tell somebody, in order of name.
+    pub alerts: Vec<AlertPlan>,
     /// What is expected.
     pub expectations: Vec<ExpectationPlan>,
     /// What theory says.
@@ -154,6 +157,8 @@ pub enum SubjectPlan {
     Formula(FormulaPlan),
     /// The mean over runs of what a fault did.
     Fault(usize, FaultMeasure),
+    /// The mean over runs of what an alert did.
+    Alert(usize, AlertMeasure),
     /// The share of runs that recovered, in time if it matters, from one fault or all.
     Recovered(Option<f64>, Option<usize>),
     /// The share of runs that were metastable after one fault or any.
@@ -231,6 +236,10 @@ pub fn plan(loader: &mut Loader, document: Document, changes: &Changes) -> Optio
 
 fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<Plan> {
     let topology = loader.topology(node)?;
+    if topology.clients.is_empty() {
+        loader.diagnostics.push(check::no_clients(&topology));
+        return None;
+    }
     let end = SimTime::ZERO + changes.duration.unwrap_or(QUICK_LOOK);
     let warmup = changes.duration.map_or(QUICK_WARMUP, |d| d.scaled(1.0 / 6.0));
     let model = match compile::compile(std::slice::from_ref(&topology)) {
@@ -251,6 +260,7 @@ fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<
         faults: Vec::new(),
         settings: Vec::new(),
         objectives: Vec::new(),
+        alerts: Vec::new(),
         expectations: Vec::new(),
     };
     Some(Plan {
@@ -343,7 +353,7 @@ fn plan_variant(
     // In order of time, then of writing: the sort is stable.
     timeline.sort_by_key(|at| at.at.duration());
     let epochs = epochs(loader, &mut node, &timeline)?;
-    let model = match compile::compile(&epochs) {
+    let mut model = match compile::compile(&epochs) {
         Ok(model) => model,
         Err(error) => {
             let set = timeline.iter().filter(|a| matches!(a.action, Action::Set(_))).nth(error.epoch - 1);
@@ -352,7 +362,10 @@ fn plan_variant(
             return None;
         }
     };
-    let (script, faults) = script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
+    let (mut script, faults) = script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
+    let failures = experiment.failures_of(name);
+    model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
+    failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
     let settings = timeline
         .iter()
         .filter_map(|at| match &at.action {
@@ -366,6 +379,7 @@ fn plan_variant(
     let mut planned = VariantPlan {
         name: name.to_string(),
         recorded: Recorded::new(&model, experiment.series),
+        alerts: alerts::plan(experiment, &model, &mut loader.diagnostics),
         model,
         script,
         faults,
@@ -375,6 +389,9 @@ fn plan_variant(
         theory: Vec::new(),
     };
     super::recovery::record(&mut planned);
+    for source in alerts::alert_columns(&planned.alerts) {
+        planned.recorded.column(source);
+    }
     for text in experiment.expect.get(name).into_iter().flatten() {
         match expectation(text, &mut planned, (warmup, end)) {
             Ok(mut expectation) => {
@@ -555,6 +572,7 @@ fn expectation(
             let (planned, unit) = subject(variant, run, span).formula(formula)?;
             let planned = match planned {
                 FormulaPlan::Fault(fault, what) => SubjectPlan::Fault(fault, what),
+                FormulaPlan::Alert(alert, what) => SubjectPlan::Alert(alert, what),
                 planned => SubjectPlan::Formula(planned),
             };
             (planned, unit.unwrap_or(Unit::Level))
@@ -566,8 +584,8 @@ fn expectation(
 }
 
 fn subject(variant: &mut VariantPlan, run: (SimTime, SimTime), span: Span) -> Subject<'_> {
-    let VariantPlan { model, faults, recorded, .. } = variant;
-    Subject { model, faults, run, recorded, span }
+    let VariantPlan { model, faults, alerts, recorded, .. } = variant;
+    Subject { model, faults, alerts, run, recorded, span }
 }
 
 fn event_plan(

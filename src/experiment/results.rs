@@ -84,6 +84,8 @@ pub struct VariantResult {
     pub metrics: Vec<MetricResult>,
     /// What struck, in order of time.
     pub faults: Vec<FaultResult>,
+    /// What alerts did, in order of name.
+    pub alerts: Vec<AlertResult>,
     /// Every metric second by second.
     pub series: Series,
     /// The distribution of latency of each client population, over the measured time of all runs.
@@ -163,6 +165,41 @@ pub struct FaultRun {
     pub unserved: f64,
     /// Whether the run was metastable.
     pub metastable: bool,
+}
+
+/// An alert and what it did.
+#[derive(Clone, Debug)]
+pub struct AlertResult {
+    /// Its name.
+    pub name: String,
+    /// What it is, such as `BurnRate`.
+    pub kind: String,
+    /// What it is about, for people.
+    pub text: String,
+    /// The share of runs in which it fired.
+    pub fired: Proportion,
+    /// When it first fired, in seconds from the start of the run, over the runs in which it did.
+    pub fired_s: Option<Estimate>,
+    /// Seconds for which it was firing.
+    pub firing_s: Option<Estimate>,
+    /// The share of the error budget that was spent when it first fired, over the runs in which it did; `None` for an
+    /// alert that knows no budget.
+    pub budget_spent: Option<Estimate>,
+    /// The same, run by run.
+    pub per_run: Vec<AlertRun>,
+}
+
+/// What an alert did in one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertRun {
+    /// When it first fired, in seconds from the start of the run.
+    pub fired_s: Option<f64>,
+    /// Seconds for which it was firing.
+    pub firing_s: f64,
+    /// The share of the error budget that was spent when it first fired.
+    pub budget_spent: Option<f64>,
+    /// When it fired (`true`) and was resolved (`false`), in order of time.
+    pub changes: Vec<(f64, bool)>,
 }
 
 /// All metrics second by second, across runs.

@@ -1,11 +1,12 @@
 //! Replications: every variant, every run, on as many threads as wanted, with the same results.
 
 use super::fold::{Fold, RunData};
+use super::judge::Examined;
 use super::measures::Recorded;
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
-use super::{judge, log};
+use super::{alerts, judge, log};
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
@@ -111,7 +112,9 @@ fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
     let metrics = &variant.model.catalog.metrics;
     let faults = recovery::examine(plan, variant, &played.record);
-    let subjects = judge::subjects(variant, &played.record, &faults);
+    let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
+    let examined = Examined { variant, record: &played.record, faults: &faults, alerts: &alerts };
+    let (subjects, theory) = (judge::subjects(examined), judge::known(examined));
     RunData {
         stop: played.summary.stop,
         events: played.summary.events,
@@ -134,11 +137,12 @@ fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
             .iter()
             .map(|c| measured.timers[c.red as usize].clone())
             .collect(),
-        log: log::lines(variant, &played.record),
+        log: alerts::with_alerts(log::lines(variant, &played.record), variant, &alerts),
         log_dropped: played.record.log_dropped,
-        theory: judge::known(variant, &played.record, &faults),
+        theory,
         rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
         faults,
+        alerts,
         subjects,
     }
 }

@@ -104,6 +104,20 @@ pub enum Change {
         /// The epoch that began.
         epoch: u32,
     },
+    /// Something failed at random.
+    Failed {
+        /// The failure.
+        failure: u32,
+        /// The instance; `None` for all of the component.
+        instance: Option<u32>,
+    },
+    /// What failed at random is repaired.
+    Repaired {
+        /// The failure.
+        failure: u32,
+        /// The instance; `None` for all of the component.
+        instance: Option<u32>,
+    },
 }
 
 /// Told what happens, as it happens. Ids are those of the model's catalog.

@@ -124,6 +124,15 @@ pub struct EdgeMeters {
     pub hedges: u32,
 }
 
+/// Ids of the meters that belong to a random failure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FailureMeters {
+    /// Gauge: what is down now.
+    pub down: u32,
+    /// Counter: failures.
+    pub failures: u32,
+}
+
 /// Where all meters are and what they mean.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -141,6 +150,8 @@ pub struct Catalog {
     pub layers: Vec<LayerMeters>,
     /// Meters of autoscalers.
     pub autoscalers: Vec<AutoscalerMeters>,
+    /// Meters of random failures, which belong to an experiment and not to its topology.
+    pub failures: Vec<FailureMeters>,
     /// How many reds; timers 0 to this are theirs.
     pub reds: u32,
     /// How many timers.
@@ -178,6 +189,15 @@ impl Catalog {
             counters: self.counters as usize,
             tracked: 0,
         }
+    }
+
+    /// The catalog with the meters and metrics of random failures, in the order of `names`.
+    #[must_use]
+    pub fn with_failures<'n>(self, names: impl Iterator<Item = &'n str>) -> Self {
+        let mut b = Builder { catalog: self };
+        names.for_each(|name| b.failure(name));
+        b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
+        b.catalog
     }
 
     /// The metric with this path.
@@ -575,6 +595,20 @@ impl Builder {
             Unit::PerSecond,
             "attempts that a hedge sent beside the first",
             Source::CounterRate(hedges),
+        );
+    }
+
+    fn failure(&mut self, name: &str) {
+        let path = format!("failures.{name}");
+        let meters = FailureMeters { down: self.gauge(), failures: self.counter() };
+        self.catalog.failures.push(meters);
+        let unit = Unit::Count("failed");
+        self.level(format!("{path}.down"), unit, "what has failed and is not repaired", meters.down, 1.0);
+        self.add(
+            format!("{path}.failures"),
+            Unit::Count("failures"),
+            "failures at random",
+            Source::CounterTotal(meters.failures),
         );
     }
 }

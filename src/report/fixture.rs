@@ -24,6 +24,7 @@ pub fn tiny() -> ExperimentResult {
             metric("clients.users.rate", Unit::PerSecond, &[10.0]),
         ],
         faults: Vec::new(),
+        alerts: Vec::new(),
         series: Series {
             times_s: vec![1.0, 2.0],
             columns: vec![
@@ -176,6 +177,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         fingerprints: (0..5).map(|run| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(run + 1)).collect(),
         metrics,
         faults: vec![fault(b)],
+        alerts: vec![alert(b)],
         series: Series { times_s, columns },
         latency: vec![LatencyCurve { client: "users".into(), points: curve(b) }],
         log: Vec::new(),
@@ -307,6 +309,34 @@ fn fault(b: Behavior) -> FaultResult {
         unserved: present(|r| Some(r.unserved)),
         metastable: share(per_run.iter().filter(|r| r.metastable).count()),
         during: Vec::new(),
+        per_run,
+    }
+}
+
+/// An alert that fires while most requests fail.
+fn alert(b: Behavior) -> AlertResult {
+    let per_run: Vec<AlertRun> = (0..5)
+        .map(|run| match b.collapse {
+            false => AlertRun { fired_s: None, firing_s: 0.0, budget_spent: None, changes: Vec::new() },
+            true => AlertRun {
+                fired_s: Some(372.0 + f64::from(run)),
+                firing_s: b.healed_s.min(1800.0) - 360.0,
+                budget_spent: Some(0.02 + 0.000_1 * f64::from(run)),
+                changes: vec![(372.0 + f64::from(run), true)],
+            },
+        })
+        .collect();
+    let present = |value: fn(&AlertRun) -> Option<f64>| {
+        Estimate::of_present(&per_run.iter().map(value).collect::<Vec<_>>())
+    };
+    AlertResult {
+        name: "fast-burn".into(),
+        kind: "BurnRate".into(),
+        text: "burn rate of users at least 14.4 over 1 h and 5 min".into(),
+        fired: binomial(if b.collapse { 5 } else { 0 }, 5).unwrap(),
+        fired_s: present(|r| r.fired_s),
+        firing_s: present(|r| Some(r.firing_s)),
+        budget_spent: present(|r| r.budget_spent),
         per_run,
     }
 }

@@ -3,6 +3,7 @@
 //! Plain text in a width of choice, 100 columns or more for tables to look good. Colors, if any, are on verdicts only,
 //! and never the only carrier of a meaning.
 
+mod alerts;
 mod compare;
 mod faults;
 mod grid;
@@ -49,6 +50,7 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
     let sections = [
         compare::section(result, options.width),
         faults::section(result, options.width),
+        alerts::section(result, options.width),
         closing(result, options),
     ];
     for section in sections.into_iter().filter(|section| !section.is_empty()) {

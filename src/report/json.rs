@@ -5,8 +5,8 @@
 
 use crate::base::units::Unit;
 use crate::experiment::results::{
-    Agreement, ExpectationResult, ExperimentResult, FaultResult, FaultRun, MetricResult, TheoryResult,
-    VariantResult,
+    Agreement, AlertResult, AlertRun, ExpectationResult, ExperimentResult, FaultResult, FaultRun,
+    MetricResult, TheoryResult, VariantResult,
 };
 use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
@@ -186,6 +186,7 @@ struct Variant<'a> {
     fingerprints: Vec<String>,
     metrics: Object<Metric>,
     faults: Vec<Fault<'a>>,
+    alerts: Object<AlertOf<'a>>,
 }
 
 impl<'a> Variant<'a> {
@@ -196,6 +197,7 @@ impl<'a> Variant<'a> {
             fingerprints: variant.fingerprints.iter().map(|hash| format!("{hash:016x}")).collect(),
             metrics: metrics(&variant.metrics),
             faults: variant.faults.iter().map(Fault::of).collect(),
+            alerts: Object(variant.alerts.iter().map(|a| (a.name.clone(), AlertOf::of(a))).collect()),
         }
     }
 }
@@ -322,6 +324,61 @@ impl Run {
             goodput_before_per_s: Number(run.goodput_before),
             unserved: Number(run.unserved),
             metastable: run.metastable,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AlertOf<'a> {
+    kind: &'a str,
+    text: &'a str,
+    fired: Share,
+    fired_s: Option<Number>,
+    firing_s: Option<Number>,
+    budget_spent: Option<Number>,
+    ci95: AlertIntervals,
+    per_run: Vec<AlertRunOf>,
+}
+
+#[derive(Serialize)]
+struct AlertIntervals {
+    fired_s: Interval,
+    firing_s: Interval,
+    budget_spent: Interval,
+}
+
+impl<'a> AlertOf<'a> {
+    fn of(alert: &'a AlertResult) -> Self {
+        Self {
+            kind: &alert.kind,
+            text: &alert.text,
+            fired: Share::of(alert.fired),
+            fired_s: mean_of(alert.fired_s),
+            firing_s: mean_of(alert.firing_s),
+            budget_spent: mean_of(alert.budget_spent),
+            ci95: AlertIntervals {
+                fired_s: interval_of(alert.fired_s),
+                firing_s: interval_of(alert.firing_s),
+                budget_spent: interval_of(alert.budget_spent),
+            },
+            per_run: alert.per_run.iter().map(AlertRunOf::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AlertRunOf {
+    fired_s: Option<Number>,
+    firing_s: Number,
+    budget_spent: Option<Number>,
+}
+
+impl AlertRunOf {
+    fn of(run: &AlertRun) -> Self {
+        Self {
+            fired_s: run.fired_s.map(Number),
+            firing_s: Number(run.firing_s),
+            budget_spent: run.budget_spent.map(Number),
         }
     }
 }

@@ -117,6 +117,13 @@ pub enum Event {
         /// The rate limit.
         limiter: u32,
     },
+    /// A random failure strikes, or is repaired.
+    Failure {
+        /// Its number.
+        failure: u32,
+        /// Which of its processes.
+        member: u32,
+    },
     /// A window of measuring ends.
     Window,
     /// A second is over.

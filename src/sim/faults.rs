@@ -34,7 +34,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn begin_fault(&mut self, now: SimTime, fault: u32) {
+    pub(super) fn begin_fault(&mut self, now: SimTime, fault: u32) {
         let script = self.script;
         self.lasting.push(fault);
         let f = &script.faults[fault as usize];
@@ -57,7 +57,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn end_fault(&mut self, now: SimTime, fault: u32) {
+    pub(super) fn end_fault(&mut self, now: SimTime, fault: u32) {
         let script = self.script;
         self.lasting.retain(|f| *f != fault);
         match &script.faults[fault as usize].effect {
@@ -97,6 +97,7 @@ impl<O: Observer> World<'_, O> {
             _ => false,
         };
         self.instances[instance as usize].faults = self.lasting.iter().copied().filter(strikes_all).collect();
+        self.fail_newcomer(now, instance);
         self.apply_faults(now, instance);
     }
 

@@ -253,6 +253,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].condition = Condition::Off;
         self.leave_balancers(now, instance);
         self.discover(instance);
+        self.forget_failures(now, instance);
         self.instances[instance as usize].faults.clear();
         self.apply_faults(now, instance);
     }

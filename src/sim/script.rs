@@ -10,10 +10,29 @@ pub struct Script {
     pub end: SimTime,
     /// What happens, in order of time and then of writing.
     pub actions: Vec<ScriptAction>,
-    /// The faults that actions begin and end.
+    /// The faults that actions begin and end, then those of random failures.
     pub faults: Vec<Fault>,
     /// When windows of measuring end, in order, the end of the run left out.
     pub windows: Vec<SimTime>,
+    /// What fails and is repaired at random, in order of name.
+    pub failures: Vec<RandomFailure>,
+}
+
+/// Something that fails and is repaired at random, again and again.
+#[derive(Clone, Debug)]
+pub struct RandomFailure {
+    /// Its name, by which its times are found.
+    pub name: String,
+    /// The group.
+    pub group: u32,
+    /// Whether each instance fails by itself.
+    pub each: bool,
+    /// What strikes meanwhile: a number in [`Script::faults`], behind those of the timeline.
+    pub fault: u32,
+    /// The time to a failure.
+    pub up: Dist,
+    /// The time to the repair.
+    pub down: Dist,
 }
 
 /// Something on the timeline.

@@ -1,7 +1,9 @@
 //! What types cannot say: names that must exist, values that must fit one another, calls that must end.
 
+mod alerts;
 mod autoscalers;
 mod cycles;
+mod failures;
 mod keys;
 mod limits;
 mod names;
@@ -14,6 +16,7 @@ use super::diagnostic::Diagnostics;
 use super::experiment::Experiment;
 use super::topology::{Call, Step, Topology};
 
+pub use failures::no_clients;
 pub use names::{Component, Target, find, resolve};
 
 /// Everything that is wrong with a topology whose fields are all of the right type.
@@ -36,6 +39,8 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     let mut cx = Context::default();
     timeline::check(experiment, topology, &mut cx);
     theory::check(experiment, &mut cx);
+    failures::check(experiment, topology, &mut cx);
+    alerts::check(experiment, topology, &mut cx);
     cx.diagnostics
 }
 

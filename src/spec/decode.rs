@@ -108,6 +108,14 @@ pub fn doc_text(lines: &[&str]) -> String {
     lines.iter().map(|l| l.trim()).collect::<Vec<_>>().join(" ").trim().to_string()
 }
 
+/// The name of a field: `for` is written `r#for` in Rust.
+pub const fn field_name(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
 /// The fields of a record while it is being decoded.
 #[derive(Debug)]
 pub struct Fields<'n> {
@@ -307,7 +315,7 @@ macro_rules! record {
 
             /// The names of all fields.
             pub fn fields() -> &'static [&'static str] {
-                &[$(stringify!($field)),*]
+                const { &[$($crate::spec::decode::field_name(stringify!($field))),*] }
             }
         }
 
@@ -322,7 +330,7 @@ macro_rules! record {
                     name, $crate::record!(@name $name $($shown)?), known, Self::positional(), node, cx)?;
                 // Every field is decoded before the first failure returns, so that all are reported.
                 $( let $field = fields.take::<$ftype>(
-                    stringify!($field), $crate::record!(@default $($default)?), cx); )*
+                    $crate::spec::decode::field_name(stringify!($field)), $crate::record!(@default $($default)?), cx); )*
                 let places = fields.places();
                 Some(Self { $( $field: $field?, )* span: node.span, places })
             }
@@ -347,7 +355,7 @@ macro_rules! record {
                     name: $crate::record!(@name $name $($shown)?),
                     doc: $crate::spec::decode::doc_text(&[$($doc),+]),
                     fields: vec![$( $crate::spec::decode::FieldDoc {
-                        name: stringify!($field),
+                        name: $crate::spec::decode::field_name(stringify!($field)),
                         type_name: <$ftype as $crate::spec::decode::Decode>::type_name(),
                         default: $crate::record!(@default $($default)?),
                         doc: $crate::spec::decode::doc_text(&[$($fdoc),+]),

@@ -1,11 +1,14 @@
 //! An experiment: a topology, variants of it, what happens to it, and what is expected.
 
+use super::alert::Alert;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
 use super::dist::Distribution;
+use super::failure::Failures;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
 use super::source::{Places, Span, Spanned};
 use crate::{choice, record};
+use std::collections::BTreeMap;
 
 record! {
     /// What is done to a topology, how often, and what is expected of it.
@@ -32,6 +35,10 @@ record! {
         recovery: Recovery = (),
         /// What is expected, by the name of the variant.
         expect: Map<Vec<Spanned<String>>> = {},
+        /// What fails and is repaired at random, by name; a variant may add to it.
+        failures: Map<Failures> = {},
+        /// What would tell somebody, by name.
+        alerts: Map<Alert> = {},
         /// Whether all metrics are kept second by second. Very long runs need no series, only what measures and
         /// faults ask for.
         series: bool = true,
@@ -114,6 +121,16 @@ record! {
         set: Map<Anything> = {},
         /// What happens to this variant in addition.
         timeline: Vec<At> = [],
+        /// What fails at random in this variant in addition, or otherwise if the experiment has a failure of that name.
+        failures: Map<Failures> = {},
+    }
+}
+
+impl Experiment {
+    /// What fails at random in a variant, in order of name: the experiment's failures, and the variant's own, which win.
+    pub fn failures_of(&self, variant: &str) -> BTreeMap<&str, &Failures> {
+        let own = self.variants.get(variant).into_iter().flat_map(|v| v.0.failures.iter());
+        self.failures.iter().chain(own).collect()
     }
 }
 
@@ -128,6 +145,7 @@ impl Decode for Variant {
                 Self(VariantSettings {
                     set,
                     timeline: Vec::new(),
+                    failures: Map::default(),
                     span: node.span,
                     places: Places::default(),
                 })

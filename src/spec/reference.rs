@@ -236,7 +236,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
     (
         "The experiment",
         "What a file that asks a question about a topology holds.",
-        &["Experiment", "Variant", "Objective", "Recovery"],
+        &["Experiment", "Variant", "Objective", "Recovery", "Theory", "Value", "Over"],
     ),
     (
         "The timeline",
@@ -258,6 +258,18 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Share",
         ],
     ),
+    (
+        "Random failures",
+        "What fails and is repaired at random, all the time, beside what the timeline does on purpose. The metrics \
+         `failures.NAME.down` and `failures.NAME.failures` count them.",
+        &["Failures", "FailureUnit", "FailureEffect", "Errors failure", "Slow failure"],
+    ),
+    (
+        "Alerts",
+        "Rules over what a run recorded, from its start on, warm-up included. They change nothing; expectations, \
+         reports and the event log say when they fired.",
+        &["Alert", "BurnRate", "Threshold"],
+    ),
 ];
 
 const EXPECTATIONS: &str = "
@@ -271,6 +283,16 @@ const EXPECTATIONS_EXPLAINED: &str = "
 | --- | --- |
 | `clients.users.error_ratio <= 0.1%` | over all that is measured, from the warm-up to the end |
 | `p(99) of clients.users.latency during(weather) < 200ms` | any percentile of a latency, while the fault lasted |
+| `above(1s) of clients.users.latency < 0.1%` | the share of a latency's values that are greater |
+| `above(20) of services.api.queue < 5%` | the share of time that a level is greater; `p(99) of` a level is over time, too |
+| `rises(0) of services.api.queue <= 3` | how often a level rises above a value |
+| `last(0) of services.api.queue - 110s < 30s` | until when a level is above a value (`first`: from when), in seconds from \
+the start of the run; and arithmetic, with blanks around its signs |
+| `clients.users.rate / services.api.rate > 0.9` | the quotient of two measures |
+| `variance of clients.users.latency < 0.01` | in square seconds; also `moment(2) of`, the mean of the squares, and `count of` |
+| `at(90s) of services.api.up >= 3` | the value of the second that ends at that time of the run |
+| `cycle_max(24h) of clients.users.rate < 900/s` | of the series, folded by a period and averaged over the cycles: the \
+greatest value, the least (`cycle_min`), or when in the cycle the first harmonic peaks (`cycle_peak`) |
 | `min of balancers.alb.healthy > 2` | the least of the values of all seconds; likewise `max of` and `mean of` |
 | `clients.users.throughput in 1150/s..1350/s` | both limits included |
 | `faults.weather.recover <= 2m` | what a fault did, by its name; without statistic and window |
@@ -292,6 +314,17 @@ opened, an instance out of memory |
 | `faults.NAME.recover` | s | from the fault's start until the objectives hold again and stay held |
 | `faults.NAME.depth` | 1/s | lowest goodput between the fault's start and recovery |
 | `faults.NAME.unserved` | requests | requests that did not end well until recovery |
+
+So are alerts, by their names:
+
+| metric | unit | meaning |
+| --- | --- | --- |
+| `alerts.NAME.fired` | s | when the alert first fired, from the start of the run; without value if it never did |
+| `alerts.NAME.firing` | s | how long it was firing, all times together |
+| `alerts.NAME.budget_spent` | 1 | share of the error budget of a period that was spent when it first fired (burn \
+rates only) |
+
+An upper limit on `fired` is missed by a run in which the alert never fired.
 ";
 
 fn write_declaration(text: &mut String, d: &Declaration) {

@@ -30,7 +30,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             event(at, duration, topology, cx);
             distinct(at, &mut names, cx);
         }
-        legal(name, experiment.variants.span(name).unwrap_or_default(), cx);
+        legal(name, "a variant", experiment.variants.span(name).unwrap_or_default(), cx);
     }
     if experiment.variants.is_empty() {
         let mut names = BTreeMap::new();
@@ -81,11 +81,12 @@ pub fn percentile_quantile(name: &str) -> Option<f64> {
         .map(|(_, value)| value)
 }
 
-fn legal(name: &str, span: Span, cx: &mut Context) {
+/// Whether a name may become part of paths; `what` it would be the name of.
+pub(super) fn legal(name: &str, what: &str, span: Span, cx: &mut Context) {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() || !name.chars().all(legal) {
         cx.diagnostics.push(
-            Diagnostic::error(span, format!("`{name}` cannot be the name of a variant"))
+            Diagnostic::error(span, format!("`{name}` cannot be the name of {what}"))
                 .help("a name is made of letters, digits, `_` and `-`"),
         );
     }

@@ -15,12 +15,6 @@ use crate::spec::topology::{
 pub(super) const MANY: u32 = 1_000_000;
 
 pub(super) fn check(topology: &Topology, cx: &mut Context) {
-    if topology.clients.is_empty() {
-        cx.diagnostics.push(
-            Diagnostic::error(topology.span.at_end(), "there are no clients: nothing would ever happen")
-                .help("add `clients: { \"users\": Clients(…) }`"),
-        );
-    }
     for (_, c) in topology.clients.iter() {
         clients(c, cx);
     }
