@@ -8,9 +8,9 @@
 //! seeds. The limits that follow from the level:
 //!
 //! * Kolmogorov and Smirnov: the distance times `sqrt(n)` stays below `sqrt(ln(2 / ALPHA) / 2)` (the first term of
-//!   Kolmogorov's series), which is 2.61, where 1.95 would be the limit of a single test at one in a thousand. Where a
+//!   Kolmogorov's series), which is 2.63, where 1.95 would be the limit of a single test at one in a thousand. Where a
 //!   law has atoms the distance is taken on both sides of each, and the limit errs on the safe side (Noether 1963).
-//! * Numbers that are normal in the limit: 4.71 standard errors, [`Z`].
+//! * Numbers that are normal in the limit: 4.75 standard errors, [`Z`].
 //! * Counts: exact binomial tails, and chi-squared.
 
 mod support;
@@ -27,11 +27,11 @@ use std::collections::BTreeSet;
 use support::Files;
 
 /// More than the statistical checks that this file makes.
-const CHECKS: f64 = 400.0;
+const CHECKS: f64 = 500.0;
 /// The level of each.
 const ALPHA: f64 = 1e-3 / CHECKS;
 /// The two-sided normal quantile of the level.
-const Z: f64 = 4.708;
+const Z: f64 = 4.753;
 /// Draws of each law.
 const N: usize = 1_000_000;
 
@@ -39,7 +39,7 @@ const N: usize = 1_000_000;
 fn the_limits_are_those_of_the_level() {
     let z = Normal::standard().inverse_cdf(1.0 - ALPHA / 2.0);
     assert!((z - Z).abs() < 0.001, "{z}");
-    assert!((ks_limit() - 2.607).abs() < 0.001, "{}", ks_limit());
+    assert!((ks_limit() - 2.628).abs() < 0.001, "{}", ks_limit());
     assert!((Normal::standard().pdf(0.0) - 0.398_942_28).abs() < 1e-8);
 }
 
@@ -333,7 +333,7 @@ fn quantiles() -> Law {
         move |x: f64| match x {
             x if x < 0.010 => 0.0,
             x if x < 0.020 => 0.5 * (x - 0.010) / 0.010,
-            x if x == 0.020 => atom,
+            0.020 => atom,
             x if x < 0.5 => 0.9 + 0.1 * (x - 0.020) / 0.480,
             _ => 1.0,
         }
@@ -561,8 +561,8 @@ fn no_kind_of_distribution_is_forgotten() {
     assert_eq!(kinds, (0..=15).collect());
     let names: BTreeSet<&str> = all_laws().map(|l| l.name).collect();
     assert_eq!(names.len(), all_laws().count(), "every law has a name of its own");
-    // Four checks of each, and fewer than 180 others.
-    assert!((4 * names.len() + 180) as f64 <= CHECKS);
+    // Five checks of each, and fewer than 180 others.
+    assert!((5 * names.len() + 180) as f64 <= CHECKS);
 }
 
 /// The smallest number for which a rising function reaches `p`.
@@ -1194,7 +1194,7 @@ fn changing_rates_are_followed() {
             }
         }
         assert_fits(name, &observed, |i| of[i], observed.len());
-        // Where the rate jumps within the fifth of a second, too.
+        // Windows of too few are left out above, not here.
         let (rest, all) = (played.at.len() as f64, integral(100.0));
         assert_within(&format!("{name}: all"), rest, all, all.sqrt());
     }
@@ -1367,8 +1367,8 @@ fn draws_by_key_know_nothing_of_each_other() {
     for (name, pair) in &table {
         pair_check((0..PAIRS).map(pair)).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
-    // Pairs that do know each other are noticed: a tenth of the second is the first.
-    let tied = |i: u64| (at(key, i), if i % 100 == 0 { at(key, i) } else { at(other, i) });
+    // Pairs that do know each other are noticed: one in a hundred is the same.
+    let tied = |i: u64| (at(key, i), if i.is_multiple_of(100) { at(key, i) } else { at(other, i) });
     assert!(pair_check((0..PAIRS).map(tied)).is_err());
 }
 
@@ -1404,7 +1404,8 @@ fn consecutive_keys_are_spread_evenly() {
 #[test]
 fn mixing_is_an_avalanche() {
     let n = 40_000_u64;
-    let limit = Normal::standard().inverse_cdf(1.0 - 1e-3 / (2.0 * 2.0 * 4_096.0 * 2.0));
+    // Of 8,192 counts, all stay within this (5.4 standard errors) with a probability of 999 in a thousand.
+    let limit = Normal::standard().inverse_cdf(1.0 - 1e-3 / (2.0 * 8_192.0));
     let mut rng = Rng::from_seed(99);
     let mut wrong = Vec::new();
     for salted in [false, true] {
