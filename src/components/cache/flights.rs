@@ -117,7 +117,7 @@ impl<W: Copy> Flights<W> {
     pub fn reset(&mut self) -> Vec<W> {
         let mut is_free = vec![false; self.waiters.len()];
         self.free_waiters.iter().for_each(|w| is_free[*w as usize] = true);
-        let old = std::mem::replace(self, Self::new());
+        let old = std::mem::take(self);
         old.waiters.iter().zip(is_free).filter(|(_, free)| !free).map(|(w, _)| w.who).collect()
     }
 
