@@ -1,7 +1,8 @@
 //! Alerts: when they would have fired, from what a run recorded second by second. The run itself knows nothing of them.
 //!
-//! A burn rate is the error ratio over a window, divided by the share of requests that may fail; an alert fires when the
-//! rates of a long and a short window reach a threshold (Beyer et al., The Site Reliability Workbook, 2018, chapter 5).
+//! A burn rate is the error ratio over a window, divided by the share of requests that may fail; an alert fires when
+//! the rates of a long and a short window reach a threshold (Beyer et al., The Site Reliability Workbook, 2018,
+//! chapter 5).
 //! Rules are evaluated in intervals and must hold for a time, as in Prometheus: the first evaluation at which a rule
 //! holds starts the clock, and one at which it does not stops it. Windows look back to the start of the run at most:
 //! before it there were no requests. Everything counts from the start of the run, warm-up included.

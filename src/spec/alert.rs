@@ -42,7 +42,7 @@ record! {
 
 record! {
     /// Fires when a metric is beyond a limit, as a rule of Prometheus does. The value is that of the last `window`:
-    /// the mean of its values of all seconds, those without one left out; for an error ratio that of all requests in it;
+    /// the mean of its values of all seconds, those without one left out; for an error ratio that of all its requests;
     /// for a highest value (`.max`) the highest; for a total the sum. Without a value the rule does not hold.
     pub struct Threshold [metric] {
         /// The path of the metric.

@@ -330,7 +330,8 @@ macro_rules! record {
                     name, $crate::record!(@name $name $($shown)?), known, Self::positional(), node, cx)?;
                 // Every field is decoded before the first failure returns, so that all are reported.
                 $( let $field = fields.take::<$ftype>(
-                    $crate::spec::decode::field_name(stringify!($field)), $crate::record!(@default $($default)?), cx); )*
+                    $crate::spec::decode::field_name(stringify!($field)),
+                    $crate::record!(@default $($default)?), cx); )*
                 let places = fields.places();
                 Some(Self { $( $field: $field?, )* span: node.span, places })
             }

@@ -127,7 +127,7 @@ record! {
 }
 
 impl Experiment {
-    /// What fails at random in a variant, in order of name: the experiment's failures, and the variant's own, which win.
+    /// What fails at random in a variant, in order of name: the experiment's failures and its own, which win.
     pub fn failures_of(&self, variant: &str) -> BTreeMap<&str, &Failures> {
         let own = self.variants.get(variant).into_iter().flat_map(|v| v.0.failures.iter());
         self.failures.iter().chain(own).collect()
