@@ -7,7 +7,9 @@
 mod parse;
 mod print;
 
-pub use parse::{Quantity, UnitError, parse_cores, parse_duration, parse_rate, parse_ratio, parse_size, parse_usage};
+pub use parse::{
+    Quantity, UnitError, parse_cores, parse_duration, parse_rate, parse_ratio, parse_size, parse_usage,
+};
 pub use print::{count_text, duration_text, rate_text, ratio_text, size_text};
 
 /// The unit of a metric: the symbol under which it is exported and the way in which its values are printed.

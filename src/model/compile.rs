@@ -226,7 +226,11 @@ impl Compiler {
             groups: Vec::new(),
             programs: Vec::new(),
             slots: Vec::new(),
-            autoscalers: topology.autoscalers.iter().map(|(_, a)| autoscalers::settings(a, topology)).collect(),
+            autoscalers: topology
+                .autoscalers
+                .iter()
+                .map(|(_, a)| autoscalers::settings(a, topology))
+                .collect(),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (_, s) in topology.services.iter() {

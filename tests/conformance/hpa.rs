@@ -72,7 +72,8 @@ fn conformance_notices_a_wrong_autoscaler() {
         }),
         ("period", |c| {
             if let Some(b) = &mut c.behavior {
-                b.scale_down.policies[0].period = b.scale_down.policies[0].period - SimDuration::from_secs(20);
+                b.scale_down.policies[0].period =
+                    b.scale_down.policies[0].period - SimDuration::from_secs(20);
             }
         }),
     ];

@@ -79,8 +79,7 @@ impl Hpa {
     /// the highest of the one for shrinking, and move to the nearer of the two otherwise.
     fn stabilize(&mut self, now: SimTime, current: u32, proposed: u32, behavior: &Behavior) -> u32 {
         let up = behavior.scale_up.stabilization_window.unwrap_or(SimDuration::ZERO);
-        let down =
-            behavior.scale_down.stabilization_window.unwrap_or(self.config.downscale_stabilization);
+        let down = behavior.scale_down.stabilization_window.unwrap_or(self.config.downscale_stabilization);
         let (mut lowest, mut highest) = (proposed, proposed);
         let mut expired = None;
         for (index, past) in self.recommendations.iter().enumerate() {
@@ -177,8 +176,11 @@ impl Hpa {
     /// overwritten, one at a time.
     pub(super) fn remember_change(&mut self, now: SimTime, from: u32, to: u32) {
         let Some(behavior) = &self.config.behavior else { return };
-        let (changes, rules) =
-            if to > from { (&mut self.ups, &behavior.scale_up) } else { (&mut self.downs, &behavior.scale_down) };
+        let (changes, rules) = if to > from {
+            (&mut self.ups, &behavior.scale_up)
+        } else {
+            (&mut self.downs, &behavior.scale_down)
+        };
         let longest = rules.policies.iter().map(|p| p.period).max().unwrap_or(SimDuration::ZERO);
         for change in changes.iter_mut().filter(|c| is_older(c.at, now, longest)) {
             change.outdated = true;

@@ -1,8 +1,6 @@
 //! Autoscalers, from the language's types to the component's own.
 
-use crate::components::hpa::{
-    Amount, Behavior, HpaConfig, Metric, Policy, Resource, Rules, SelectPolicy,
-};
+use crate::components::hpa::{Amount, Behavior, HpaConfig, Metric, Policy, Resource, Rules, SelectPolicy};
 use crate::model::{Autoscaler, AutoscalerShape, GroupKind, Measure, Model};
 use crate::spec::autoscaler as sa;
 use crate::spec::topology::{Service, Topology};
