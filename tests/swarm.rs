@@ -102,7 +102,9 @@ fn case(number: u64) -> Case {
         let stack = stack(&mut dice, &shape);
         let _ = writeln!(t, "        \"p{i}\": [{stack}],");
     }
-    t.push_str("    },\n)\n");
+    t.push_str("    },\n");
+    autoscalers(&mut Dice(Rng::from_seed(number ^ 0xa5ca_1e55)), &mut t, services);
+    t.push_str(")\n");
     let timeline = timeline(&mut dice, &shape, &balanced, &checked);
     let experiment =
         format!("duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, timeline: [\n{timeline}]");
@@ -198,6 +200,44 @@ fn balancer(dice: &mut Dice, t: &mut String, i: usize, checked: bool) {
         t,
         "        \"lb{i}\": Balancer(targets: \"s{i}\", policy: {policy}, when_none_healthy: {none}, deregistration_delay: {delay}, {fields}),"
     );
+}
+
+fn autoscalers(dice: &mut Dice, t: &mut String, services: u64) {
+    t.push_str("    autoscalers: {\n");
+    for i in 0..services {
+        if !dice.chance(0.3) {
+            continue;
+        }
+        let min = dice.from(1, 3);
+        let max = min + dice.from(0, 4);
+        let mut fields = String::new();
+        if dice.chance(0.7) {
+            let rules = |dice: &mut Dice| {
+                format!(
+                    "Rules(stabilization_window: {}, select_policy: {}, policies: [{}])",
+                    dice.ms(0, 5000),
+                    dice.pick(&["Max", "Min"]),
+                    dice.pick(&[
+                        "Pods(1, \"2s\")",
+                        "Percent(100, \"1s\")",
+                        "Pods(2, \"1s\"), Percent(50, \"3s\")"
+                    ]),
+                )
+            };
+            let (up, down) = (rules(dice), rules(dice));
+            let _ = write!(fields, "behavior: Behavior(scale_up: {up}, scale_down: {down}), ");
+        }
+        let _ = writeln!(
+            t,
+            "        \"a{i}\": Hpa(service: \"s{i}\", min: {min}, max: {max}, metrics: [{}], sync: {}, metric_resolution: {}, downscale_stabilization: {}, cpu_initialization_period: {}, {fields}),",
+            dice.pick(&["Cpu(\"50%\", 0.05)", "InFlight(1)", "Cpu(\"150%\", 0.02), InFlight(2)"]),
+            dice.ms(300, 4000),
+            dice.ms(300, 4000),
+            dice.ms(0, 6000),
+            dice.ms(0, 6000),
+        );
+    }
+    t.push_str("    },\n");
 }
 
 fn health_check(dice: &mut Dice) -> String {

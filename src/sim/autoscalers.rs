@@ -118,7 +118,6 @@ impl PodMeter {
         self.advance(now);
         self.started = moment(now);
         self.transition = moment(now);
-        self.process_since = now;
         (self.cpu, self.in_flight) = (None, None);
     }
 
@@ -284,7 +283,7 @@ impl<O: Observer> World<'_, O> {
 
     // ---- what becomes of pods ----
 
-    /// An instance is a new pod, with a process that starts.
+    /// An instance is a new pod.
     pub(super) fn pod_begins(&mut self, now: SimTime, instance: u32) {
         if let Some(meter) = &mut self.instances[instance as usize].meter {
             meter.begins(now);
@@ -298,10 +297,10 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// A pod has another process from now on: what it used before is not measured.
-    pub(super) fn process_begins(&mut self, now: SimTime, instance: u32) {
+    /// A pod has another process from `at` on: what it used before is not measured.
+    pub(super) fn process_begins(&mut self, at: SimTime, instance: u32) {
         if let Some(meter) = &mut self.instances[instance as usize].meter {
-            meter.process_since = now;
+            meter.process_since = at;
         }
     }
 }

@@ -27,8 +27,9 @@ impl<O: Observer> World<'_, O> {
         let settings = &self.settings().groups[state.group as usize];
         let path = format!("{}#{}", self.model.instance_name(instance), state.life);
         let mut rng = self.streams.stream(&path, "restart");
-        let delay =
-            settings.restart_delay.sample_duration(&mut rng) + settings.start_up.sample_duration(&mut rng);
+        let restart_delay = settings.restart_delay.sample_duration(&mut rng);
+        let delay = restart_delay + settings.start_up.sample_duration(&mut rng);
+        self.process_begins(now + restart_delay, instance);
         self.instances[instance as usize].condition = Condition::Starting;
         let life = self.instances[instance as usize].life;
         self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
@@ -346,6 +347,7 @@ impl<O: Observer> World<'_, O> {
                 state.condition = Condition::Starting;
                 let (life, group) = (state.life, state.group as usize);
                 self.pod_begins(now, instance);
+                self.process_begins(now, instance);
                 self.strike_newcomer(now, instance);
                 if self.instances[instance as usize].condition != Condition::Starting {
                     return;

@@ -64,16 +64,17 @@ fn metric(metric: &HpaMetric, hpa: &Hpa, topology: &Topology, cx: &mut Context) 
                 let message = "`target` must be a whole percentage from 1% on";
                 cx.fail::<()>(cpu.place("target"), message);
             }
-            match cpu.request {
+            let service = topology.services.get(&hpa.service.value);
+            let limit = service.and_then(|s| s.cpu.as_ref()).map(|c| c.limit.unwrap_or(c.cores));
+            match cpu.request.or(limit) {
                 Some(request) if request.0 < 0.001 => {
-                    cx.fail::<()>(cpu.place("request"), "`request` must be at least a thousandth of a core");
+                    let message = "each pod must request at least a thousandth of a core";
+                    cx.fail::<()>(cpu.place("request"), message);
                 }
-                None if topology.services.get(&hpa.service.value).is_some_and(|s| s.cpu.is_none()) => {
-                    cx.diagnostics.push(
-                        Diagnostic::error(cpu.span, "it is not known what each pod requests")
-                            .help("give `request`, or the service's `cpu`"),
-                    );
-                }
+                None if service.is_some() => cx.diagnostics.push(
+                    Diagnostic::error(cpu.span, "it is not known what each pod requests")
+                        .help("give `request`, or the service's `cpu`"),
+                ),
                 _ => {}
             }
         }
