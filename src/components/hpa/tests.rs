@@ -354,7 +354,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     let amount = prop_oneof![(1u32..8).prop_map(Amount::Pods), (1u32..150).prop_map(Amount::Percent)];
     let policy =
         (amount, 1u64..120).prop_map(|(amount, s)| Policy { amount, period: SimDuration::from_secs(s) });
-    let select = prop_oneof![4 => Just(SelectPolicy::Max), 3 => Just(SelectPolicy::Min), 1 => Just(SelectPolicy::Disabled)];
+    let select = prop::sample::select(vec![SelectPolicy::Max, SelectPolicy::Min, SelectPolicy::Disabled]);
     let window = prop::option::of((0u64..120).prop_map(SimDuration::from_secs));
     (window, select, prop::collection::vec(policy, 1..3)).prop_map(
         |(stabilization_window, select_policy, policies)| Rules {
@@ -395,7 +395,7 @@ proptest! {
                 let most = match rate {
                     None => current.max(2) * 2,
                     Some(rules) if rules.select_policy == SelectPolicy::Disabled => current,
-                    // A period may begin with more than there are now, never with more than the maximum or the start.
+                    // A period may begin with more than there are now: with the maximum, or with the start.
                     Some(rules) => rules.policies.iter().map(|p| match p.amount {
                         Amount::Pods(n) => start.max(max) + n,
                         Amount::Percent(n) => (start.max(max) * (100 + n)).div_ceil(100),
