@@ -15,9 +15,9 @@ const MIX: u64 = 1;
 const TENANT: u64 = 2;
 const AFFINITY: u64 = 3;
 const THINK: u64 = 4;
-/// The salts that tell users and batches from requests.
+/// The salts that tell users and batches from requests: the second is no number of a request.
 const USER: u64 = 5;
-const BATCH: u64 = 6;
+const BATCH: u64 = u64::MAX;
 /// The salt of what a request asks for.
 const KEY: u64 = 6;
 
