@@ -60,11 +60,13 @@ const SHOP: &str = r#"Topology(name: "shop",
                     [Call(to: "db/read", through: "database")],
                     [Optional([Call(to: "ads/get", through: "ads")])],
                 ]),
-                Work(LogNormal(median: "4ms", p99: "20ms")), Repeat(times: 2, steps: [Wait(Erlang(k: 2, mean: "2ms"))]),
+                Work(LogNormal(median: "4ms", p99: "20ms")), Repeat(times: 2, steps: [Wait(Erlang(k: 2,
+                    mean: "2ms"))]),
             ],
             "pay": [
                 Hold("4MiB"), Call(to: "bank/charge", through: "bank"), Fail("1%"),
-                Choose([Way(3, [Call(to: "db/write", through: "database")]), Way(1, [Work(Gamma(mean: "6ms", cv: 0.6))])]),
+                Choose([Way(3, [Call(to: "db/write", through: "database")]), Way(1,
+                    [Work(Gamma(mean: "6ms", cv: 0.6))])]),
             ],
             "health": [Work("200us")],
         },
@@ -656,8 +658,10 @@ fn two_poisson_sources_are_one_of_the_summed_rate() {
 fn constant_times_add_up_exactly() {
     let one = |program: &str| {
         format!(
-            "Topology(name: \"t\", clients: {{ \"u\": Clients(arrivals: Poisson(\"80/s\"), requests: {{ \"g/e\": 1 }}) }},
-             services: {{ \"g\": Service(endpoints: {{ \"e\": [{program}] }}), \"s\": Service(endpoints: {{ \"e\": [Wait(\"30ms\")] }}),
+            "Topology(name: \"t\", clients: {{ \"u\": Clients(arrivals: Poisson(\"80/s\"),
+                requests: {{ \"g/e\": 1 }}) }},
+             services: {{ \"g\": Service(endpoints: {{ \"e\": [{program}] }}),
+                 \"s\": Service(endpoints: {{ \"e\": [Wait(\"30ms\")] }}),
              \"t\": Service(cpu: Cpu(cores: 100), endpoints: {{ \"e\": [Work(\"20ms\")] }}) }})"
         )
     };
@@ -684,7 +688,8 @@ fn constant_times_add_up_exactly() {
 fn queues_in_a_row_add_up() {
     let system = |program: &str| {
         format!(
-            "Topology(name: \"t\", clients: {{ \"u\": Clients(arrivals: Poisson(\"30/s\"), requests: {{ \"g/e\": 1 }}) }},
+            "Topology(name: \"t\", clients: {{ \"u\": Clients(arrivals: Poisson(\"30/s\"),
+                requests: {{ \"g/e\": 1 }}) }},
              services: {{ \"g\": Service(endpoints: {{ \"e\": [{program}] }}),
              \"a\": Service(workers: 1, endpoints: {{ \"e\": [Wait(Exponential(\"16666667ns\"))] }}),
              \"b\": Service(workers: 1, endpoints: {{ \"e\": [Wait(Exponential(\"20ms\"))] }}) }})"
@@ -927,8 +932,10 @@ fn arrivals_are_ends_and_what_is_in_flight() {
 #[test]
 fn what_is_busy_is_what_was_asked() {
     let topology = r#"Topology(name: "t",
-        clients: { "u": Clients(arrivals: Poisson("50/s"), requests: { "s/e": 1 }, profile: [Steps([Point("100s", 0)])]) },
-        services: { "s": Service(replicas: 2, workers: 3, cpu: Cpu(cores: 1), endpoints: { "e": [Wait("10ms"), Work("20ms"), Call("db/q")] }) },
+        clients: { "u": Clients(arrivals: Poisson("50/s"), requests: { "s/e": 1 },
+            profile: [Steps([Point("100s", 0)])]) },
+        services: { "s": Service(replicas: 2, workers: 3, cpu: Cpu(cores: 1),
+            endpoints: { "e": [Wait("10ms"), Work("20ms"), Call("db/q")] }) },
         databases: { "db": Database(cores: 2, queries: { "q": [Work("16ms")] }) },
     )"#;
     let plan = Files::new(topology, Some(&whole_experiment("duration: \"200s\""))).plan();
@@ -943,8 +950,8 @@ fn what_is_busy_is_what_was_asked() {
     assert_eq!(busy + queue, in_flight);
     assert_eq!(in_flight, latency);
     assert!(busy > n * 46_000_000);
-    // A CPU is in use for as long as work was asked of it. Each piece ends at a whole nanosecond, rounded up, so that up
-    // to one more for each change of the number of pieces may be counted.
+    // A CPU is in use for as long as work was asked of it. Each piece ends at a whole nanosecond, rounded up, so
+    // that up to one more for each change of the number of pieces may be counted.
     for (path, each) in [("services.s.cpu", 20_000_000), ("databases.db.cpu", 16_000_000)] {
         let Source::Level(_, factor) = Ledger::source(&plan, path) else { panic!("{path}") };
         let (area, _) = ledger.area(&plan, path);
