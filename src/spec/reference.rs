@@ -287,14 +287,14 @@ const EXPECTATIONS_EXPLAINED: &str = "
 | `above(20) of services.api.queue < 5%` | the share of time that a level is greater; `p(99) of` a \
 level is over time, too |
 | `rises(0) of services.api.queue <= 3` | how often a level rises above a value |
-| `last(0) of services.api.queue - 110s < 30s` | until when a level is above a value (`first`: from when), in seconds from \
-the start of the run; and arithmetic, with blanks around its signs |
+| `last(0) of services.api.queue - 110s < 30s` | until when a level is above a value (`first`: from when), in seconds \
+from the start of the run; and arithmetic, with blanks around its signs |
 | `clients.users.rate / services.api.rate > 0.9` | the quotient of two measures |
 | `variance of clients.users.latency < 0.01` | in square seconds; also `moment(2) of`, the mean of the squares, and \
 `count of` |
 | `at(90s) of services.api.up >= 3` | the value of the second that ends at that time of the run |
-| `cycle_max(24h) of clients.users.rate < 900/s` | of the series, folded by a period and averaged over the cycles: the \
-greatest value, the least (`cycle_min`), or when in the cycle the first harmonic peaks (`cycle_peak`) |
+| `cycle_max(24h) of clients.users.rate < 900/s` | of the series, folded by a period and averaged over the cycles: \
+the greatest value, the least (`cycle_min`), or when in the cycle the first harmonic peaks (`cycle_peak`) |
 | `min of balancers.alb.healthy > 2` | the least of the values of all seconds; likewise `max of` and `mean of` |
 | `clients.users.throughput in 1150/s..1350/s` | both limits included |
 | `faults.weather.recover <= 2m` | what a fault did, by its name; without statistic and window |
