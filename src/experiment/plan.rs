@@ -623,7 +623,8 @@ fn theory(
     let tolerance = (value.within.0 * value.is.abs()).max(value.absolute);
     Ok(TheoryPlan {
         name: name.to_string(),
-        text: value.of.value.clone(),
+        // A formula may be written in several lines.
+        text: value.of.value.split_whitespace().collect::<Vec<_>>().join(" "),
         formula,
         unit: unit.unwrap_or(Unit::Level),
         is: value.is,
