@@ -116,7 +116,7 @@ fn oracle_files_state_the_values_of_the_reference() {
 fn oracle_a_wrong_parameter_is_noticed() {
     // Each is off by no more than twice the tolerance of some value, and must not agree any more.
     let wrong = [
-        ("mm1-rho50", "services.server.endpoints.work.0.time=Exponential(mean: \"10.3ms\")"),
+        ("mm1-rho50", "services.server.endpoints.serve.0.time=Exponential(mean: \"10.3ms\")"),
         ("mmc-c4-rho75", "clients.users.arrivals.rate=\"30.6/s\""),
     ];
     for (name, set) in wrong {
