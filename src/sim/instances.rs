@@ -154,7 +154,8 @@ impl<O: Observer> World<'_, O> {
     /// Moves the gauges of what a running instance adds to its group.
     pub(super) fn count_up(&mut self, now: SimTime, instance: u32, sign: i64) {
         let group = self.instances[instance as usize].group as usize;
-        let meters = self.model.catalog.groups[group];
+        let model = self.model;
+        let meters = &model.catalog.groups[group];
         let settings = &self.settings().groups[group];
         self.observer.moved(now, meters.up, sign);
         self.observer.moved(now, meters.cores, sign * settings.cores.map_or(0, |c| (c * 1e3) as i64));
@@ -172,7 +173,8 @@ impl<O: Observer> World<'_, O> {
     /// A request comes to an instance, and is refused, queued or started.
     pub(super) fn arrive(&mut self, now: SimTime, arrival: Arrival, call: &Call) {
         let group = self.instances[arrival.instance as usize].group as usize;
-        let meters = self.model.catalog.groups[group];
+        let model = self.model;
+        let meters = &model.catalog.groups[group];
         if !arrival.is_check {
             self.observer.arrival(meters.red);
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
@@ -290,7 +292,8 @@ impl<O: Observer> World<'_, O> {
     /// An execution takes a worker.
     fn take_worker(&mut self, now: SimTime, id: FrameId, instance: u32) {
         let group = self.instances[instance as usize].group as usize;
-        let meters = self.model.catalog.groups[group];
+        let model = self.model;
+        let meters = &model.catalog.groups[group];
         self.instances[instance as usize].busy += 1;
         self.observer.moved(now, meters.busy, 1);
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else { return };
@@ -373,7 +376,8 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
         let group = self.instances[exec.instance as usize].group;
-        let meters = self.model.catalog.groups[group as usize];
+        let model = self.model;
+        let meters = &model.catalog.groups[group as usize];
         self.forget(&exec);
         self.meter_requests(now, exec.instance);
         self.observer.moved(now, meters.in_flight, -1);
@@ -433,7 +437,8 @@ impl<O: Observer> World<'_, O> {
     fn free_worker(&mut self, now: SimTime, id: FrameId, exec: &Exec, ending: Ending) {
         let instance = exec.instance;
         let group = self.instances[instance as usize].group as usize;
-        let meters = self.model.catalog.groups[group];
+        let model = self.model;
+        let meters = &model.catalog.groups[group];
         self.instances[instance as usize].busy -= 1;
         self.observer.moved(now, meters.busy, -1);
         if exec.on_free_core {

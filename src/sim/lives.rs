@@ -289,7 +289,8 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         let group = state.group as usize;
         if state.answers() {
-            let meters = self.model.catalog.groups[group];
+            let model = self.model;
+            let meters = &model.catalog.groups[group];
             let cores = |g: &Group| g.cores.map_or(0, |c| (c * 1e3) as i64);
             let workers = |g: &Group| i64::from(g.workers.unwrap_or(0));
             let memory = |g: &Group| g.memory.map_or(0, |m| m.base as i64);

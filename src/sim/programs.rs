@@ -25,6 +25,7 @@ struct Host {
 
 impl<O: Observer> World<'_, O> {
     /// The program that a frame runs, and where; `None` if it is gone, or its process is.
+    #[inline]
     fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
         let (run, host, life) = match &self.frames.get(id)?.kind {
             Kind::Exec(e) => {
@@ -45,6 +46,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Removes a program whose process is gone, and the programs that wait for it in the same process.
+    #[cold]
     fn forget_program(&mut self, now: SimTime, id: FrameId) {
         let Some(frame) = self.frames.get(id) else { return };
         let (parent, child) = (frame.parent, frame.child);
