@@ -106,9 +106,30 @@ fn case(number: u64) -> Case {
     autoscalers(&mut Dice(Rng::from_seed(number ^ 0xa5ca_1e55)), &mut t, services);
     t.push_str(")\n");
     let timeline = timeline(&mut dice, &shape, &balanced, &checked);
-    let experiment =
-        format!("duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, timeline: [\n{timeline}]");
+    let failures = failures(&mut Dice(Rng::from_seed(number ^ 0xfa11_ed00)), services);
+    let experiment = format!(
+        "duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, {failures}timeline: [\n{timeline}]"
+    );
     Case { topology: t, experiment }
+}
+
+/// What fails and is repaired all the time, even when nobody asks any more: repairs are short.
+fn failures(dice: &mut Dice, services: u64) -> String {
+    let mut all = String::new();
+    for i in 0..services {
+        if dice.chance(0.7) {
+            continue;
+        }
+        let what = dice.pick(&["Down", "Down", "Slow(3)", "Errors(\"30%\")", "Hang"]);
+        let each = dice.pick(&["Instance", "Component"]);
+        let _ = write!(
+            all,
+            "\"f{i}\": Failures(target: \"s{i}\", each: {each}, what: {what}, up: {}, down: {}), ",
+            dice.dist(800, 8000),
+            dice.ms(1, 300)
+        );
+    }
+    format!("failures: {{ {all}}}, ")
 }
 
 struct Shape {

@@ -24,6 +24,8 @@ pub struct Tally {
     pub failed: usize,
     /// Values whose interval is too wide to tell.
     pub inconclusive: usize,
+    /// Values whose 95 % interval contains the reference, and values that have an interval of some width.
+    pub covered: (usize, usize),
     /// The largest error, as a share of the reference, and whose it is.
     pub worst_error: Option<(f64, String)>,
     /// The largest error as a share of its tolerance, and whose it is.
@@ -43,7 +45,10 @@ pub fn tally(cases: &[Case]) -> Tally {
             },
         )
     };
+    let wide = || all().filter_map(|(_, a)| Some((a, a.ci95.filter(|(lo, hi)| lo < hi)?)));
+    let covering = wide().filter(|(a, (lo, hi))| (*lo..=*hi).contains(&a.reference));
     Tally {
+        covered: (covering.count(), wide().count()),
         cases: cases.len(),
         held: count(Verdict::Held),
         failed: count(Verdict::Failed),
@@ -68,6 +73,15 @@ pub fn tally_text(tally: &Tally) -> String {
         let _ = write!(text, ", {} inconclusive", tally.inconclusive);
     }
     text.push('\n');
+    let (covered, wide) = tally.covered;
+    if wide > 0 {
+        let share = covered as f64 / wide as f64;
+        let _ = writeln!(
+            text,
+            "the reference lies within the 95 % interval of {covered} of {wide} values ({})",
+            percent(share)
+        );
+    }
     if let Some((error, whose)) = &tally.worst_error {
         let _ = writeln!(text, "largest error: {} ({whose})", percent(*error));
     }
@@ -120,7 +134,7 @@ pub fn human(cases: &[Case], color: bool, quiet: bool) -> String {
     text + &tally_text(&tally(cases))
 }
 
-/// All values as a table in Markdown, the tally above it.
+/// All values as a table in Markdown, the tally above it and the sources below.
 pub fn markdown(cases: &[Case]) -> String {
     let mut text =
         tally_text(&tally(cases)).lines().fold(String::new(), |text, line| text + "- " + line + "\n");
@@ -142,6 +156,10 @@ pub fn markdown(cases: &[Case]) -> String {
                 word(agreement.verdict)
             );
         }
+    }
+    text.push_str("\nSources:\n\n");
+    for case in cases {
+        let _ = writeln!(text, "- {}: {}", case.name, case.result.theory.source);
     }
     text
 }
