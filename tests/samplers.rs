@@ -1267,6 +1267,24 @@ fn users_ask_as_often_as_they_think() {
 }
 
 #[test]
+fn jumps_of_a_profile_are_met_to_the_nanosecond() {
+    // From 10 s to 11 s a thousand times as many, then none: 10 at one a second, and 1000.
+    for (from, to) in [("10s", "11s"), ("10.05s", "11.05s"), ("10.00999s", "11.00999s")] {
+        let profile = format!("profile: [Steps([Point(\"{from}\", 1000), Point(\"{to}\", 0)])]");
+        for arrivals in ["Regular(\"1/s\")", "Renewal(\"1s\")"] {
+            let played = watch(
+                &format!("arrivals: {arrivals}, {profile}, requests: {{ \"x/e\": 1 }}"),
+                "\"0s\"",
+                "duration: \"20s\"",
+                0,
+            );
+            let n = played.at.len();
+            assert!((1009..=1010).contains(&n), "{arrivals} from {from}: {n}");
+        }
+    }
+}
+
+#[test]
 fn wrong_sources_are_noticed() {
     // Bursts are not Poisson, though their rate is right.
     let at = open("Mmpp([MmppState(\"550/s\", \"100ms\"), MmppState(\"450/s\", \"100ms\")])", 400, 0);

@@ -1,6 +1,6 @@
 //! How a rate changes over time: a product of factors.
 
-use crate::base::SimTime;
+use crate::base::{SimDuration, SimTime};
 
 /// One factor over time; times in seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,35 @@ impl Factor {
         }
     }
 
+    /// The factor just before `t`: at a jump that from which it jumps.
+    fn before(&self, t: f64) -> f64 {
+        match self {
+            Self::Steps(points) => {
+                let next = points.partition_point(|(at, _)| *at < t);
+                if next == 0 { 1.0 } else { points[next - 1].1 }
+            }
+            Self::Lines(points) => {
+                // The last of several corners at one time is where a jump ends; before it, the first counts.
+                let next = points.partition_point(|(at, _)| *at < t);
+                match points.get(next) {
+                    Some((at, factor)) if *at == t => *factor,
+                    _ => line(points, t),
+                }
+            }
+            Self::Sine { .. } => self.at(t),
+        }
+    }
+
+    /// The first corner or jump after `t`.
+    fn corner(&self, t: f64) -> Option<f64> {
+        match self {
+            Self::Steps(points) | Self::Lines(points) => {
+                points.get(points.partition_point(|(at, _)| *at <= t)).map(|(at, _)| *at)
+            }
+            Self::Sine { .. } => None,
+        }
+    }
+
     fn max(&self) -> f64 {
         match self {
             Self::Steps(points) => points.iter().fold(1.0, |m, (_, f)| m.max(*f)),
@@ -73,6 +102,19 @@ impl Profile {
         self.factors.iter().fold(1.0, |product, factor| product * factor.at(t))
     }
 
+    /// The factor just before an instant: at a jump that from which it jumps.
+    pub fn before(&self, now: SimTime) -> f64 {
+        let t = now.seconds();
+        self.factors.iter().fold(1.0, |product, factor| product * factor.before(t))
+    }
+
+    /// The first instant after `now` at which a factor jumps or has a corner.
+    pub fn corner(&self, now: SimTime) -> Option<SimTime> {
+        let t = now.seconds();
+        let next = self.factors.iter().filter_map(|factor| factor.corner(t)).reduce(f64::min)?;
+        Some(SimTime::ZERO + SimDuration::from_seconds(next))
+    }
+
     /// A bound that the factor never exceeds.
     pub fn max(&self) -> f64 {
         self.factors.iter().fold(1.0, |product, factor| product * factor.max())
@@ -97,6 +139,23 @@ mod tests {
         assert!((at(10.0) - 2.0 * 1.5 * 1.5).abs() < 1e-9);
         assert!((at(24.0) - 0.5 * 2.2).abs() < 1e-9);
         assert!((0..600).all(|i| at(f64::from(i) / 10.0) <= profile.max()));
+    }
+
+    #[test]
+    fn jumps_and_corners_are_found() {
+        let profile = Profile {
+            factors: vec![
+                Factor::Steps(vec![(10.0, 2.0), (20.0, 0.0)]),
+                Factor::Lines(vec![(5.0, 1.0), (15.0, 1.0), (15.0, 3.0)]),
+            ],
+        };
+        let at = |s: f64| SimTime::ZERO + SimDuration::from_seconds(s);
+        assert_eq!((profile.before(at(10.0)), profile.at(at(10.0))), (1.0, 2.0));
+        assert_eq!((profile.before(at(15.0)), profile.at(at(15.0))), (2.0, 6.0));
+        assert_eq!((profile.before(at(20.0)), profile.at(at(20.0))), (6.0, 0.0));
+        let corners: Vec<Option<SimTime>> =
+            [0.0, 5.0, 10.0, 15.0, 20.0].map(|s| profile.corner(at(s))).to_vec();
+        assert_eq!(corners, [Some(at(5.0)), Some(at(10.0)), Some(at(15.0)), Some(at(20.0)), None]);
     }
 
     #[test]

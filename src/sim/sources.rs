@@ -423,15 +423,18 @@ fn stretched(settings: &Client, now: SimTime, gap: f64, end: SimTime) -> Option<
     integrate(settings, 1.0, now, gap, end)
 }
 
-/// When the integral of a changing rate has grown by `amount`: trapezoids of an eighth of that each.
+/// When the integral of a changing rate has grown by `amount`: trapezoids of an eighth of that each, none of which
+/// reaches over a jump or a corner of the profile.
 fn integrate(settings: &Client, rate: f64, now: SimTime, amount: f64, end: SimTime) -> Option<SimTime> {
+    let profile = &settings.profile;
     let mut at = now;
     let mut left = amount;
     while at < end {
-        let here = rate * settings.profile.at(at);
+        let here = rate * profile.at(at);
         let step = if here > 0.0 { (amount / (REGULAR_STEPS * here)).min(0.1) } else { 0.01 };
         let next = at + SimDuration::from_seconds(step).max(SimDuration::from_ns(1));
-        let grown = (here + rate * settings.profile.at(next)) / 2.0 * next.since(at).seconds();
+        let next = profile.corner(at).filter(|corner| *corner > at).map_or(next, |corner| corner.min(next));
+        let grown = (here + rate * profile.before(next)) / 2.0 * next.since(at).seconds();
         if grown >= left {
             return Some(at + next.since(at).scaled(left / grown));
         }

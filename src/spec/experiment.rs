@@ -314,7 +314,8 @@ record! {
     }
 }
 record! {
-    /// An operator restarts instances: their requests fail, and they are back after the start-up time.
+    /// An operator restarts instances: their requests fail, and they are back after restart delay and start-up
+    /// time.
     pub struct Restart [target, instances] {
         /// The service or database.
         target: Spanned<String>,
