@@ -35,21 +35,12 @@ pub enum Command {
 pub struct RunArgs {
     /// A topology or an experiment.
     pub file: PathBuf,
-    /// Changes a setting, such as services.api.replicas=24; may be given again.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    pub sets: Vec<String>,
-    /// The seed of all random numbers.
-    #[arg(long, env = "BROWNOUT_SEED")]
-    pub seed: Option<u64>,
-    /// Runs of each variant.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub runs: Option<u32>,
+    /// How it is played.
+    #[command(flatten)]
+    pub play: PlayArgs,
     /// Simulated time of each run, such as 10m.
     #[arg(long, value_parser = duration)]
     pub duration: Option<SimDuration>,
-    /// Threads; the results are the same for any number.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub jobs: Option<u16>,
     /// Folder for summary, series, events and plots [default: out/NAME]
     #[arg(long, conflicts_with = "no_out")]
     pub out: Option<PathBuf>,
@@ -64,13 +55,10 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
-/// What `validate` takes.
+/// How files are played.
 #[derive(Debug, Args)]
-pub struct ValidateArgs {
-    /// Experiments that state what theory says of them, or folders of them.
-    #[arg(default_value = "models/oracle")]
-    pub paths: Vec<PathBuf>,
-    /// Changes a setting, such as services.s.workers=2; may be given again.
+pub struct PlayArgs {
+    /// Changes a setting, such as services.api.replicas=24; may be given again.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
     /// The seed of all random numbers.
@@ -82,6 +70,17 @@ pub struct ValidateArgs {
     /// Threads; the results are the same for any number.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+}
+
+/// What `validate` takes.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Experiments that state what theory says of them, or folders of them.
+    #[arg(default_value = "models/oracle")]
+    pub paths: Vec<PathBuf>,
+    /// How they are played.
+    #[command(flatten)]
+    pub play: PlayArgs,
     /// Folder for the tables [default: out/validation]
     #[arg(long, conflicts_with = "no_out")]
     pub out: Option<PathBuf>,

@@ -14,14 +14,14 @@ use std::path::PathBuf;
 /// Plays a file and reports.
 pub fn run(args: &RunArgs) -> Ending {
     let mut loader = Loader::default();
-    let document = loader.load(&args.file, &args.sets);
-    let changes = Changes { seed: args.seed, runs: args.runs, duration: args.duration };
+    let document = loader.load(&args.file, &args.play.sets);
+    let changes = Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration };
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {
         return Ending::Wrong;
     }
     let Some(plan) = plan else { return Ending::Wrong };
-    let jobs = args.jobs.map_or_else(threads, usize::from);
+    let jobs = args.play.jobs.map_or_else(threads, usize::from);
     let result = match play(&plan, jobs, &Bar::new(args.quiet)) {
         Ok(result) => result,
         Err(error) => {
@@ -91,7 +91,7 @@ fn ending(result: &ExperimentResult) -> Ending {
 /// The command that gives the same bytes again.
 fn reproduce(args: &RunArgs, result: &ExperimentResult) -> String {
     let mut line = format!("brownout run {}", quoted(&args.file.display().to_string()));
-    for set in &args.sets {
+    for set in &args.play.sets {
         let _ = write!(line, " --set {}", quoted(set));
     }
     let _ = write!(line, " --seed {} --runs {}", result.seed, result.runs);

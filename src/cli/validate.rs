@@ -59,7 +59,7 @@ pub fn validate(args: &ValidateArgs) -> Ending {
 /// One file: none if it states no theory and was found in a folder.
 fn case(args: &ValidateArgs, file: &File) -> Result<Option<Case>, Ending> {
     let mut loader = Loader::default();
-    let document = loader.load(&file.path, &args.sets);
+    let document = loader.load(&file.path, &args.play.sets);
     let states_theory = match &document {
         Some(Document::Experiment(experiment, _)) => experiment.theory.is_some(),
         Some(Document::Topology(_)) => false,
@@ -68,7 +68,7 @@ fn case(args: &ValidateArgs, file: &File) -> Result<Option<Case>, Ending> {
     if !states_theory && !file.is_named && !loader.diagnostics.has_errors() {
         return Ok(None);
     }
-    let changes = Changes { seed: args.seed, runs: args.runs, duration: None };
+    let changes = Changes { seed: args.play.seed, runs: args.play.runs, duration: None };
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {
         return Err(Ending::Wrong);
@@ -79,7 +79,7 @@ fn case(args: &ValidateArgs, file: &File) -> Result<Option<Case>, Ending> {
         message(&format!("error: {shown} does not state what theory says of it (`theory: Theory(…)`)\n"));
         return Err(Ending::Wrong);
     }
-    let jobs = args.jobs.map_or_else(threads, usize::from);
+    let jobs = args.play.jobs.map_or_else(threads, usize::from);
     match play(&plan, jobs, &Bar::new(args.quiet)) {
         Ok(result) => {
             let name = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
