@@ -326,6 +326,14 @@ mod tests {
     }
 
     #[test]
+    fn who_is_done_slows_nobody_down_when_cores_go() {
+        // At 8 ns the second and the third have less than a nanosecond to go: they keep their cores and leave.
+        let changes =
+            [(0, Start(13, 0)), (0, Start(7, 0)), (5, Start(3, 0)), (8, Cores(1.0)), (8, Speed(1.0))];
+        assert_eq!(play(2.5, &changes).done.len(), 3);
+    }
+
+    #[test]
     fn a_crash_hands_back_all() {
         let mut cpu = Cpu::new(1.0, CpuDiscipline::Priority);
         for (job, priority) in [(0, 1), (1, 5), (2, 3)] {
