@@ -112,6 +112,7 @@ fn nothing_to_compare_is_an_error() {
         ("theory/none.ron", &system("")),
         ("broken.ron", &broken),
         ("plain.ron", &no_theory),
+        ("no-source.ron", &whole.replace("Takacs 1962", "")),
     ]);
     for (args, words) in [
         (&["models"][..], "no file states what theory says"),
@@ -120,6 +121,7 @@ fn nothing_to_compare_is_an_error() {
         (&["nowhere.ron"], "cannot open nowhere.ron"),
         (&["theory/none.ron"], "`values` is empty"),
         (&["broken.ron"], "did you mean"),
+        (&["no-source.ron"], "`source` is empty"),
         (&[], "cannot open models/oracle"),
         (&["plain.ron"], "plain.ron does not state what theory says of it"),
         (&["broken.ron", "--runs", "0"], "--runs"),

@@ -2,6 +2,7 @@
 
 use crate::experiment::results::{Agreement, ExperimentResult, Verdict};
 use crate::metrics::estimate::stable;
+use crate::report::words::many;
 use std::fmt::Write as _;
 
 /// A system whose answer is known, and what the simulation found.
@@ -61,9 +62,9 @@ pub fn tally(cases: &[Case]) -> Tally {
 /// The tally in a few lines.
 pub fn tally_text(tally: &Tally) -> String {
     let mut text = format!(
-        "{} systems, {} values: {} agree",
-        tally.cases,
-        tally.held + tally.failed + tally.inconclusive,
+        "{}, {}: {} agree",
+        many(tally.cases as u64, "system"),
+        many((tally.held + tally.failed + tally.inconclusive) as u64, "value"),
         tally.held
     );
     if tally.failed > 0 {

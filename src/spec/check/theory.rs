@@ -6,6 +6,9 @@ use crate::spec::experiment::{Experiment, Over};
 
 pub(super) fn check(experiment: &Experiment, cx: &mut Context) {
     let Some(theory) = &experiment.theory else { return };
+    if theory.source.trim().is_empty() {
+        cx.fail::<()>(theory.place("source"), "`source` is empty: nobody could look the values up");
+    }
     if theory.values.is_empty() {
         cx.fail::<()>(theory.place("values"), "theory says nothing: `values` is empty");
     }
