@@ -3,13 +3,16 @@
 //! Results go to standard output, progress and messages to standard error. A closed pipe is no error.
 
 mod args;
+mod deliver;
 mod files;
+mod interrupt;
 mod metrics;
 mod progress;
 mod run;
 mod schema;
 mod validate;
 
+use crate::experiment::RunError;
 use crate::spec::load::Loader;
 use anstream::ColorChoice;
 use args::{Command, CommandLine};
@@ -30,6 +33,8 @@ pub enum Ending {
     Inconclusive,
     /// A budget of events ran out.
     OutOfBudget,
+    /// Somebody asked to stop.
+    Interrupted,
 }
 
 impl From<Ending> for ExitCode {
@@ -40,6 +45,7 @@ impl From<Ending> for ExitCode {
             Ending::Wrong => 2,
             Ending::Inconclusive => 3,
             Ending::OutOfBudget => 4,
+            Ending::Interrupted => 130,
         })
     }
 }
@@ -48,6 +54,7 @@ impl From<Ending> for ExitCode {
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
     line.color.write_global();
+    interrupt::listen();
     let ending = match &line.command {
         Command::Run(args) => run::run(args),
         Command::Validate(args) => validate::validate(args),
@@ -77,6 +84,16 @@ fn message(text: &str) {
 fn has_color() -> bool {
     ColorChoice::global() != ColorChoice::Never
         && anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
+}
+
+/// Shows why an experiment could not be carried out.
+fn run_failed(error: &RunError) -> Ending {
+    message(&format!("error: {error}\n"));
+    match error {
+        RunError::TimeStandsStill { .. } => Ending::OutOfBudget,
+        RunError::Threads { .. } => Ending::Wrong,
+        RunError::Interrupted { .. } => Ending::Interrupted,
+    }
 }
 
 /// Shows what was found wrong; `true` if the input cannot be used.

@@ -14,6 +14,8 @@ pub mod plan;
 pub mod recovery;
 pub mod results;
 pub mod run;
+pub mod study;
+pub mod team;
 pub mod theory;
 
 pub use plan::{Changes, Plan, plan};

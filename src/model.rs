@@ -27,7 +27,7 @@ use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::RetryConfig;
 use catalog::Catalog;
 use keys::Keys;
-use profile::Profile;
+use profile::{Factor, Profile};
 use std::ops::Range;
 
 /// A compiled system.
@@ -563,6 +563,25 @@ pub struct Memory {
 }
 
 impl Model {
+    /// Multiplies the load of all client populations: rates, the speed at which records are played, and the number of
+    /// users. The requests of a population are the same ones in the same order, only closer together.
+    pub fn scale_load(&mut self, factor: f64) {
+        for client in self.epochs.iter_mut().flat_map(|epoch| &mut epoch.clients) {
+            match &mut client.arrivals {
+                Arrivals::Poisson(rate) | Arrivals::Regular(rate) | Arrivals::Batches { rate, .. } => {
+                    *rate *= factor
+                }
+                Arrivals::Mmpp(points) => points.iter_mut().for_each(|(rate, _)| *rate *= factor),
+                Arrivals::Rates(points) => points.iter_mut().for_each(|(_, rate)| *rate *= factor),
+                Arrivals::Users { count, .. } => *count = (f64::from(*count) * factor + 0.5) as u32,
+                Arrivals::Renewal(_) | Arrivals::Times(_) if factor != 1.0 => {
+                    client.profile.factors.push(Factor::Steps(vec![(0.0, factor)]));
+                }
+                Arrivals::Renewal(_) | Arrivals::Times(_) => {}
+            }
+        }
+    }
+
     /// The group a callee leads to.
     pub fn callee_group(&self, callee: Callee) -> u32 {
         match callee {

@@ -30,14 +30,12 @@ fn stem(path: &Path) -> String {
     path.file_stem().expect("a name").to_string_lossy().into_owned()
 }
 
-fn load(path: &Path, sets: &[String]) -> (Loader, Box<Experiment>, Document) {
+fn load(path: &Path, sets: &[String]) -> (Loader, Experiment, Document) {
     let mut loader = Loader::default();
     let document = loader.load(path, sets);
     let shown = loader.diagnostics.render(&loader.sources, false);
-    let Some(Document::Experiment(experiment, topology)) = document else {
-        panic!("{}: {shown}", path.display())
-    };
-    (loader, experiment.clone(), Document::Experiment(experiment, topology))
+    let Some(Document::Experiment(document)) = document else { panic!("{}: {shown}", path.display()) };
+    (loader, document.experiment.clone(), Document::Experiment(document))
 }
 
 fn planned(path: &Path, sets: &[String]) -> Plan {

@@ -1,5 +1,6 @@
 //! Flags, and what they mean.
 
+use super::deliver::DeliverArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,9 +48,9 @@ pub struct RunArgs {
     /// Writes no files.
     #[arg(long)]
     pub no_out: bool,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
+    /// What to print and to write.
+    #[command(flatten)]
+    pub deliver: DeliverArgs,
     /// Prints only what failed.
     #[arg(short, long)]
     pub quiet: bool,
@@ -87,9 +88,9 @@ pub struct ValidateArgs {
     /// Writes no files.
     #[arg(long)]
     pub no_out: bool,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
+    /// What to print and to write.
+    #[command(flatten)]
+    pub deliver: DeliverArgs,
     /// Prints only what disagrees.
     #[arg(short, long)]
     pub quiet: bool,
@@ -100,18 +101,9 @@ pub struct ValidateArgs {
 pub struct MetricsArgs {
     /// A topology or an experiment.
     pub file: PathBuf,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
-}
-
-/// What to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables for people.
-    Human,
-    /// One JSON document.
-    Json,
+    /// What to print and to write.
+    #[command(flatten)]
+    pub deliver: DeliverArgs,
 }
 
 /// When to use colors.

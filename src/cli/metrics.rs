@@ -1,7 +1,8 @@
 //! `brownout metrics FILE`
 
-use super::args::{Format, MetricsArgs};
-use super::{Ending, print, show_diagnostics};
+use super::args::MetricsArgs;
+use super::deliver::Format;
+use super::{Ending, show_diagnostics};
 use crate::base::units::Unit;
 use crate::experiment::alerts::AlertMeasure;
 use crate::experiment::plan::FaultMeasure;
@@ -11,6 +12,9 @@ use crate::spec::load::Loader;
 
 /// Lists every metric of a file.
 pub fn metrics(args: &MetricsArgs) -> Ending {
+    if !args.deliver.are_known("metrics", &[Format::Human, Format::Json]) {
+        return Ending::Wrong;
+    }
     let mut loader = Loader::default();
     let document = loader.load(&args.file, &[]);
     let plan = document.and_then(|d| plan(&mut loader, d, &Changes::default()));
@@ -27,11 +31,17 @@ pub fn metrics(args: &MetricsArgs) -> Ending {
     let alerts = alert_metrics(&plan);
     let rows = rows.chain(alerts.iter().map(|(path, unit, meaning)| (path.as_str(), *unit, *meaning)));
     let rows = rows.chain(all.iter().map(|m| (m.path.as_str(), m.unit, m.meaning.as_str())));
-    print(&match args.format {
-        Format::Human => human::metric_list(rows),
-        Format::Json => json::metric_list(rows),
+    let delivered = args.deliver.deliver_or_say(&|format, _| {
+        Ok(match format {
+            Format::Json => json::metric_list(rows.clone()),
+            _ => human::metric_list(rows.clone()),
+        }
+        .into_bytes())
     });
-    Ending::Held
+    match delivered {
+        Ok(()) => Ending::Held,
+        Err(ending) => ending,
+    }
 }
 
 /// What faults did: metrics for expectations only.

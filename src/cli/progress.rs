@@ -1,5 +1,6 @@
 //! A progress bar on a terminal, silence elsewhere.
 
+use super::interrupt;
 use crate::experiment::run::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -25,9 +26,10 @@ impl Progress for Bar {
     fn runs_done(&self, done: usize, total: usize) -> bool {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
-        if done == total {
+        if done == total || interrupt::is_asked() {
             self.bar.finish_and_clear();
         }
-        true
+        // Who has finished needs not be stopped.
+        done == total || !interrupt::is_asked()
     }
 }

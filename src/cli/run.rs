@@ -1,11 +1,12 @@
 //! `brownout run FILE`
 
-use super::args::{Format, RunArgs};
+use super::args::RunArgs;
+use super::deliver::Format;
 use super::files::{self, Output};
 use super::progress::Bar;
-use super::{Ending, has_color, message, print, show_diagnostics, threads, width};
+use super::{Ending, message, run_failed, show_diagnostics, threads, width};
 use crate::experiment::results::Verdict;
-use crate::experiment::{Changes, ExperimentResult, RunError, plan, run as play};
+use crate::experiment::{Changes, ExperimentResult, plan, run as play};
 use crate::report::{events_jsonl, human, json, plot, series_csv};
 use crate::spec::load::Loader;
 use std::fmt::Write;
@@ -13,9 +14,13 @@ use std::path::PathBuf;
 
 /// Plays a file and reports.
 pub fn run(args: &RunArgs) -> Ending {
+    if !args.deliver.are_known("run", &[Format::Human, Format::Json]) {
+        return Ending::Wrong;
+    }
     let mut loader = Loader::default();
     let document = loader.load(&args.file, &args.play.sets);
-    let changes = Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration };
+    let changes =
+        Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration, ..Changes::default() };
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {
         return Ending::Wrong;
@@ -24,13 +29,7 @@ pub fn run(args: &RunArgs) -> Ending {
     let jobs = args.play.jobs.map_or_else(threads, usize::from);
     let result = match play(&plan, jobs, &Bar::new(args.quiet)) {
         Ok(result) => result,
-        Err(error) => {
-            message(&format!("error: {error}\n"));
-            return match error {
-                RunError::TimeStandsStill { .. } => Ending::OutOfBudget,
-                RunError::Threads { .. } | RunError::Interrupted { .. } => Ending::Wrong,
-            };
-        }
+        Err(error) => return run_failed(&error),
     };
     let mut written = Vec::new();
     if !args.no_out {
@@ -43,20 +42,23 @@ pub fn run(args: &RunArgs) -> Ending {
             }
         }
     }
-    match args.format {
-        Format::Json => print(&json::summary(&result)),
-        Format::Human => {
-            let options = human::Options {
-                color: has_color(),
-                width: width(),
-                files: written.iter().map(|p| p.display().to_string()).collect(),
-                reproduce: reproduce(args, &result),
-                quiet: args.quiet,
-            };
-            print(&human::summary(&result, &options));
+    let delivered = args.deliver.deliver_or_say(&|format, color| {
+        if format == Format::Json {
+            return Ok(json::summary(&result).into_bytes());
         }
+        let options = human::Options {
+            color,
+            width: width(),
+            files: written.iter().map(|p| p.display().to_string()).collect(),
+            reproduce: reproduce(args, &result),
+            quiet: args.quiet,
+        };
+        Ok(human::summary(&result, &options).into_bytes())
+    });
+    match delivered {
+        Ok(()) => ending(&result),
+        Err(ending) => ending,
     }
-    ending(&result)
 }
 
 fn outputs(result: &ExperimentResult) -> anyhow::Result<Vec<Output>> {

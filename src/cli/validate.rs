@@ -1,9 +1,10 @@
 //! `brownout validate [FILE|FOLDER…]`
 
-use super::args::{Format, ValidateArgs};
+use super::args::ValidateArgs;
+use super::deliver::Format;
 use super::files;
 use super::progress::Bar;
-use super::{Ending, has_color, message, print, show_diagnostics, threads};
+use super::{Ending, message, run_failed, show_diagnostics, threads};
 use crate::experiment::{Changes, plan, run as play};
 use crate::report::json;
 use crate::report::validation::{self, Case};
@@ -12,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Plays systems whose answers are known and compares.
 pub fn validate(args: &ValidateArgs) -> Ending {
+    if !args.deliver.are_known("validate", &[Format::Human, Format::Json, Format::Csv, Format::Markdown]) {
+        return Ending::Wrong;
+    }
     let files = match found(&args.paths) {
         Ok(files) => files,
         Err(error) => {
@@ -42,9 +46,16 @@ pub fn validate(args: &ValidateArgs) -> Ending {
             return Ending::Wrong;
         }
     }
-    match args.format {
-        Format::Json => print(&json::validation(&cases)),
-        Format::Human => print(&validation::human(&cases, has_color(), args.quiet)),
+    let delivered = args.deliver.deliver_or_say(&|format, color| {
+        Ok(match format {
+            Format::Json => json::validation(&cases).into_bytes(),
+            Format::Csv => validation::csv(&cases),
+            Format::Markdown => validation::markdown(&cases).into_bytes(),
+            _ => validation::human(&cases, color, args.quiet).into_bytes(),
+        })
+    });
+    if let Err(ending) = delivered {
+        return ending;
     }
     let tally = validation::tally(&cases);
     if tally.failed > 0 {
@@ -61,14 +72,14 @@ fn case(args: &ValidateArgs, file: &File) -> Result<Option<Case>, Ending> {
     let mut loader = Loader::default();
     let document = loader.load(&file.path, &args.play.sets);
     let states_theory = match &document {
-        Some(Document::Experiment(experiment, _)) => experiment.theory.is_some(),
+        Some(Document::Experiment(document)) => document.experiment.theory.is_some(),
         Some(Document::Topology(_)) => false,
         None => true,
     };
     if !states_theory && !file.is_named && !loader.diagnostics.has_errors() {
         return Ok(None);
     }
-    let changes = Changes { seed: args.play.seed, runs: args.play.runs, duration: None };
+    let changes = Changes { seed: args.play.seed, runs: args.play.runs, ..Changes::default() };
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {
         return Err(Ending::Wrong);
@@ -86,8 +97,8 @@ fn case(args: &ValidateArgs, file: &File) -> Result<Option<Case>, Ending> {
             Ok(Some(Case { name, result }))
         }
         Err(error) => {
-            message(&format!("error: {}: {error}\n", file.path.display()));
-            Err(Ending::OutOfBudget)
+            message(&format!("{}:\n", file.path.display()));
+            Err(run_failed(&error))
         }
     }
 }

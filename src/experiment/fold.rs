@@ -39,7 +39,7 @@ pub struct RunData {
     pub faults: Vec<FaultRun>,
     /// What each alert did.
     pub alerts: Vec<AlertRun>,
-    /// What each expectation is about.
+    /// What each expectation is about, and then what each measure is.
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
     pub theory: Vec<Option<f64>>,
@@ -104,7 +104,7 @@ impl Fold {
             cells: Vec::new(),
             faults: vec![Vec::new(); variant.faults.len()],
             alerts: vec![Vec::new(); variant.alerts.len()],
-            subjects: vec![Vec::new(); variant.expectations.len()],
+            subjects: vec![Vec::new(); variant.expectations.len() + variant.measures.len()],
             theory: vec![Vec::new(); variant.theory.len()],
         }
     }
@@ -175,6 +175,7 @@ impl Fold {
                 unit: metric.unit,
                 meaning: metric.meaning.clone(),
                 estimate: Estimate::of_present(values),
+                per_run: values.clone(),
             })
             .collect()
     }
@@ -215,6 +216,7 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
                 .collect(),
             series: fold.series(variant),
             latency: fold.latency(variant),
+            measures: judge::measures(variant, &fold.subjects),
             fingerprints: fold.fingerprints,
             log: fold.logs,
         });

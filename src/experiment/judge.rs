@@ -2,8 +2,8 @@
 
 use super::alerts::AlertMeasure;
 use super::measures::{FormulaPlan, MeasurePlan, Taken};
-use super::plan::{ExpectationPlan, FaultMeasure, SubjectPlan, VariantPlan};
-use super::results::{AlertRun, ExpectationResult, FaultRun, Verdict};
+use super::plan::{ExpectationPlan, FaultMeasure, SubjectPlan, VariantPlan, WantedPlan};
+use super::results::{AlertRun, ExpectationResult, FaultRun, MeasureResult, Verdict};
 use super::run::merged;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Record};
@@ -16,6 +16,16 @@ pub enum SubjectValue {
     Number(Option<f64>),
     /// Whether something happened.
     Happened(bool),
+}
+
+impl SubjectValue {
+    /// As a number: 1 or 0 for what happened or did not.
+    pub fn number(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => number,
+            Self::Happened(happened) => Some(if happened { 1.0 } else { 0.0 }),
+        }
+    }
 }
 
 /// A run as expectations and theory look at it.
@@ -31,13 +41,13 @@ pub struct Examined<'r> {
     pub alerts: &'r [AlertRun],
 }
 
-/// What each expectation of a variant is about, in one run.
+/// What each expectation of a variant is about in one run, and then what each measure is.
 pub fn subjects(run: Examined<'_>) -> Vec<SubjectValue> {
     let chosen = |fault: &Option<usize>| match fault {
         Some(index) => run.faults.get(*index..=*index).unwrap_or_default(),
         None => run.faults,
     };
-    let subject = |e: &ExpectationPlan| match &e.subject {
+    let subject = |subject: &SubjectPlan| match subject {
         SubjectPlan::Formula(formula) => SubjectValue::Number(computed(run, formula)),
         SubjectPlan::Fault(fault, what) => {
             SubjectValue::Number(run.faults.get(*fault).and_then(|run| what.of(run)))
@@ -53,7 +63,9 @@ pub fn subjects(run: Examined<'_>) -> Vec<SubjectValue> {
             SubjectValue::Happened(computed(run, formula).is_some_and(|v| limits.holds(v)))
         }
     };
-    run.variant.expectations.iter().map(subject).collect()
+    let variant = run.variant;
+    let wanted = variant.measures.iter().map(|m| &m.subject);
+    variant.expectations.iter().map(|e| &e.subject).chain(wanted).map(subject).collect()
 }
 
 /// What each value of theory is in one run.
@@ -87,27 +99,37 @@ pub fn verdicts(variant: &VariantPlan, subjects: &[Vec<SubjectValue>]) -> Vec<Ex
     variant.expectations.iter().zip(subjects).map(|(e, runs)| verdict(&variant.name, e, runs)).collect()
 }
 
-fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> ExpectationResult {
-    let happened = runs.iter().filter(|s| **s == SubjectValue::Happened(true)).count() as u64;
-    let numbers: Vec<Option<f64>> = runs
-        .iter()
-        .filter_map(|s| match s {
-            SubjectValue::Number(n) => Some(*n),
-            SubjectValue::Happened(_) => None,
-        })
-        .collect();
-    let (value, ci95) = match &e.subject {
-        SubjectPlan::Formula(_) | SubjectPlan::Fault(..) | SubjectPlan::Alert(..) => {
-            match Estimate::of_present(&numbers) {
-                Some(estimate) => (Some(estimate.mean), estimate.lo.zip(estimate.hi)),
-                None => (None, None),
-            }
+/// A variant's measures, from what each was in each run; they come after its expectations.
+pub fn measures(variant: &VariantPlan, subjects: &[Vec<SubjectValue>]) -> Vec<MeasureResult> {
+    let subjects = subjects.iter().skip(variant.expectations.len());
+    let measure = |(wanted, runs): (&WantedPlan, &Vec<SubjectValue>)| {
+        let (value, ci95) = summed_up(runs);
+        MeasureResult {
+            text: wanted.text.clone(),
+            unit: wanted.unit,
+            value,
+            ci95,
+            is_share: runs.iter().any(|run| matches!(run, SubjectValue::Happened(_))),
+            per_run: runs.iter().map(|run| run.number()).collect(),
         }
-        _ => match binomial(happened, runs.len() as u64) {
-            Some(share) => (Some(share.share), Some((share.lo, share.hi))),
-            None => (None, None),
-        },
     };
+    variant.measures.iter().zip(subjects).map(measure).collect()
+}
+
+/// The mean over runs, or the share of runs in which something happened, with its 95 % confidence interval.
+pub fn summed_up(runs: &[SubjectValue]) -> (Option<f64>, Option<(f64, f64)>) {
+    if runs.iter().any(|run| matches!(run, SubjectValue::Happened(_))) {
+        let happened = runs.iter().filter(|run| **run == SubjectValue::Happened(true)).count() as u64;
+        let share = binomial(happened, runs.len() as u64);
+        return (share.map(|s| s.share), share.map(|s| (s.lo, s.hi)));
+    }
+    let numbers: Vec<Option<f64>> = runs.iter().map(|run| run.number()).collect();
+    let estimate = Estimate::of_present(&numbers);
+    (estimate.map(|e| e.mean), estimate.and_then(|e| e.lo.zip(e.hi)))
+}
+
+fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> ExpectationResult {
+    let (value, ci95) = summed_up(runs);
     ExpectationResult {
         variant: variant.to_string(),
         text: e.expectation.text.clone(),
@@ -117,23 +139,24 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         ci95,
         margin: value.map(|v| e.limits.margin(v)),
         unit: e.unit,
-        verdict: if never_happened(e, &numbers) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
+        verdict: if never_happened(e, runs) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
+        per_run: runs.iter().map(|run| run.number()).collect(),
     }
 }
 
 /// Whether an upper limit on the time to recover is missed by a run that has not recovered at all, or one on the time
 /// of an alert by a run in which it has not fired.
-fn never_happened(e: &ExpectationPlan, numbers: &[Option<f64>]) -> bool {
+fn never_happened(e: &ExpectationPlan, runs: &[SubjectValue]) -> bool {
     let is_moment = matches!(
         e.subject,
         SubjectPlan::Fault(_, FaultMeasure::Recover) | SubjectPlan::Alert(_, AlertMeasure::Fired)
     );
-    is_moment && numbers.iter().any(Option::is_none) && !e.limits.holds(f64::INFINITY)
+    is_moment && runs.contains(&SubjectValue::Number(None)) && !e.limits.holds(f64::INFINITY)
 }
 
 /// Held if the whole interval meets the limits, failed if none of it does, inconclusive otherwise. A value that no
 /// run has fails: what was to be measured did not happen.
-fn judge(value: Option<f64>, ci95: Option<(f64, f64)>, limits: &Limits) -> Verdict {
+pub fn judge(value: Option<f64>, ci95: Option<(f64, f64)>, limits: &Limits) -> Verdict {
     let Some(value) = value else { return Verdict::Failed };
     let (lo, hi) = ci95.unwrap_or((value, value));
     let holds = limits.holds(value);

@@ -11,12 +11,12 @@ use crate::spec::check::{self, Component};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, Instances, KnownValue, Over};
 use crate::spec::expression::{self, Event, Expectation, Limits};
-use crate::spec::load::{Document, Loader, Override};
-use crate::spec::node::Node;
+use crate::spec::load::{Document, ExperimentDocument, Loader, Override};
+use crate::spec::node::{self, Node};
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::{Arrivals, Topology};
 
-/// What the command line changes about an experiment.
+/// What the command line, or a question about an experiment, changes about it.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// The seed.
@@ -25,6 +25,18 @@ pub struct Changes {
     pub runs: Option<u32>,
     /// Simulated time of each run.
     pub duration: Option<SimDuration>,
+    /// Multiplies the load: the rates of all client populations, and the number of users in closed loops.
+    pub load: Option<f64>,
+    /// The one variant to plan, instead of all.
+    pub variant: Option<String>,
+    /// Whether all metrics are kept second by second; as the experiment says if not given.
+    pub series: Option<bool>,
+    /// What else happens, to every variant.
+    pub timeline: Vec<At>,
+    /// What else is expected of every variant.
+    pub expect: Vec<Spanned<String>>,
+    /// Numbers that are wanted of every run: formulas, or events as `P(recovered within 60s)`.
+    pub measures: Vec<Spanned<String>>,
 }
 
 /// The simulated time of a topology that is run on its own, and its warm-up.
@@ -86,6 +98,8 @@ pub struct VariantPlan {
     pub expectations: Vec<ExpectationPlan>,
     /// What theory says.
     pub theory: Vec<TheoryPlan>,
+    /// Numbers that somebody wants of every run.
+    pub measures: Vec<WantedPlan>,
     /// What is recorded of each run.
     pub recorded: Recorded,
 }
@@ -129,6 +143,17 @@ pub struct ExpectationPlan {
     pub unit: Unit,
     /// The file and line it stands in.
     pub place: (String, usize),
+}
+
+/// A number that is wanted of every run.
+#[derive(Clone, Debug)]
+pub struct WantedPlan {
+    /// The formula or event as written.
+    pub text: String,
+    /// What is computed of each run.
+    pub subject: SubjectPlan,
+    /// Its unit.
+    pub unit: Unit,
 }
 
 /// A value that theory knows.
@@ -228,64 +253,46 @@ pub struct WindowPlan {
 pub fn plan(loader: &mut Loader, document: Document, changes: &Changes) -> Option<Plan> {
     let plan = match document {
         Document::Topology(node) => plan_topology(loader, &node, changes),
-        Document::Experiment(experiment, node) => plan_experiment(loader, &experiment, &node, changes),
+        Document::Experiment(document) => plan_experiment(loader, &document, changes),
     };
     // Mistakes that were found while reading, such as a key that is given twice, forbid a plan as well.
     plan.filter(|_| !loader.diagnostics.has_errors())
 }
 
+/// A quick look at a topology: an experiment that only looks.
 fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<Plan> {
     let topology = loader.topology(node)?;
     if topology.clients.is_empty() {
         loader.diagnostics.push(check::no_clients(&topology));
         return None;
     }
-    let end = SimTime::ZERO + changes.duration.unwrap_or(QUICK_LOOK);
+    let duration = changes.duration.unwrap_or(QUICK_LOOK);
     let warmup = changes.duration.map_or(QUICK_WARMUP, |d| d.scaled(1.0 / 6.0));
-    let model = match compile::compile(std::slice::from_ref(&topology)) {
-        Ok(model) => model,
-        Err(error) => {
-            loader.diagnostics.push(Diagnostic::error(topology.span, error.to_string()));
-            return None;
-        }
-    };
-    let warmup = SimTime::ZERO + warmup;
-    let script = Script { end, windows: vec![warmup], ..Script::default() };
-    let variant = VariantPlan {
-        name: "base".into(),
-        recorded: Recorded::new(&model, true),
-        theory: Vec::new(),
-        model,
-        script,
-        faults: Vec::new(),
-        settings: Vec::new(),
-        objectives: Vec::new(),
-        alerts: Vec::new(),
-        expectations: Vec::new(),
-    };
-    Some(Plan {
-        name: topology.name,
-        seed: changes.seed.unwrap_or(SEED),
-        runs: changes.runs.unwrap_or(QUICK_RUNS),
-        warmup,
-        end,
-        variants: vec![variant],
-        recovery: RecoveryPlan { window_s: 10.0, stable_s: 30.0, goodput: 0.9 },
-        theory_source: String::new(),
-    })
+    // The values that no file gives have no place in one; those that are given are shown where the topology stands.
+    let text = format!(
+        "Experiment(topology: Topology(name: \"\"), warmup: \"{}ns\", duration: \"{}ns\", runs: {QUICK_RUNS}, \
+         seed: {SEED})",
+        warmup.ns(),
+        duration.ns()
+    );
+    let source = loader.sources.add("a quick look", &text, std::path::Path::new("."));
+    let tree = node::parse(source, &text, &mut loader.diagnostics)?;
+    let mut experiment: Experiment = loader.decode(&tree)?;
+    experiment.name = Some(topology.name);
+    let document = ExperimentDocument { experiment, tree, topology: node.clone(), pinned: Vec::new() };
+    plan_experiment(loader, &document, &Changes { duration: None, ..changes.clone() })
 }
 
-fn plan_experiment(
-    loader: &mut Loader,
-    experiment: &Experiment,
-    node: &Node,
-    changes: &Changes,
-) -> Option<Plan> {
-    let mut experiment = experiment.clone();
+fn plan_experiment(loader: &mut Loader, document: &ExperimentDocument, changes: &Changes) -> Option<Plan> {
+    let mut experiment = document.experiment.clone();
     if let Some(duration) = changes.duration {
         experiment.duration.0 = duration.seconds();
     }
-    let base = loader.topology(node)?;
+    if let Some(series) = changes.series {
+        experiment.series = series;
+    }
+    experiment.timeline.extend(changes.timeline.iter().cloned());
+    let base = loader.topology(&document.topology)?;
     let found = check::experiment(&experiment, &base);
     let usable = !found.has_errors();
     loader.diagnostics.extend(found);
@@ -295,11 +302,8 @@ fn plan_experiment(
     let end = SimTime::ZERO + experiment.duration.duration();
     let warmup = SimTime::ZERO + experiment.warmup.duration();
     let mut variants = Vec::new();
-    if experiment.variants.is_empty() {
-        variants.extend(plan_variant(loader, &experiment, node, "base", (warmup, end)));
-    }
-    for name in experiment.variants.names() {
-        variants.extend(plan_variant(loader, &experiment, node, name, (warmup, end)));
+    for name in variant_names(loader, &experiment, changes)? {
+        variants.extend(plan_variant(loader, &experiment, document, changes, &name));
     }
     if loader.diagnostics.has_errors() {
         return None;
@@ -321,6 +325,22 @@ fn plan_experiment(
     })
 }
 
+/// The variants to plan: all, or the one that is wanted.
+fn variant_names(loader: &mut Loader, experiment: &Experiment, changes: &Changes) -> Option<Vec<String>> {
+    let mut names: Vec<String> = experiment.variants.names().map(str::to_string).collect();
+    if names.is_empty() {
+        names.push("base".into());
+    }
+    let Some(wanted) = &changes.variant else { return Some(names) };
+    if !names.contains(wanted) {
+        let message = format!("there is no variant `{wanted}`");
+        let diagnostic = Diagnostic::error(experiment.span, message);
+        loader.diagnostics.push(diagnostic.nearest(wanted, names.iter().map(String::as_str)));
+        return None;
+    }
+    Some(vec![wanted.clone()])
+}
+
 /// The name of the file that a span stands in, without folder and ending.
 fn file_name(loader: &Loader, span: Span) -> String {
     let name = loader.sources.get(span.source).map_or("experiment", |s| s.name.as_str());
@@ -331,11 +351,12 @@ fn file_name(loader: &Loader, span: Span) -> String {
 fn plan_variant(
     loader: &mut Loader,
     experiment: &Experiment,
-    node: &Node,
+    document: &ExperimentDocument,
+    changes: &Changes,
     name: &str,
-    (warmup, end): (SimTime, SimTime),
 ) -> Option<VariantPlan> {
-    let mut node = node.clone();
+    let [warmup, end] = [experiment.warmup, experiment.duration].map(|s| SimTime::ZERO + s.duration());
+    let mut node = document.topology.clone();
     let mut timeline: Vec<&At> = experiment.timeline.iter().collect();
     if let Some(variant) = experiment.variants.get(name) {
         let sets: Vec<Override> = variant
@@ -350,6 +371,7 @@ fn plan_variant(
         loader.apply(&mut node, &sets);
         timeline.extend(&variant.0.timeline);
     }
+    loader.apply(&mut node, &document.pinned);
     // In order of time, then of writing: the sort is stable.
     timeline.sort_by_key(|at| at.at.duration());
     let epochs = epochs(loader, &mut node, &timeline)?;
@@ -362,6 +384,9 @@ fn plan_variant(
             return None;
         }
     };
+    if let Some(load) = changes.load {
+        model.scale_load(load);
+    }
     let (mut script, faults) = script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
@@ -387,18 +412,25 @@ fn plan_variant(
         objectives,
         expectations: Vec::new(),
         theory: Vec::new(),
+        measures: Vec::new(),
     };
     super::recovery::record(&mut planned);
     for source in alerts::alert_columns(&planned.alerts) {
         planned.recorded.column(source);
     }
-    for text in experiment.expect.get(name).into_iter().flatten() {
+    for text in experiment.expect.get(name).into_iter().flatten().chain(&changes.expect) {
         match expectation(text, &mut planned, (warmup, end)) {
             Ok(mut expectation) => {
                 let file = loader.sources.get(text.span.source).map_or("", |s| s.name.as_str());
                 expectation.place = (file.to_string(), loader.sources.position(text.span).0);
                 planned.expectations.push(expectation);
             }
+            Err(diagnostic) => loader.diagnostics.push(diagnostic),
+        }
+    }
+    for text in &changes.measures {
+        match wanted(text, &mut planned, (warmup, end)) {
+            Ok(measure) => planned.measures.push(measure),
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
         }
     }
@@ -566,8 +598,29 @@ fn expectation(
     run: (SimTime, SimTime),
 ) -> Result<ExpectationPlan, Diagnostic> {
     let expectation = expression::parse(text)?;
-    let span = text.span;
-    let (subject, unit) = match &expectation.subject {
+    let (subject, unit) = subject_plan(&expectation.subject, variant, run, text.span)?;
+    let limits = expectation.comparison.limits(unit, text.span)?;
+    Ok(ExpectationPlan { expectation, subject, limits, unit, place: (String::new(), 0) })
+}
+
+fn wanted(
+    text: &Spanned<String>,
+    variant: &mut VariantPlan,
+    run: (SimTime, SimTime),
+) -> Result<WantedPlan, Diagnostic> {
+    let (subject, unit) = subject_plan(&expression::parse_subject(text)?, variant, run, text.span)?;
+    // A formula may be written in several lines.
+    let text = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok(WantedPlan { text, subject, unit })
+}
+
+fn subject_plan(
+    parsed: &expression::Subject,
+    variant: &mut VariantPlan,
+    run: (SimTime, SimTime),
+    span: Span,
+) -> Result<(SubjectPlan, Unit), Diagnostic> {
+    match parsed {
         expression::Subject::Formula(formula) => {
             let (planned, unit) = subject(variant, run, span).formula(formula)?;
             let planned = match planned {
@@ -575,12 +628,10 @@ fn expectation(
                 FormulaPlan::Alert(alert, what) => SubjectPlan::Alert(alert, what),
                 planned => SubjectPlan::Formula(planned),
             };
-            (planned, unit.unwrap_or(Unit::Level))
+            Ok((planned, unit.unwrap_or(Unit::Level)))
         }
-        expression::Subject::Probability(event) => (event_plan(event, variant, run, span)?, Unit::Ratio),
-    };
-    let limits = expectation.comparison.limits(unit, span)?;
-    Ok(ExpectationPlan { expectation, subject, limits, unit, place: (String::new(), 0) })
+        expression::Subject::Probability(event) => Ok((event_plan(event, variant, run, span)?, Unit::Ratio)),
+    }
 }
 
 fn subject(variant: &mut VariantPlan, run: (SimTime, SimTime), span: Span) -> Subject<'_> {

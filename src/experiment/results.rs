@@ -92,6 +92,8 @@ pub struct VariantResult {
     pub latency: Vec<LatencyCurve>,
     /// State changes of every run.
     pub log: Vec<RunLog>,
+    /// Numbers that were wanted, in order of asking.
+    pub measures: Vec<MeasureResult>,
 }
 
 /// A metric over the measured time, across runs.
@@ -105,6 +107,26 @@ pub struct MetricResult {
     pub meaning: String,
     /// Mean and 95 % confidence interval over runs; `None` if no run has a value (a latency without requests).
     pub estimate: Option<Estimate>,
+    /// The value of each run, in order of run: run k of all variants is played on the same random numbers.
+    pub per_run: Vec<Option<f64>>,
+}
+
+/// A number that was wanted of every run.
+#[derive(Clone, Debug)]
+pub struct MeasureResult {
+    /// The formula or event as written.
+    pub text: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// The mean over runs, or the share of runs in which the event happened; `None` if no run has a value.
+    pub value: Option<f64>,
+    /// Its 95 % confidence interval: Student's t for a mean, Clopper and Pearson for a share; `None` with fewer than
+    /// two values.
+    pub ci95: Option<(f64, f64)>,
+    /// Whether it is a share of runs.
+    pub is_share: bool,
+    /// The value of each run, in order of run; 1 or 0 for an event.
+    pub per_run: Vec<Option<f64>>,
 }
 
 /// The share of requests that took longer, as a curve.
@@ -302,4 +324,6 @@ pub struct ExpectationResult {
     pub unit: Unit,
     /// The verdict.
     pub verdict: Verdict,
+    /// What it is about in each run, in order of run; 1 or 0 for an event.
+    pub per_run: Vec<Option<f64>>,
 }

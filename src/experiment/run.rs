@@ -6,11 +6,11 @@ use super::measures::Recorded;
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
+use super::team::Team;
 use super::{alerts, judge, log};
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
-use rayon::prelude::*;
 
 /// Why an experiment could not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,38 +76,31 @@ pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
 /// # Errors
 /// If a model lets time stand still, threads cannot be started, or `progress` says to stop.
 pub fn run(plan: &Plan, jobs: usize, progress: &dyn Progress) -> Result<ExperimentResult, RunError> {
-    let jobs = jobs.max(1);
-    let pool =
-        rayon::ThreadPoolBuilder::new().num_threads(jobs).build().map_err(|_| RunError::Threads { jobs })?;
-    let total = plan.variants.len() * plan.runs as usize;
+    let team = Team::new(jobs)?;
     let mut folds: Vec<Fold> = plan.variants.iter().map(Fold::new).collect();
-    let units: Vec<(usize, u32)> =
-        (0..plan.variants.len()).flat_map(|v| (0..plan.runs).map(move |r| (v, r))).collect();
-    let mut done = 0;
-    // A batch is merged before the next is played: memory is bounded by the number of threads, not of runs.
-    for batch in units.chunks(jobs * 2) {
-        let played: Vec<(usize, u32, RunData)> = pool.install(|| {
-            batch
-                .par_iter()
-                .map(|(variant, run)| (*variant, *run, examine(plan, &plan.variants[*variant], *run)))
-                .collect()
-        });
-        for (variant, run, data) in played {
+    // Run by run and not variant by variant: whoever stops early has as many runs of each.
+    let units: Vec<(u32, usize)> =
+        (0..plan.runs).flat_map(|r| (0..plan.variants.len()).map(move |v| (r, v))).collect();
+    team.each(
+        &units,
+        |(run, variant)| examine(plan, &plan.variants[*variant], *run),
+        |done, data| {
+            let (run, variant) = units[done];
             if data.stop == Stop::TimeStandsStill {
                 return Err(RunError::TimeStandsStill { variant: plan.variants[variant].name.clone() });
             }
             folds[variant].add(run, data);
-            done += 1;
-            if !progress.runs_done(done, total) {
-                return Err(RunError::Interrupted { done, total });
+            match progress.runs_done(done + 1, units.len()) {
+                true => Ok(()),
+                false => Err(RunError::Interrupted { done: done + 1, total: units.len() }),
             }
-        }
-    }
+        },
+    )?;
     Ok(super::fold::result(plan, folds))
 }
 
 /// Plays a run and keeps what is asked of it.
-fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
+pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
     let played = play(variant, plan.seed, u64::from(run));
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
     let metrics = &variant.model.catalog.metrics;

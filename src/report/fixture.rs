@@ -18,6 +18,7 @@ pub fn tiny() -> ExperimentResult {
         name: "base".into(),
         requests: 10,
         events: 42,
+        measures: Vec::new(),
         fingerprints: vec![0xff],
         metrics: vec![
             metric("clients.users.latency.p99", Unit::Seconds, &[]),
@@ -174,6 +175,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         name: name.into(),
         requests: 10_800_000,
         events: 41_152_263,
+        measures: Vec::new(),
         fingerprints: (0..5).map(|run| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(run + 1)).collect(),
         metrics,
         faults: vec![fault(b)],
@@ -272,6 +274,7 @@ fn metric(path: &str, unit: Unit, values: &[f64]) -> MetricResult {
         unit,
         meaning: "as its path says".into(),
         estimate: Estimate::of(values),
+        per_run: values.iter().copied().map(Some).collect(),
     }
 }
 
@@ -375,6 +378,7 @@ fn expectation(
         margin: value.map(|_| margin),
         unit,
         verdict,
+        per_run: value.map_or(Vec::new(), |v| vec![Some(v * 0.99), Some(v * 1.01)]),
     }
 }
 

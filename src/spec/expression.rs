@@ -281,6 +281,19 @@ pub fn parse(text: &Spanned<String>) -> Result<Expectation, Diagnostic> {
     Ok(Expectation { subject, comparison, text: text.value.clone(), span: text.span })
 }
 
+/// Parses what an expectation is about, without its comparison: a formula, or `P(…)`.
+pub fn parse_subject(text: &Spanned<String>) -> Result<Subject, Diagnostic> {
+    let mut parser = Parser::new(&text.value, text.span);
+    let subject = parser.subject()?;
+    match parser.peek() {
+        Some(word) => {
+            let message = format!("`{word}` is left over at the end");
+            Err(parser.error_ahead(&message))
+        }
+        None => Ok(subject),
+    }
+}
+
 /// Parses a formula, without a comparison.
 pub fn parse_formula(text: &Spanned<String>) -> Result<Formula, Diagnostic> {
     let mut parser = Parser::new(&text.value, text.span);
@@ -416,14 +429,17 @@ impl Parser {
     }
 
     fn expectation(&mut self) -> Result<(Subject, Comparison), Diagnostic> {
+        Ok((self.subject()?, self.comparison()?))
+    }
+
+    fn subject(&mut self) -> Result<Subject, Diagnostic> {
         if self.accept("P") {
             self.expect("(")?;
             let event = self.event()?;
             self.expect(")")?;
-            return Ok((Subject::Probability(event), self.comparison()?));
+            return Ok(Subject::Probability(event));
         }
-        let formula = self.formula()?;
-        Ok((Subject::Formula(formula), self.comparison()?))
+        self.formula().map(Subject::Formula)
     }
 
     fn event(&mut self) -> Result<Event, Diagnostic> {

@@ -24,8 +24,21 @@ const INCLUDE_DEPTH_MAX: usize = 16;
 pub enum Document {
     /// A topology, as a tree that settings can still be changed in.
     Topology(Node),
-    /// An experiment and the tree of its topology.
-    Experiment(Box<Experiment>, Node),
+    /// An experiment on a topology.
+    Experiment(Box<ExperimentDocument>),
+}
+
+/// An experiment, with the trees in which its settings can still be changed.
+#[derive(Clone, Debug)]
+pub struct ExperimentDocument {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Its tree.
+    pub tree: Node,
+    /// The tree of its topology.
+    pub topology: Node,
+    /// Settings of the topology that win over those of variants, in order of application.
+    pub pinned: Vec<Override>,
 }
 
 /// A setting given from outside the files, such as `services.api.replicas=24`.
@@ -52,7 +65,7 @@ impl Loader {
         let root = self.read(path, None, &mut Vec::new())?;
         let mut overrides = Vec::new();
         for set in sets {
-            overrides.extend(self.parse_set(set));
+            overrides.extend(self.parse_setting("--set", set));
         }
         self.document(root, overrides)
     }
@@ -93,17 +106,50 @@ impl Loader {
     }
 
     fn experiment(&mut self, mut root: Node, overrides: Vec<Override>) -> Option<Document> {
-        const OF_TOPOLOGY: [&str; 6] =
-            ["clients", "balancers", "services", "databases", "externals", "policies"];
-        let (of_topology, of_experiment): (Vec<_>, Vec<_>) = overrides.into_iter().partition(|o| {
-            let first = o.path.value.split('.').next().unwrap_or("");
-            OF_TOPOLOGY.contains(&first) || root.field(first).is_none() && !is_experiment_field(first)
-        });
+        let (of_topology, of_experiment) = apart(&root, overrides);
         self.apply(&mut root, &of_experiment);
         let experiment: Experiment = self.decode(&root)?;
         let mut topology = self.topology_of(&experiment)?;
         self.apply(&mut topology, &of_topology);
-        Some(Document::Experiment(Box::new(experiment), topology))
+        let document = ExperimentDocument { experiment, tree: root, topology, pinned: Vec::new() };
+        Some(Document::Experiment(Box::new(document)))
+    }
+
+    /// The document with other settings, each written `PATH=VALUE`. Unlike those of [`load`](Self::load), they win over
+    /// the settings of variants: whoever tries a hundred values wants to see each of them. `name` is what messages
+    /// call the place where they stand.
+    pub fn changed(&mut self, document: &Document, name: &str, settings: &[String]) -> Option<Document> {
+        let mut overrides = Vec::new();
+        for setting in settings {
+            overrides.push(self.parse_setting(name, setting)?);
+        }
+        let before = self.diagnostics.iter().count();
+        let changed = match document {
+            Document::Topology(root) => {
+                let mut root = root.clone();
+                self.apply(&mut root, &overrides);
+                Document::Topology(root)
+            }
+            Document::Experiment(document) => {
+                let mut document = document.clone();
+                let (of_topology, of_experiment) = apart(&document.tree, overrides);
+                if !of_experiment.is_empty() {
+                    self.apply(&mut document.tree, &of_experiment);
+                    document.experiment = self.decode(&document.tree)?;
+                }
+                // Applied here as well, so that what the experiment is checked against has them.
+                self.apply(&mut document.topology, &of_topology);
+                document.pinned.extend(of_topology);
+                Document::Experiment(document)
+            }
+        };
+        (self.diagnostics.iter().count() == before).then_some(changed)
+    }
+
+    /// A text that stands in no file, such as a flag's value, as one that messages can show.
+    pub fn quoted(&mut self, name: &str, text: &str) -> Spanned<String> {
+        let source = self.sources.add(name, text, Path::new("."));
+        Spanned { value: text.to_string(), span: Span { source, start: 0, end: text.len() as u32 } }
     }
 
     /// The tree of an experiment's topology.
@@ -159,8 +205,8 @@ impl Loader {
     }
 
     /// Reads `PATH=VALUE`; a value that is not RON is taken as a string, so that `timeout=5s` needs no quotes.
-    fn parse_set(&mut self, set: &str) -> Option<Override> {
-        let source = self.sources.add("--set", set, Path::new("."));
+    fn parse_setting(&mut self, name: &str, set: &str) -> Option<Override> {
+        let source = self.sources.add(name, set, Path::new("."));
         let span = |start: usize, end: usize| Span { source, start: start as u32, end: end as u32 };
         let Some((path, value)) = set.split_once('=') else {
             self.diagnostics.push(
@@ -261,6 +307,16 @@ fn is_plain_word(node: &Node, text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Settings of the topology, and those of the experiment.
+fn apart(experiment: &Node, overrides: Vec<Override>) -> (Vec<Override>, Vec<Override>) {
+    const OF_TOPOLOGY: [&str; 7] =
+        ["clients", "balancers", "services", "databases", "externals", "policies", "autoscalers"];
+    overrides.into_iter().partition(|o| {
+        let first = o.path.value.split('.').next().unwrap_or("");
+        OF_TOPOLOGY.contains(&first) || experiment.field(first).is_none() && !is_experiment_field(first)
+    })
 }
 
 fn is_experiment_field(name: &str) -> bool {

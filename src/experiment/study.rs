@@ -1,0 +1,88 @@
+//! A file that is asked again and again, each time with other settings.
+
+use super::judge::SubjectValue;
+use super::plan::{Changes, Plan, plan};
+use super::run::{Progress, RunError, examine};
+use super::team::Team;
+use crate::sim::Stop;
+use crate::spec::experiment::Experiment;
+use crate::spec::load::{Document, Loader};
+use std::ops::Range;
+
+/// A file, read once.
+#[derive(Clone, Debug)]
+pub struct Study {
+    loader: Loader,
+    document: Document,
+}
+
+/// Settings that make no sense: the texts and what is wrong with them, ready to be shown.
+#[derive(Debug)]
+pub struct Mistakes(pub Box<Loader>);
+
+impl Study {
+    /// The file that a loader has read.
+    pub fn new(loader: Loader, document: Document) -> Self {
+        Self { loader, document }
+    }
+
+    /// The experiment; none if the file is a topology.
+    pub fn experiment(&self) -> Option<&Experiment> {
+        match &self.document {
+            Document::Experiment(document) => Some(&document.experiment),
+            Document::Topology(_) => None,
+        }
+    }
+
+    /// The texts read so far, to which those of flags may be added.
+    pub fn loader(&mut self) -> &mut Loader {
+        &mut self.loader
+    }
+
+    /// The plan with settings, each written `PATH=VALUE`, that win over those of the file and of its variants. `name`
+    /// is what messages call the place where the settings stand.
+    ///
+    /// # Errors
+    /// If a setting or what it makes of the file is wrong.
+    pub fn plan(&self, name: &str, settings: &[String], changes: &Changes) -> Result<Plan, Mistakes> {
+        let mut loader = self.loader.clone();
+        let document = loader.changed(&self.document, name, settings);
+        let planned = document.and_then(|document| plan(&mut loader, document, changes));
+        planned.ok_or_else(|| Mistakes(Box::new(loader)))
+    }
+}
+
+/// What every expectation and then every measure of a plan is, in some of its runs: by variant, then by run. Nothing
+/// else is kept.
+///
+/// # Errors
+/// If a model lets time stand still, or `progress` says to stop.
+pub fn sample(
+    plan: &Plan,
+    runs: Range<u32>,
+    team: &Team,
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<Vec<SubjectValue>>>, RunError> {
+    let variants = plan.variants.len();
+    let units: Vec<(u32, usize)> = runs.flat_map(|r| (0..variants).map(move |v| (r, v))).collect();
+    let mut found = vec![Vec::new(); variants];
+    team.each(
+        &units,
+        |(run, variant)| {
+            let data = examine(plan, &plan.variants[*variant], *run);
+            (data.stop, data.subjects)
+        },
+        |done, (stop, subjects)| {
+            let variant = units[done].1;
+            if stop == Stop::TimeStandsStill {
+                return Err(RunError::TimeStandsStill { variant: plan.variants[variant].name.clone() });
+            }
+            found[variant].push(subjects);
+            match progress.runs_done(done + 1, units.len()) {
+                true => Ok(()),
+                false => Err(RunError::Interrupted { done: done + 1, total: units.len() }),
+            }
+        },
+    )?;
+    Ok(found)
+}
