@@ -1,6 +1,7 @@
 //! Measures: histograms, time averages, windows, counters. They cannot influence a run.
 
 mod beta;
+pub mod comparison;
 pub mod estimate;
 pub mod gauge;
 pub mod histogram;

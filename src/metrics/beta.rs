@@ -12,7 +12,7 @@ const PRECISION: f64 = 1e-15;
 const TINY: f64 = 1e-300;
 
 /// The probability of at most `x` under the beta distribution with positive shapes `a` and `b`.
-fn cdf(a: f64, b: f64, x: f64) -> f64 {
+pub fn cdf(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return if x <= 0.0 { 0.0 } else { 1.0 };
     }
