@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod failures;
+pub mod compare;
 pub mod fold;
 pub mod judge;
 

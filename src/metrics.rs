@@ -8,7 +8,9 @@ pub mod histogram;
 pub mod meters;
 pub mod observer;
 pub mod occupancy;
+pub mod pairs;
 pub mod recorder;
+pub mod selection;
 
 pub use estimate::{Estimate, Proportion};
 pub use gauge::TimeAverage;

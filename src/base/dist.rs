@@ -22,6 +22,7 @@ mod normal;
 mod tests;
 
 pub use build::DistError;
+pub use normal::quantile as normal_quantile;
 
 use crate::base::{Rng, SimDuration};
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscalers;
+pub mod compare;
 mod cycles;
 mod failures;
 mod keys;
@@ -41,6 +42,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     theory::check(experiment, &mut cx);
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
+    compare::check(experiment, &mut cx);
     cx.diagnostics
 }
 

@@ -239,6 +239,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Experiment", "Variant", "Objective", "Recovery", "Theory", "Value", "Over"],
     ),
     (
+        "Comparisons",
+        "Which variant is better, and whether the difference is real: `brownout compare`.",
+        &["Compare", "Compared", "Better", "Select"],
+    ),
+    (
         "The timeline",
         "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
          target's, unless it is given one.",

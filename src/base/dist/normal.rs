@@ -22,7 +22,7 @@ pub(super) fn density(z: f64) -> f64 {
 ///
 /// Algorithm AS 241, PPND16: M. J. Wichura, "The Percentage Points of the Normal Distribution", Applied Statistics
 /// 37 (1988), pages 477 to 484.
-pub(super) fn quantile(p: f64) -> f64 {
+pub fn quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
         let r = 0.180625 - q * q;
