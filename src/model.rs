@@ -122,6 +122,15 @@ pub struct GroupShape {
     pub capacity: u32,
     /// Its endpoints, a range of [`Model::endpoints`].
     pub endpoints: Range<u32>,
+    /// What each instance costs per hour; of an external, what each request costs.
+    pub price: f64,
+}
+
+impl GroupShape {
+    /// Its price in whole billionths, as meters count it.
+    pub fn price_in_billionths(&self) -> u64 {
+        (self.price * 1e9).round() as u64
+    }
 }
 
 /// An endpoint.

@@ -27,12 +27,14 @@ pub enum Unit {
     Cores,
     /// A number of things, named by their regular English plural: "requests", "connections", "retries".
     Count(&'static str),
+    /// Money for each hour, in whatever currency the prices are.
+    PerHour,
     /// A number without a unit, such as the state of a breaker or an amplification.
     Level,
 }
 
 impl Unit {
-    /// The symbol in exports: "s", "1/s", "B", "cores", the name of the counted things, and "1" for pure numbers.
+    /// The symbol in exports: "s", "1/s", "B", "cores", "1/h" for money per hour, the name of the counted things, and "1" for pure numbers.
     pub fn symbol(self) -> &'static str {
         match self {
             Self::Seconds => "s",
@@ -40,6 +42,7 @@ impl Unit {
             Self::Ratio | Self::Level => "1",
             Self::Bytes => "B",
             Self::Cores => "cores",
+            Self::PerHour => "1/h",
             Self::Count(things) => things,
         }
     }
@@ -52,6 +55,7 @@ impl Unit {
             Self::Ratio => ratio_text(value),
             Self::Bytes => size_text(value),
             Self::Cores => print::things_text(value, "cores"),
+            Self::PerHour => format!("{} per hour", count_text(value)),
             Self::Count(things) => print::things_text(value, things),
             Self::Level => count_text(value),
         }
@@ -75,6 +79,7 @@ mod tests {
             (Unit::Count("requests"), 1.0, "requests", "1 request"),
             (Unit::Count("retries"), 1.0, "retries", "1 retry"),
             (Unit::Level, 2.5, "1", "2.5"),
+            (Unit::PerHour, 0.384, "1/h", "0.384 per hour"),
         ];
         for (unit, value, symbol, text) in table {
             assert_eq!(unit.symbol(), symbol);

@@ -54,6 +54,10 @@ pub enum Source {
     LevelLast(u32, f64),
     /// Mean level of one gauge over that of another.
     LevelRatio(u32, u32),
+    /// Arrivals of a red per second, times a factor.
+    RateTimes(u32, f64),
+    /// Money per hour, in billionths: the mean level of a gauge, and a counter per hour.
+    Spent(u32, u32),
     /// A counter, per second.
     CounterRate(u32),
     /// A counter in all.
@@ -215,6 +219,13 @@ impl Meters {
             Source::LevelRatio(a, b) => {
                 let whole = self.levels[b as usize].area;
                 (whole > 0.0).then(|| self.levels[a as usize].area / whole)
+            }
+            Source::RateTimes(red, factor) => {
+                per_second(self.reds[red as usize].arrivals).map(|rate| rate * factor)
+            }
+            Source::Spent(gauge, counter) => {
+                let (level, count) = (self.levels[gauge as usize].area, self.counters[counter as usize]);
+                (self.seconds > 0.0).then(|| (level + count as f64 * 3600.0) / self.seconds * 1e-9)
             }
             Source::CounterRate(counter) => per_second(self.counters[counter as usize]),
             Source::CounterTotal(counter) => Some(self.counters[counter as usize] as f64),

@@ -134,6 +134,8 @@ pub trait Observer {
     fn level(&mut self, _now: SimTime, _gauge: u32, _level: u64) {}
     /// Something countable happens.
     fn count(&mut self, _counter: u32) {}
+    /// Something countable happens so many times.
+    fn count_many(&mut self, _counter: u32, _times: u64) {}
     /// A state changes.
     fn change(&mut self, _now: SimTime, _change: Change) {}
     /// Whether the observer wants to be told of every second.

@@ -143,6 +143,11 @@ impl Observer for Recorder {
         self.recent.counters[counter as usize] += 1;
     }
 
+    #[inline]
+    fn count_many(&mut self, counter: u32, times: u64) {
+        self.recent.counters[counter as usize] += times;
+    }
+
     fn change(&mut self, now: SimTime, change: Change) {
         if self.log.len() < LOG_LINES_MAX {
             self.log.push((now, change));

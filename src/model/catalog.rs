@@ -4,6 +4,7 @@
 //! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
+mod costs;
 mod layers;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, Model, SlotUse};
@@ -150,6 +151,9 @@ pub struct Catalog {
     pub layers: Vec<LayerMeters>,
     /// Meters of autoscalers.
     pub autoscalers: Vec<AutoscalerMeters>,
+    /// Meters of what the whole system costs, if anything has a price: a gauge of billionths per hour, and a counter of
+    /// billionths.
+    pub cost: Option<(u32, u32)>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
     /// How many reds; timers 0 to this are theirs.
@@ -253,6 +257,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     for autoscaler in &model.autoscalers {
         b.autoscaler(&autoscaler.name);
     }
+    b.costs(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

@@ -67,6 +67,16 @@ struct Compiler {
     cpus: BTreeMap<String, CpuDiscipline>,
 }
 
+/// What an instance of a group costs per hour, or a request to an external.
+fn price(topology: &Topology, group: &GroupShape) -> f64 {
+    let price = match group.kind {
+        GroupKind::Service => topology.services.get(&group.name).map(|s| s.price_per_hour),
+        GroupKind::Database => topology.databases.get(&group.name).map(|d| d.price_per_hour),
+        GroupKind::External => topology.externals.get(&group.name).map(|e| e.price_per_request),
+    };
+    price.unwrap_or(0.0)
+}
+
 /// What compiling one epoch gathers.
 struct Scope<'t> {
     topology: &'t Topology,
@@ -113,6 +123,9 @@ impl Compiler {
             this.model.balancers.push(BalancerShape { name: name.to_string(), group });
         }
         this.model.autoscalers = autoscalers::shapes(first);
+        for shape in &mut this.model.groups {
+            shape.price = price(first, shape);
+        }
         this
     }
 
@@ -129,6 +142,7 @@ impl Compiler {
             first: self.model.instances,
             capacity,
             endpoints: range,
+            price: 0.0,
         });
         self.model.instances += capacity;
     }
@@ -201,6 +215,9 @@ impl Compiler {
                 let what = format!("change how work shares the CPU of `{name}`");
                 return Err(ShapeError { what, epoch });
             }
+        }
+        if let Some(shape) = m.groups.iter().find(|shape| shape.price != price(topology, shape)) {
+            return Err(ShapeError { what: format!("change the price of `{}`", shape.name), epoch });
         }
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();

@@ -248,7 +248,9 @@ impl<O: Observer> World<'_, O> {
         let wanted = std::mem::replace(&mut self.groups[group as usize].wanted, replicas);
         if replicas != wanted {
             let gauge = self.model.catalog.groups[group as usize].replicas;
-            self.observer.moved(now, gauge, i64::from(replicas) - i64::from(wanted));
+            let more = i64::from(replicas) - i64::from(wanted);
+            self.observer.moved(now, gauge, more);
+            self.pay(now, group, more);
         }
     }
 

@@ -141,6 +141,9 @@ impl<O: Observer> World<'_, O> {
         for (group, meters) in self.groups.iter().zip(&self.model.catalog.groups) {
             self.observer.moved(now, meters.replicas, i64::from(group.wanted));
         }
+        for group in 0..self.groups.len() as u32 {
+            self.pay(now, group, i64::from(self.groups[group as usize].wanted));
+        }
         for instance in 0..self.instances.len() as u32 {
             if self.instances[instance as usize].condition == Condition::Up {
                 self.count_up(now, instance, 1);
@@ -163,6 +166,16 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.memory, sign * settings.memory.map_or(0, |m| m.base as i64));
     }
 
+    /// So many instances of a group more, or fewer, are paid for by the hour.
+    pub(super) fn pay(&mut self, now: SimTime, group: u32, instances: i64) {
+        let shape = &self.model.groups[group as usize];
+        if let Some((gauge, _)) = self.model.catalog.cost
+            && shape.kind != GroupKind::External
+        {
+            self.observer.moved(now, gauge, instances * shape.price_in_billionths() as i64);
+        }
+    }
+
     /// The number of the process that an instance of a group runs in.
     pub(super) fn life_of(&self, group: u32, target: u32) -> u32 {
         self.instances[(self.model.groups[group as usize].first + target) as usize].life
@@ -178,6 +191,11 @@ impl<O: Observer> World<'_, O> {
         if !arrival.is_check {
             self.observer.arrival(meters.red);
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
+        }
+        if let Some((_, counter)) = model.catalog.cost
+            && model.groups[group].kind == GroupKind::External
+        {
+            self.observer.count_many(counter, model.groups[group].price_in_billionths());
         }
         self.observer.moved(now, meters.in_flight, 1);
         let id = self.new_exec(now, arrival, call);

@@ -258,7 +258,7 @@ pub fn parse_value(text: &str, unit: Unit, span: Span) -> Result<f64, Diagnostic
         Unit::Ratio => units::parse_ratio(text),
         Unit::Bytes => units::parse_size(text).map(|bytes| bytes as f64),
         Unit::Cores => units::parse_cores(text),
-        Unit::Count(_) | Unit::Level => {
+        Unit::Count(_) | Unit::Level | Unit::PerHour => {
             return text
                 .replace('_', "")
                 .parse::<f64>()

@@ -392,6 +392,9 @@ record! {
         start_up: Distribution = "0s",
         /// What can be asked for, each a program of steps.
         endpoints: Map<Vec<Step>>,
+        /// What each instance costs per hour, in any currency, for the metrics `cost`. It is paid for as long as the
+        /// instance should be there, whether it answers or not.
+        price_per_hour: f64 = 0,
     }
 }
 
@@ -474,6 +477,8 @@ record! {
         start_up: Distribution = "0s",
         /// What can be asked, each a program of steps without calls.
         queries: Map<Vec<Step>>,
+        /// What it costs per hour, in any currency, for the metrics `cost`.
+        price_per_hour: f64 = 0,
     }
 }
 
@@ -498,6 +503,8 @@ record! {
         max_in_flight: Option<u32> = None,
         /// Endpoints with a time of their own; any other name is answered too.
         endpoints: Map<ExternalEndpoint> = {},
+        /// What each request that reaches it costs, in any currency, for the metrics `cost`.
+        price_per_request: f64 = 0,
     }
 }
 

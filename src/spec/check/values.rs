@@ -28,12 +28,23 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         database(d, cx);
     }
     for (_, e) in topology.externals.iter() {
+        price(e.price_per_request, "price_per_request", e.place("price_per_request"), cx);
         if e.max_in_flight == Some(0) {
             cx.fail::<()>(e.place("max_in_flight"), "`max_in_flight` must be at least 1");
         }
     }
     for (_, layers) in topology.policies.iter() {
         layers.iter().for_each(|l| layer(l, topology, cx));
+    }
+}
+
+/// The highest price, per hour or per request: more than anything costs, and less than any sum could overflow.
+const PRICE_MAX: f64 = 1e6;
+
+fn price(value: f64, what: &str, span: Span, cx: &mut Context) {
+    if !(0.0..=PRICE_MAX).contains(&value) {
+        let message = format!("`{what}` must be from 0 to {PRICE_MAX}");
+        cx.diagnostics.push(Diagnostic::error(span, message).label(format!("`{what}` is {value}")));
     }
 }
 
@@ -196,6 +207,7 @@ fn health_check(c: &HealthCheck, cx: &mut Context) {
 }
 
 fn service(s: &Service, cx: &mut Context) {
+    price(s.price_per_hour, "price_per_hour", s.place("price_per_hour"), cx);
     at_least_one(s.replicas, "replicas", s.place("replicas"), cx);
     if s.replicas > MANY {
         cx.fail::<()>(s.place("replicas"), format!("`replicas` must be at most {MANY}"));
@@ -243,6 +255,7 @@ fn memory(m: &Memory, cx: &mut Context) {
 }
 
 fn database(d: &Database, cx: &mut Context) {
+    price(d.price_per_hour, "price_per_hour", d.place("price_per_hour"), cx);
     cores(d.cores, "cores", d.place("cores"), cx);
     if d.max_connections <= d.reserved {
         cx.diagnostics.push(
