@@ -1,6 +1,7 @@
 //! Measures: histograms, time averages, windows, counters. They cannot influence a run.
 
 mod beta;
+pub mod difference;
 pub mod estimate;
 pub mod gauge;
 pub mod histogram;
@@ -9,6 +10,7 @@ pub mod observer;
 pub mod occupancy;
 pub mod recorder;
 
+pub use difference::Difference;
 pub use estimate::{Estimate, Proportion};
 pub use gauge::TimeAverage;
 pub use histogram::Histogram;
