@@ -3,8 +3,11 @@
 //! Results go to standard output, progress and messages to standard error. A closed pipe is no error.
 
 mod args;
+mod check;
 mod deliver;
 mod files;
+mod find;
+mod git;
 mod interrupt;
 mod metrics;
 mod progress;
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
     let ending = match &line.command {
         Command::Run(args) => run::run(args),
         Command::Validate(args) => validate::validate(args),
+        Command::Check(args) => check::check(args),
         Command::Metrics(args) => metrics::metrics(args),
         Command::Schema => {
             print(&schema::reference());

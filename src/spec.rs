@@ -9,6 +9,7 @@ pub mod alert;
 pub mod autoscaler;
 pub mod brackets;
 pub mod check;
+pub mod check_baseline;
 pub mod compare;
 pub mod count;
 pub mod csv_file;

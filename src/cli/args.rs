@@ -1,5 +1,6 @@
 //! Flags, and what they mean.
 
+use super::check::CheckArgs;
 use super::deliver::DeliverArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
@@ -29,6 +30,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
+    /// Do the expectations still hold, and is anything worse than the baseline? For CI.
+    Check(CheckArgs),
 }
 
 /// What `run` takes.

@@ -3,20 +3,21 @@
 use super::args::ValidateArgs;
 use super::deliver::Format;
 use super::files;
+use super::find::{self, File};
 use super::progress::Bar;
 use super::{Ending, message, run_failed, show_diagnostics, threads};
 use crate::experiment::{Changes, plan, run as play};
 use crate::report::json;
 use crate::report::validation::{self, Case};
 use crate::spec::load::{Document, Loader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Plays systems whose answers are known and compares.
 pub fn validate(args: &ValidateArgs) -> Ending {
     if !args.deliver.are_known("validate", &[Format::Human, Format::Json, Format::Csv, Format::Markdown]) {
         return Ending::Wrong;
     }
-    let files = match found(&args.paths) {
+    let files = match find::found(&args.paths) {
         Ok(files) => files,
         Err(error) => {
             message(&format!("error: {error}\n"));
@@ -101,46 +102,4 @@ fn case(args: &ValidateArgs, file: &File) -> Result<Option<Case>, Ending> {
             Err(run_failed(&error))
         }
     }
-}
-
-/// A file to be looked at.
-struct File {
-    path: PathBuf,
-    /// Whether the user named the file itself.
-    is_named: bool,
-}
-
-/// The files named, and the `.ron` files in the folders named, in order of name.
-fn found(paths: &[PathBuf]) -> Result<Vec<File>, String> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let before = files.len();
-            walk(path, &mut files)?;
-            if files.len() == before {
-                return Err(format!("there is no .ron file in {}", path.display()));
-            }
-        } else {
-            files.push(File { path: path.clone(), is_named: true });
-        }
-    }
-    Ok(files)
-}
-
-fn walk(folder: &Path, files: &mut Vec<File>) -> Result<(), String> {
-    let cannot = |error: std::io::Error| format!("cannot read the folder {}: {error}", folder.display());
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(cannot)? {
-        entries.push(entry.map_err(cannot)?.path());
-    }
-    entries.sort();
-    for path in entries {
-        // A link back up would never end.
-        if path.is_dir() && !path.is_symlink() {
-            walk(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "ron") {
-            files.push(File { path, is_named: false });
-        }
-    }
-    Ok(())
 }

@@ -158,8 +158,9 @@ pub fn plan(study: &mut Study, question: &Question, changes: &Changes) -> Result
         Some(wanted) => match names.iter().position(|name| *name == wanted.value) {
             Some(baseline) => baseline,
             None => {
-                let diagnostic = Diagnostic::error(wanted.span, format!("there is no variant `{}`", wanted.value))
-                    .nearest(&wanted.value, names.iter().copied());
+                let diagnostic =
+                    Diagnostic::error(wanted.span, format!("there is no variant `{}`", wanted.value))
+                        .nearest(&wanted.value, names.iter().copied());
                 return Err(refuse(study, diagnostic));
             }
         },
@@ -198,7 +199,8 @@ pub fn plan(study: &mut Study, question: &Question, changes: &Changes) -> Result
 fn variants(study: &mut Study, question: &Question, changes: &Changes) -> Result<Plan, Mistakes> {
     let mut plan = study.plan("--set", &[], changes)?;
     let names: Vec<String> = plan.variants.iter().map(|v| v.name.clone()).collect();
-    let parent = question.baseline.as_ref().map(|b| b.value.as_str()).filter(|b| names.iter().any(|n| n == b));
+    let parent =
+        question.baseline.as_ref().map(|b| b.value.as_str()).filter(|b| names.iter().any(|n| n == b));
     let usual = ["before", "base"].into_iter().find(|usual| names.iter().any(|name| name == usual));
     let parent = parent.or(usual).unwrap_or(&names[0]).to_string();
     for made_up in &question.made_up {
@@ -265,7 +267,10 @@ fn measure(
     let tolerance = match asked.tolerance.as_ref().or(question.tolerance.as_ref().filter(|_| !is_event)) {
         None => None,
         Some(text) if is_event && !text.value.trim().ends_with('%') => {
-            return Err(Diagnostic::error(text.span, "the tolerance of a probability is a number of per cent"));
+            return Err(Diagnostic::error(
+                text.span,
+                "the tolerance of a probability is a number of per cent",
+            ));
         }
         Some(text) => Some(tolerance(text, planned.unit, is_event)?),
     };
@@ -289,8 +294,9 @@ fn tolerance(
 ) -> Result<Tolerance, Diagnostic> {
     let written = text.value.trim();
     let wrong = |message: &str| {
-        Err(Diagnostic::error(text.span, message.to_string())
-            .help("a tolerance is a share of the baseline's mean such as \"2%\", or an amount such as \"5ms\""))
+        Err(Diagnostic::error(text.span, message.to_string()).help(
+            "a tolerance is a share of the baseline's mean such as \"2%\", or an amount such as \"5ms\"",
+        ))
     };
     let is_share = written.ends_with('%');
     let unit = if is_share { crate::base::units::Unit::Ratio } else { unit };
@@ -357,7 +363,8 @@ pub enum CompareError {
 /// If a run cannot be played, `progress` says to stop, or the best is wanted by a measure that not every run has.
 pub fn compare(plan: &ComparePlan, jobs: usize, progress: &dyn Progress) -> Result<Comparison, CompareError> {
     let team = Team::new(jobs)?;
-    let mut bench = Bench { plan: &plan.plan, team: &team, values: vec![Vec::new(); plan.plan.variants.len()] };
+    let mut bench =
+        Bench { plan: &plan.plan, team: &team, values: vec![Vec::new(); plan.plan.variants.len()] };
     let all: Vec<usize> = (0..plan.plan.variants.len()).collect();
     bench.play(&all, plan.plan.runs, progress)?;
     let mut measures = plan.measures.clone();

@@ -107,7 +107,7 @@ fn tally(expectations: &[ExpectationResult]) -> String {
     counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn verdict_lines(expectation: &ExpectationResult, column: usize, color: bool) -> String {
+pub(super) fn verdict_lines(expectation: &ExpectationResult, column: usize, color: bool) -> String {
     let (mark, paint) = match expectation.verdict {
         Verdict::Held => ("✓", "\x1b[32m"),
         Verdict::Failed => ("✗", "\x1b[31m"),
@@ -133,7 +133,7 @@ fn verdict_lines(expectation: &ExpectationResult, column: usize, color: bool) ->
 }
 
 /// The value that was found, its interval and its margin: "187 ms (183 ms to 191 ms), margin 813 ms".
-fn found(expectation: &ExpectationResult) -> String {
+pub(super) fn found(expectation: &ExpectationResult) -> String {
     let unit = expectation.unit;
     let Some(value) = expectation.value.filter(|v| v.is_finite()) else {
         return "no run has a value".to_string();

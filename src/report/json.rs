@@ -66,7 +66,7 @@ pub fn metric_list<'a>(metrics: impl Iterator<Item = (&'a str, Unit, &'a str)>) 
 
 /// A number with twelve significant digits; `null` if it is not finite.
 #[derive(Clone, Copy)]
-struct Number(f64);
+pub(super) struct Number(pub f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -79,9 +79,9 @@ impl Serialize for Number {
 }
 
 /// The ends of an interval.
-type Interval = Option<[Number; 2]>;
+pub(super) type Interval = Option<[Number; 2]>;
 
-fn interval(lo: f64, hi: f64) -> Interval {
+pub(super) fn interval(lo: f64, hi: f64) -> Interval {
     (lo.is_finite() && hi.is_finite()).then_some([Number(lo), Number(hi)])
 }
 
@@ -384,7 +384,7 @@ impl AlertRunOf {
 }
 
 #[derive(Serialize)]
-struct Expectation<'a> {
+pub(super) struct Expectation<'a> {
     variant: &'a str,
     text: &'a str,
     value: Option<Number>,
@@ -397,7 +397,7 @@ struct Expectation<'a> {
 }
 
 impl<'a> Expectation<'a> {
-    fn of(expectation: &'a ExpectationResult) -> Self {
+    pub(super) fn of(expectation: &'a ExpectationResult) -> Self {
         Self {
             variant: &expectation.variant,
             text: &expectation.text,

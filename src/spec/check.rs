@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscalers;
+mod baseline;
 pub mod compare;
 mod cycles;
 mod failures;
@@ -43,6 +44,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
     compare::check(experiment, &mut cx);
+    baseline::check(experiment, &mut cx);
     cx.diagnostics
 }
 

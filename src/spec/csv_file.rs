@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub fn read_numbers(path: &Spanned<String>, columns: usize, cx: &mut Context) -> Option<Vec<Vec<f64>>> {
     let full =
         cx.folders.get(path.span.source as usize).cloned().unwrap_or_else(PathBuf::new).join(&path.value);
+    cx.files.push(full.clone());
     let mut reader = match csv::ReaderBuilder::new()
         .has_headers(false)
         .trim(csv::Trim::All)

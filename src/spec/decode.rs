@@ -17,6 +17,8 @@ pub struct Context {
     pub diagnostics: Diagnostics,
     /// The folder of each source, from which relative paths start.
     pub folders: Vec<PathBuf>,
+    /// Files that were read beside the texts, such as CSV files, whether they could be or not.
+    pub files: Vec<PathBuf>,
 }
 
 impl Context {

@@ -1,6 +1,7 @@
 //! An experiment: a topology, variants of it, what happens to it, and what is expected.
 
 use super::alert::Alert;
+use super::check_baseline::Check;
 use super::compare::Compare;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
 use super::dist::Distribution;
@@ -47,6 +48,8 @@ record! {
         theory: Option<Theory> = None,
         /// How variants are compared, for `brownout compare`.
         compare: Option<Compare> = None,
+        /// What `brownout check` compares with the baseline of this file.
+        check: Option<Check> = None,
     }
 }
 

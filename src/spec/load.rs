@@ -7,6 +7,7 @@ use super::node::{self, Kind, Node};
 use super::policy::positional;
 use super::source::{Sources, Span, Spanned};
 use super::topology::Topology;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,8 @@ pub struct Loader {
     pub sources: Sources,
     /// What was wrong with them.
     pub diagnostics: Diagnostics,
+    /// Every file that was looked into, whether it could be read or not.
+    pub files: BTreeSet<PathBuf>,
 }
 
 impl Loader {
@@ -183,6 +186,7 @@ impl Loader {
         let mut cx = Context { folders, ..Context::default() };
         let value = T::decode(node, &mut cx);
         self.diagnostics.extend(cx.diagnostics);
+        self.files.extend(cx.files);
         value
     }
 
@@ -233,6 +237,7 @@ impl Loader {
     }
 
     fn read(&mut self, path: &Path, named_at: Option<Span>, open: &mut Vec<PathBuf>) -> Option<Node> {
+        self.files.insert(path.to_path_buf());
         let text = match read_text(path) {
             Ok(text) => text,
             Err(message) => {

@@ -244,6 +244,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Compare", "Compared", "Better", "Select"],
     ),
     (
+        "Checking against a baseline",
+        "What `brownout check` compares with the values that are kept beside a file, and when it is a regression.",
+        &["Check", "Watch", "Worse"],
+    ),
+    (
         "The timeline",
         "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
          target's, unless it is given one.",

@@ -28,7 +28,8 @@ pub fn judge(measures: &mut [MeasureComparison], pairs: &[(usize, usize)]) -> us
         for pair in &mut measure.pairs {
             pair.p_adjusted = pair.p_value.map(|_| of_difference[at]);
             pair.p_equivalence = pair.p_equivalence.map(|_| of_equivalence[at]);
-            pair.verdict = verdict(pair, measure.better, measure.tolerance.is_some(), measure.missing_is_worst);
+            pair.verdict =
+                verdict(pair, measure.better, measure.tolerance.is_some(), measure.missing_is_worst);
             at += 1;
         }
     }
@@ -114,9 +115,8 @@ fn events(pair: &mut Pair, before: &[f64], after: &[f64], together: f64) {
 fn equivalence(before: &[f64], after: &[f64], tolerance: &Tolerance) -> Option<f64> {
     let sign = if mean(before)? < 0.0 { -1.0 } else { 1.0 };
     let room = |a: f64| if tolerance.is_relative { sign * tolerance.amount * a } else { tolerance.amount };
-    let each = |side: f64| -> Vec<f64> {
-        before.iter().zip(after).map(|(a, b)| b - a + side * room(*a)).collect()
-    };
+    let each =
+        |side: f64| -> Vec<f64> { before.iter().zip(after).map(|(a, b)| b - a + side * room(*a)).collect() };
     pairs::equivalence(&each(1.0), &each(-1.0))
 }
 
