@@ -7,6 +7,7 @@ mod deliver;
 mod files;
 mod interrupt;
 mod metrics;
+mod precision;
 mod progress;
 mod run;
 mod schema;

@@ -4,6 +4,7 @@
 //! any order and merged in order of number, so the results do not depend on how many threads played them.
 
 pub mod alerts;
+pub mod doubts;
 mod failures;
 pub mod fold;
 pub mod judge;
@@ -11,12 +12,15 @@ pub mod judge;
 pub mod log;
 pub mod measures;
 pub mod plan;
+pub mod precision;
 pub mod recovery;
 pub mod results;
 pub mod run;
+pub mod stationary;
 pub mod study;
 pub mod team;
 pub mod theory;
+pub mod warmup;
 
 pub use plan::{Changes, Plan, plan};
 pub use results::ExperimentResult;
