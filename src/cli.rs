@@ -10,6 +10,7 @@ mod find;
 mod git;
 mod interrupt;
 mod metrics;
+mod precision;
 mod progress;
 mod run;
 mod schema;

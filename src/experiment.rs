@@ -6,6 +6,7 @@
 pub mod alerts;
 pub mod check;
 pub mod compare;
+pub mod doubts;
 mod failures;
 pub mod fold;
 pub mod judge;
@@ -13,12 +14,15 @@ pub mod judge;
 pub mod log;
 pub mod measures;
 pub mod plan;
+pub mod precision;
 pub mod recovery;
 pub mod results;
 pub mod run;
+pub mod stationary;
 pub mod study;
 pub mod team;
 pub mod theory;
+pub mod warmup;
 
 pub use plan::{Changes, Plan, plan};
 pub use results::ExperimentResult;

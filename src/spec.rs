@@ -24,6 +24,7 @@ pub mod node;
 pub mod policy;
 pub mod quantity;
 pub mod reference;
+pub mod runs;
 pub mod source;
 pub mod topology;
 

@@ -2,6 +2,7 @@
 
 use super::check::CheckArgs;
 use super::deliver::DeliverArgs;
+use super::precision::PrecisionArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -42,6 +43,9 @@ pub struct RunArgs {
     /// How it is played.
     #[command(flatten)]
     pub play: PlayArgs,
+    /// How precise the answer is to be.
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
     /// Simulated time of each run, such as 10m.
     #[arg(long, value_parser = duration)]
     pub duration: Option<SimDuration>,

@@ -4,7 +4,7 @@ use super::args::RunArgs;
 use super::deliver::Format;
 use super::files::{self, Output};
 use super::progress::Bar;
-use super::{Ending, message, run_failed, show_diagnostics, threads, width};
+use super::{Ending, interrupt, message, run_failed, show_diagnostics, threads, width};
 use crate::experiment::results::Verdict;
 use crate::experiment::{Changes, ExperimentResult, plan, run as play};
 use crate::report::{events_jsonl, human, json, plot, series_csv};
@@ -21,9 +21,14 @@ pub fn run(args: &RunArgs) -> Ending {
     let document = loader.load(&args.file, &args.play.sets);
     let changes =
         Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration, ..Changes::default() };
+    let changes = args.precision.change(&mut loader, args.play.jobs, changes);
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {
         return Ending::Wrong;
+    }
+    if interrupt::is_asked() {
+        message("error: interrupted before the first run\n");
+        return Ending::Interrupted;
     }
     let Some(plan) = plan else { return Ending::Wrong };
     let jobs = args.play.jobs.map_or_else(threads, usize::from);
@@ -96,7 +101,8 @@ fn reproduce(args: &RunArgs, result: &ExperimentResult) -> String {
     for set in &args.play.sets {
         let _ = write!(line, " --set {}", quoted(set));
     }
-    let _ = write!(line, " --seed {} --runs {}", result.seed, result.runs);
+    let _ = write!(line, " --seed {} --runs {}", result.seed, result.runs_at_most);
+    line.push_str(&args.precision.again(&quoted));
     if let Some(duration) = args.duration {
         let _ = write!(line, " --duration {}ns", duration.ns());
     }

@@ -1,16 +1,23 @@
 //! Merging runs, in order of their number.
 
 use super::alerts;
+use super::doubts;
 use super::judge::{self, SubjectValue};
 use super::plan::{Plan, VariantPlan};
 use super::results::{
     AlertRun, ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
     SeriesColumn, TheoryResult, VariantResult,
 };
+use super::precision;
+use super::stationary;
 use super::theory;
 use crate::metrics::estimate::binomial;
-use crate::metrics::{Estimate, Histogram, Proportion, Source};
+use crate::metrics::{Estimate, Histogram, Proportion};
 use crate::sim::Stop;
+
+/// The most lines of the event logs of a variant. The log of a run is kept as a whole or not at all; from the first
+/// that does not fit on, none is kept.
+const LOG_LINES_MAX: usize = 200_000;
 
 /// What is kept of one run.
 #[derive(Debug)]
@@ -33,6 +40,10 @@ pub struct RunData {
     pub log: Vec<LogLine>,
     /// State changes left out.
     pub log_dropped: u64,
+    /// What each population had in flight in each part of the measured time.
+    pub levels: Vec<Vec<f64>>,
+    /// How many values lie beyond each percentile that somebody looks at.
+    pub beyond: Vec<f64>,
     /// Every metric second by second, row by row; NaN where there is no value.
     pub rows: Vec<f64>,
     /// What each fault did.
@@ -46,6 +57,9 @@ pub struct RunData {
 }
 
 /// The runs of one variant so far.
+///
+/// What is kept of each run are numbers: one for each metric, expectation, fault and alert. Series and histograms are
+/// merged, and logs are kept up to [`LOG_LINES_MAX`]: memory does not grow with what runs record.
 #[derive(Debug)]
 pub struct Fold {
     columns: usize,
@@ -58,6 +72,14 @@ pub struct Fold {
     during: Vec<Vec<Vec<Option<f64>>>>,
     latency: Vec<Histogram>,
     logs: Vec<RunLog>,
+    log_lines: usize,
+    /// The first run whose log was left out.
+    log_ends: Option<u32>,
+    log_dropped: u64,
+    /// What each population had in flight, run by run.
+    levels: Vec<Vec<Vec<f64>>>,
+    /// The sum over runs of the values beyond each percentile.
+    beyond: Vec<f64>,
     cells: Vec<Cell>,
     faults: Vec<Vec<FaultRun>>,
     alerts: Vec<Vec<AlertRun>>,
@@ -101,10 +123,15 @@ impl Fold {
             during: vec![vec![Vec::new(); columns]; variant.faults.len()],
             latency: vec![Histogram::new(); variant.model.clients.len()],
             logs: Vec::new(),
+            log_lines: 0,
+            log_ends: None,
+            log_dropped: 0,
+            levels: vec![Vec::new(); variant.model.clients.len()],
+            beyond: vec![0.0; variant.percentiles.len()],
             cells: Vec::new(),
             faults: vec![Vec::new(); variant.faults.len()],
             alerts: vec![Vec::new(); variant.alerts.len()],
-            subjects: vec![Vec::new(); variant.expectations.len() + variant.measures.len()],
+            subjects: vec![Vec::new(); subjects(variant)],
             theory: vec![Vec::new(); variant.theory.len()],
         }
     }
@@ -123,7 +150,13 @@ impl Fold {
         for (all, latency) in self.latency.iter_mut().zip(&data.latency) {
             all.merge(latency);
         }
-        self.logs.push(RunLog { run, lines: data.log, dropped: data.log_dropped });
+        self.add_log(RunLog { run, lines: data.log, dropped: data.log_dropped });
+        for (all, levels) in self.levels.iter_mut().zip(data.levels) {
+            all.push(levels);
+        }
+        for (sum, beyond) in self.beyond.iter_mut().zip(data.beyond) {
+            *sum += beyond;
+        }
         self.cells.resize(self.cells.len().max(data.rows.len()), Cell::EMPTY);
         for (cell, value) in self.cells.iter_mut().zip(data.rows) {
             cell.add(value);
@@ -140,6 +173,27 @@ impl Fold {
         for (all, value) in self.theory.iter_mut().zip(data.theory) {
             all.push(value);
         }
+    }
+
+    fn add_log(&mut self, log: RunLog) {
+        self.log_dropped += log.dropped;
+        self.log_lines += log.lines.len();
+        if self.log_ends.is_none() && self.log_lines > LOG_LINES_MAX {
+            self.log_ends = Some(log.run);
+        }
+        if self.log_ends.is_none() {
+            self.logs.push(log);
+        }
+    }
+
+    /// What is to be known precisely, in each run.
+    pub fn precise(&self, variant: &VariantPlan) -> &[Vec<SubjectValue>] {
+        &self.subjects[variant.expectations.len() + variant.measures.len()..]
+    }
+
+    /// How many values lie beyond each percentile, mean over runs.
+    fn beyond(&self) -> Vec<f64> {
+        self.beyond.iter().map(|sum| sum / self.fingerprints.len().max(1) as f64).collect()
     }
 
     fn series(&self, variant: &VariantPlan) -> Series {
@@ -167,15 +221,15 @@ impl Fold {
         }
     }
 
-    fn metrics(variant: &VariantPlan, values: &[Vec<Option<f64>>]) -> Vec<MetricResult> {
+    fn metrics(variant: &VariantPlan, values: Vec<Vec<Option<f64>>>) -> Vec<MetricResult> {
         let metrics = variant.model.catalog.metrics.iter().zip(values);
         metrics
             .map(|(metric, values)| MetricResult {
                 path: metric.path.clone(),
                 unit: metric.unit,
                 meaning: metric.meaning.clone(),
-                estimate: Estimate::of_present(values),
-                per_run: values.clone(),
+                estimate: Estimate::of_present(&values),
+                per_run: values,
             })
             .collect()
     }
@@ -197,17 +251,23 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
     let mut agreements = Vec::new();
     let mut warnings = Vec::new();
     let mut variants = Vec::new();
-    for (variant, fold) in plan.variants.iter().zip(folds) {
+    let mut precision = Vec::new();
+    let runs = folds.iter().map(|fold| fold.fingerprints.len() as u32).max().unwrap_or(0);
+    let beyond: Vec<Vec<f64>> = folds.iter().map(Fold::beyond).collect();
+    for (variant, mut fold) in plan.variants.iter().zip(folds) {
         expectations.extend(judge::verdicts(variant, &fold.subjects));
         agreements.extend(theory::agreements(variant, &fold.theory));
-        warnings.extend(not_stationary(plan, variant, &fold));
-        warnings.extend(log_dropped(variant, &fold));
+        precision.extend(precision::results(variant, fold.precise(variant)));
+        let stationary = stationary::results(variant, &fold.levels, plan.end.since(plan.warmup).seconds());
+        warnings.extend(stationary::warnings(&variant.name, &stationary));
+        warnings.extend(log_dropped(variant, &fold, runs));
+        let during = std::mem::take(&mut fold.during);
         variants.push(VariantResult {
             name: variant.name.clone(),
             requests: fold.requests,
             events: fold.events,
-            metrics: Fold::metrics(variant, &fold.values),
-            faults: (0..variant.faults.len()).map(|number| fault(variant, &fold, number)).collect(),
+            metrics: Fold::metrics(variant, std::mem::take(&mut fold.values)),
+            faults: during.into_iter().enumerate().map(|(at, during)| fault(variant, &fold, at, during)).collect(),
             alerts: variant
                 .alerts
                 .iter()
@@ -219,17 +279,21 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
             measures: judge::measures(variant, &fold.subjects),
             fingerprints: fold.fingerprints,
             log: fold.logs,
+            stationary,
         });
     }
-    if plan.runs < 2 {
-        warnings.push("one run only: there are no confidence intervals; give `runs` or --runs".into());
-    }
+    warnings.extend(precision::warning(&precision, runs));
+    warnings.extend(doubts::too_short(plan, &beyond));
+    warnings.extend(doubts::of_plan(plan, runs));
     ExperimentResult {
         name: plan.name.clone(),
         seed: plan.seed,
-        runs: plan.runs,
+        runs,
+        runs_at_most: plan.runs,
+        precision,
         duration_s: plan.end.seconds(),
         warmup_s: plan.warmup.seconds(),
+        warmup_method: plan.warmup_found.map(|_| "MSER-5"),
         events: variants.iter().map(|v| v.events).sum(),
         variants,
         expectations,
@@ -238,7 +302,7 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
     }
 }
 
-fn fault(variant: &VariantPlan, fold: &Fold, number: usize) -> FaultResult {
+fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Option<f64>>>) -> FaultResult {
     let (plan, runs) = (&variant.faults[number], fold.faults[number].as_slice());
     let estimate =
         |f: fn(&FaultRun) -> Option<f64>| Estimate::of_present(&runs.iter().map(f).collect::<Vec<_>>());
@@ -265,46 +329,22 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize) -> FaultResult {
         goodput_before: estimate(|r| Some(r.goodput_before)),
         unserved: estimate(|r| Some(r.unserved)),
         metastable: share(|r| r.metastable),
-        during: Fold::metrics(variant, &fold.during[number]),
+        during: Fold::metrics(variant, during),
         per_run: runs.to_vec(),
     }
 }
 
-/// Warns of populations whose requests pile up although nothing strikes: means of such runs mean nothing.
-fn not_stationary(plan: &Plan, variant: &VariantPlan, fold: &Fold) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let calm = variant.faults.is_empty()
-        && variant.script.failures.is_empty()
-        && variant.model.epochs.len() == 1
-        && variant.recorded.is_series;
-    let seconds = fold.cells.len().checked_div(fold.columns).unwrap_or(0);
-    let first = plan.warmup.seconds().ceil() as usize;
-    if !calm || seconds < first + 9 {
-        return warnings;
-    }
-    let third = (seconds - first) / 3;
-    for (client, meters) in variant.model.clients.iter().zip(&variant.model.catalog.clients) {
-        let in_flight = Source::Level(meters.in_flight, 1.0);
-        let Some(column) = variant.model.catalog.metrics.iter().position(|m| m.source == in_flight) else {
-            continue;
-        };
-        let mean = |from: usize, to: usize| {
-            let cells = (from..to).map(|s| &fold.cells[s * fold.columns + column]);
-            cells.map(|c| c.sum / f64::from(c.count.max(1))).sum::<f64>() / (to - from).max(1) as f64
-        };
-        let (early, late) = (mean(first, first + third), mean(seconds - third, seconds));
-        if late > 1.5 * early && late - early > 10.0 {
-            warnings.push(format!(
-                "{}: requests of `{}` pile up (in flight {early:.0} early, {late:.0} late): more is asked than the \
-                 system can do, or the warm-up is too short; means over this run depend on its length",
-                variant.name, client.name
-            ));
-        }
-    }
-    warnings
+/// How many numbers are asked of each run.
+fn subjects(variant: &VariantPlan) -> usize {
+    variant.expectations.len() + variant.measures.len() + variant.precise.len()
 }
 
-fn log_dropped(variant: &VariantPlan, fold: &Fold) -> Option<String> {
-    let dropped: u64 = fold.logs.iter().map(|l| l.dropped).sum();
-    (dropped > 0).then(|| format!("{}: {dropped} state changes were left out of the event log", variant.name))
+fn log_dropped(variant: &VariantPlan, fold: &Fold, runs: u32) -> Vec<String> {
+    let name = &variant.name;
+    let lines = (fold.log_dropped > 0)
+        .then(|| format!("{name}: {} state changes were left out of the event log", fold.log_dropped));
+    let logs = fold.log_ends.map(|first| {
+        format!("{name}: the event log ends before run {first}: it holds {LOG_LINES_MAX} lines at most, of {runs} runs")
+    });
+    lines.into_iter().chain(logs).collect()
 }

@@ -41,7 +41,8 @@ pub struct Examined<'r> {
     pub alerts: &'r [AlertRun],
 }
 
-/// What each expectation of a variant is about in one run, and then what each measure is.
+/// What each expectation of a variant is about in one run, then what each measure is, and then what is to be known
+/// precisely.
 pub fn subjects(run: Examined<'_>) -> Vec<SubjectValue> {
     let chosen = |fault: &Option<usize>| match fault {
         Some(index) => run.faults.get(*index..=*index).unwrap_or_default(),
@@ -64,7 +65,7 @@ pub fn subjects(run: Examined<'_>) -> Vec<SubjectValue> {
         }
     };
     let variant = run.variant;
-    let wanted = variant.measures.iter().map(|m| &m.subject);
+    let wanted = variant.measures.iter().chain(variant.precise.iter().map(|p| &p.wanted)).map(|m| &m.subject);
     variant.expectations.iter().map(|e| &e.subject).chain(wanted).map(subject).collect()
 }
 

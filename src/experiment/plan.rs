@@ -2,7 +2,11 @@
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::log;
+use super::doubts::{self, PercentilePlan};
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
+use super::precision::{self, PrecisePlan, PrecisionChange};
+use super::warmup::{self, Found, Pilot};
+use super::stationary;
 use crate::base::units::Unit;
 use crate::base::{SimDuration, SimTime};
 use crate::model::{Model, compile};
@@ -13,6 +17,8 @@ use crate::spec::experiment::{Action, At, Experiment, Instances, KnownValue, Ove
 use crate::spec::expression::{self, Event, Expectation, Limits};
 use crate::spec::load::{Document, ExperimentDocument, Loader, Override};
 use crate::spec::node::{self, Node};
+use crate::spec::quantity::Seconds;
+use crate::spec::runs::{Runs, Warmup};
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::{Arrivals, Topology};
 
@@ -21,7 +27,7 @@ use crate::spec::topology::{Arrivals, Topology};
 pub struct Changes {
     /// The seed.
     pub seed: Option<u64>,
-    /// Runs of each variant.
+    /// Runs of each variant; the most, if the experiment says how precise the answer is to be.
     pub runs: Option<u32>,
     /// Simulated time of each run.
     pub duration: Option<SimDuration>,
@@ -37,6 +43,12 @@ pub struct Changes {
     pub expect: Vec<Spanned<String>>,
     /// Numbers that are wanted of every run: formulas, or events as `P(recovered within 60s)`.
     pub measures: Vec<Spanned<String>>,
+    /// How precise the answer is to be.
+    pub precision: Option<PrecisionChange>,
+    /// Simulated time before measuring begins.
+    pub warmup: Option<Warmup>,
+    /// How the runs are played from which a warm-up is found.
+    pub pilot: Pilot,
 }
 
 /// The simulated time of a topology that is run on its own, and its warm-up.
@@ -52,10 +64,14 @@ pub struct Plan {
     pub name: String,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Runs of each variant.
+    /// Runs of each variant; the most, if the answer is to be precise.
     pub runs: u32,
+    /// The fewest runs, after which is looked whether the answer is precise; `None` if the number of runs is fixed.
+    pub at_least: Option<u32>,
     /// When measuring begins.
     pub warmup: SimTime,
+    /// How that was found, if nobody said it.
+    pub warmup_found: Option<Found>,
     /// When each run ends.
     pub end: SimTime,
     /// The variants, in order of name.
@@ -100,6 +116,10 @@ pub struct VariantPlan {
     pub theory: Vec<TheoryPlan>,
     /// Numbers that somebody wants of every run.
     pub measures: Vec<WantedPlan>,
+    /// What is to be known precisely.
+    pub precise: Vec<PrecisePlan>,
+    /// The percentiles that somebody looks at.
+    pub percentiles: Vec<PercentilePlan>,
     /// What is recorded of each run.
     pub recorded: Recorded,
 }
@@ -283,7 +303,12 @@ fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<
     plan_experiment(loader, &document, &Changes { duration: None, ..changes.clone() })
 }
 
-fn plan_experiment(loader: &mut Loader, document: &ExperimentDocument, changes: &Changes) -> Option<Plan> {
+/// Plans an experiment; mistakes are left in the loader's diagnostics.
+pub(super) fn plan_experiment(
+    loader: &mut Loader,
+    document: &ExperimentDocument,
+    changes: &Changes,
+) -> Option<Plan> {
     let mut experiment = document.experiment.clone();
     if let Some(duration) = changes.duration {
         experiment.duration.0 = duration.seconds();
@@ -292,7 +317,11 @@ fn plan_experiment(loader: &mut Loader, document: &ExperimentDocument, changes: 
         experiment.series = series;
     }
     experiment.timeline.extend(changes.timeline.iter().cloned());
+    if let Some(warmup) = changes.warmup {
+        experiment.warmup = warmup;
+    }
     let base = loader.topology(&document.topology)?;
+    precision::change(&mut experiment, changes, &base, loader);
     let found = check::experiment(&experiment, &base);
     let usable = !found.has_errors();
     loader.diagnostics.extend(found);
@@ -300,7 +329,12 @@ fn plan_experiment(loader: &mut Loader, document: &ExperimentDocument, changes: 
         return None;
     }
     let end = SimTime::ZERO + experiment.duration.duration();
-    let warmup = SimTime::ZERO + experiment.warmup.duration();
+    let mut warmup_found = None;
+    if experiment.warmup == Warmup::Auto {
+        warmup_found = warmup::find(loader, document, changes);
+        experiment.warmup = Warmup::For(Seconds(warmup_found.map_or(0.0, |found| found.seconds as f64)));
+    }
+    let warmup = SimTime::ZERO + experiment.warmup.stated();
     let mut variants = Vec::new();
     for name in variant_names(loader, &experiment, changes)? {
         variants.extend(plan_variant(loader, &experiment, document, changes, &name));
@@ -312,8 +346,13 @@ fn plan_experiment(loader: &mut Loader, document: &ExperimentDocument, changes: 
     Some(Plan {
         name,
         seed: changes.seed.unwrap_or(experiment.seed),
-        runs: changes.runs.unwrap_or(experiment.runs),
+        runs: experiment.runs.at_most(),
+        at_least: match &experiment.runs {
+            Runs::Precise(precise) => Some(precise.at_least),
+            Runs::Number(_) => None,
+        },
         warmup,
+        warmup_found,
         end,
         variants,
         recovery: RecoveryPlan {
@@ -355,7 +394,8 @@ fn plan_variant(
     changes: &Changes,
     name: &str,
 ) -> Option<VariantPlan> {
-    let [warmup, end] = [experiment.warmup, experiment.duration].map(|s| SimTime::ZERO + s.duration());
+    let [warmup, end] =
+        [experiment.warmup.stated(), experiment.duration.duration()].map(|length| SimTime::ZERO + length);
     let mut node = document.topology.clone();
     let mut timeline: Vec<&At> = experiment.timeline.iter().collect();
     if let Some(variant) = experiment.variants.get(name) {
@@ -413,8 +453,11 @@ fn plan_variant(
         expectations: Vec::new(),
         theory: Vec::new(),
         measures: Vec::new(),
+        precise: Vec::new(),
+        percentiles: Vec::new(),
     };
     super::recovery::record(&mut planned);
+    stationary::record(&mut planned, warmup, end);
     for source in alerts::alert_columns(&planned.alerts) {
         planned.recorded.column(source);
     }
@@ -434,6 +477,8 @@ fn plan_variant(
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
         }
     }
+    precision::plan(experiment, &mut planned, (warmup, end), loader);
+    planned.percentiles = doubts::percentiles(&planned, (warmup, end));
     let first = experiment.variants.names().next().unwrap_or("base");
     for (value_name, value) in experiment.theory.iter().flat_map(|t| t.values.iter()) {
         if value.variant.as_ref().map_or(first, |v| v.value.as_str()) != name {
@@ -603,7 +648,8 @@ fn expectation(
     Ok(ExpectationPlan { expectation, subject, limits, unit, place: (String::new(), 0) })
 }
 
-fn wanted(
+/// Plans a number that is wanted of every run.
+pub(super) fn wanted(
     text: &Spanned<String>,
     variant: &mut VariantPlan,
     run: (SimTime, SimTime),

@@ -12,10 +12,16 @@ pub struct ExperimentResult {
     pub seed: u64,
     /// Runs of each variant.
     pub runs: u32,
+    /// The most runs of each variant that there might have been.
+    pub runs_at_most: u32,
+    /// How precise the answers became that were to be precise, in order of variant and of asking.
+    pub precision: Vec<PrecisionResult>,
     /// Simulated seconds of each run, warm-up included.
     pub duration_s: f64,
     /// Simulated seconds before measuring began.
     pub warmup_s: f64,
+    /// By which method the warm-up was found, if nobody said it.
+    pub warmup_method: Option<&'static str>,
     /// Events played, all variants and runs.
     pub events: u64,
     /// The variants, in order of name.
@@ -90,10 +96,64 @@ pub struct VariantResult {
     pub series: Series,
     /// The distribution of latency of each client population, over the measured time of all runs.
     pub latency: Vec<LatencyCurve>,
-    /// State changes of every run.
+    /// State changes of the runs, in order of run; of the first ones only if there are very many.
     pub log: Vec<RunLog>,
     /// Numbers that were wanted, in order of asking.
     pub measures: Vec<MeasureResult>,
+    /// Whether client populations settled, in order of name; those of which that cannot be told are left out, and all
+    /// are if something strikes or the load changes over time.
+    pub stationary: Vec<StationaryResult>,
+}
+
+/// How precise an answer became that was to be precise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrecisionResult {
+    /// The variant.
+    pub variant: String,
+    /// The formula or event as written.
+    pub text: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// The mean over runs, or the share of runs.
+    pub value: Option<f64>,
+    /// Half the width of the interval that was to be narrow, which is wider than usual by what stopping costs; `None`
+    /// with fewer than two values.
+    pub half_width: Option<f64>,
+    /// How wide it may be, relative to the mean.
+    pub within: Option<f64>,
+    /// How wide it may be in any case, in the unit.
+    pub absolute: Option<f64>,
+    /// Whether it became narrow enough for one of the two.
+    pub is_reached: bool,
+}
+
+impl PrecisionResult {
+    /// How many times wider than wanted the interval is; infinite if there is none.
+    pub fn times_too_wide(&self) -> f64 {
+        let (Some(half), Some(value)) = (self.half_width, self.value) else { return f64::INFINITY };
+        let wide = self.within.map_or(0.0, |w| w / (1.0 + w) * value.abs()).max(self.absolute.unwrap_or(0.0));
+        half / wide
+    }
+}
+
+/// Whether a client population settled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StationaryResult {
+    /// The client population.
+    pub client: String,
+    /// Whether it settled, as far as can be told. If not, its requests pile up, and means over the run depend on its
+    /// length.
+    pub is_stationary: bool,
+    /// Requests in flight in the first tenth of the measured time.
+    pub early: f64,
+    /// Requests in flight in the last tenth.
+    pub late: f64,
+    /// By how many requests per second that rises.
+    pub rise_per_s: f64,
+    /// The 99 % confidence interval of the rise; `None` with fewer than three runs.
+    pub ci99: Option<(f64, f64)>,
+    /// Why it is not stationary.
+    pub reason: Option<String>,
 }
 
 /// A metric over the measured time, across runs.

@@ -7,7 +7,7 @@ use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
 use super::team::Team;
-use super::{alerts, judge, log};
+use super::{alerts, doubts, judge, log, precision, stationary};
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
@@ -78,24 +78,33 @@ pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
 pub fn run(plan: &Plan, jobs: usize, progress: &dyn Progress) -> Result<ExperimentResult, RunError> {
     let team = Team::new(jobs)?;
     let mut folds: Vec<Fold> = plan.variants.iter().map(Fold::new).collect();
-    // Run by run and not variant by variant: whoever stops early has as many runs of each.
-    let units: Vec<(u32, usize)> =
-        (0..plan.runs).flat_map(|r| (0..plan.variants.len()).map(move |v| (r, v))).collect();
-    team.each(
-        &units,
-        |(run, variant)| examine(plan, &plan.variants[*variant], *run),
-        |done, data| {
-            let (run, variant) = units[done];
-            if data.stop == Stop::TimeStandsStill {
-                return Err(RunError::TimeStandsStill { variant: plan.variants[variant].name.clone() });
-            }
-            folds[variant].add(run, data);
-            match progress.runs_done(done + 1, units.len()) {
-                true => Ok(()),
-                false => Err(RunError::Interrupted { done: done + 1, total: units.len() }),
-            }
-        },
-    )?;
+    let (mut played, total) = (0, plan.runs as usize * plan.variants.len());
+    while let Some(until) = precision::next(plan, played, &folds) {
+        // Run by run and not variant by variant: whoever stops early has as many runs of each.
+        let units: Vec<(u32, usize)> =
+            (played..until).flat_map(|r| (0..plan.variants.len()).map(move |v| (r, v))).collect();
+        let before = played as usize * plan.variants.len();
+        team.each(
+            &units,
+            |(run, variant)| examine(plan, &plan.variants[*variant], *run),
+            |number, data| {
+                let (run, variant) = units[number];
+                if data.stop == Stop::TimeStandsStill {
+                    return Err(RunError::TimeStandsStill { variant: plan.variants[variant].name.clone() });
+                }
+                folds[variant].add(run, data);
+                let done = before + number + 1;
+                match progress.runs_done(done, total) {
+                    true => Ok(()),
+                    false => Err(RunError::Interrupted { done, total }),
+                }
+            },
+        )?;
+        played = until;
+    }
+    // Who was precise before the most runs were played has finished as well.
+    let done = played as usize * plan.variants.len();
+    progress.runs_done(done, done);
     Ok(super::fold::result(plan, folds))
 }
 
@@ -132,6 +141,8 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
             .collect(),
         log: alerts::with_alerts(log::lines(variant, &played.record), variant, &alerts),
         log_dropped: played.record.log_dropped,
+        levels: stationary::levels(variant, &played.record, plan.warmup, plan.end),
+        beyond: doubts::beyond(plan, variant, &played.record, &measured),
         theory,
         rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
         faults,

@@ -138,7 +138,13 @@ pub fn stable(x: f64) -> f64 {
 
 /// The two-sided 95 % point of Student's t with `freedom` degrees of freedom, at least 1.
 fn t_quantile(freedom: usize) -> f64 {
-    stable(beta::student_t(freedom as f64, CONFIDENCE))
+    student_t(freedom, CONFIDENCE)
+}
+
+/// The point that Student's t with `freedom` degrees of freedom, at least 1, stays within on both sides with
+/// probability `within`.
+pub fn student_t(freedom: usize, within: f64) -> f64 {
+    stable(beta::student_t(freedom as f64, within))
 }
 
 /// The quantile of order `p` of the beta distribution with positive shapes `a` and `b`.

@@ -35,13 +35,17 @@ pub fn tiny() -> ExperimentResult {
         },
         latency: Vec::new(),
         log: vec![RunLog { run: 0, lines: vec![line], dropped: 7 }],
+        stationary: Vec::new(),
     };
     ExperimentResult {
         name: "tiny".into(),
         seed: 42,
         runs: 1,
+        runs_at_most: 1,
+        precision: Vec::new(),
         duration_s: 2.0,
         warmup_s: 0.0,
+        warmup_method: None,
         events: 42,
         variants: vec![variant],
         expectations: vec![expectation(
@@ -103,8 +107,11 @@ pub fn incident() -> ExperimentResult {
         name: "weather-cascade".into(),
         seed: 42,
         runs: 5,
+        runs_at_most: 5,
+        precision: Vec::new(),
         duration_s: 1800.0,
         warmup_s: 120.0,
+        warmup_method: None,
         events: 123_456_789,
         variants,
         expectations: vec![
@@ -183,6 +190,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         series: Series { times_s, columns },
         latency: vec![LatencyCurve { client: "users".into(), points: curve(b) }],
         log: Vec::new(),
+        stationary: Vec::new(),
     }
 }
 

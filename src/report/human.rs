@@ -9,7 +9,7 @@ mod faults;
 mod grid;
 
 use crate::base::mix;
-use crate::base::units::{Unit, count_text, duration_text};
+use crate::base::units::{Unit, count_text, duration_text, ratio_text};
 use crate::experiment::results::{ExpectationResult, ExperimentResult, Verdict};
 use crate::report::validation;
 use crate::report::words::{many, value_text};
@@ -48,6 +48,7 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
         return text;
     }
     let sections = [
+        precision(result, options.width),
         compare::section(result, options.width),
         faults::section(result, options.width),
         alerts::section(result, options.width),
@@ -154,6 +155,37 @@ pub(super) fn found(expectation: &ExpectationResult) -> String {
     text
 }
 
+/// How precise the answers became that were to be precise, and how many runs that took.
+fn precision(result: &ExperimentResult, width: usize) -> String {
+    if result.precision.is_empty() {
+        return String::new();
+    }
+    let reached = match result.precision.iter().all(|p| p.is_reached) {
+        true => "reached",
+        false => "not reached",
+    };
+    let mut text = format!(
+        "Precision: {reached} in {} of at most {}\n",
+        many(u64::from(result.runs), "run"),
+        count_text(f64::from(result.runs_at_most))
+    );
+    for p in &result.precision {
+        let wanted = [p.within.map(|w| ratio_text(w) + " of it"), p.absolute.map(|a| value_text(p.unit, a))];
+        let wanted = wanted.into_iter().flatten().collect::<Vec<_>>().join(" or ");
+        let mark = if p.is_reached { "✓" } else { "?" };
+        let found = match (p.value, p.half_width) {
+            (Some(value), Some(half)) => {
+                let share = if value == 0.0 { String::new() } else { format!(" ({})", ratio_text(half / value.abs())) };
+                format!("{} ± {}{share}", p.unit.text(value), value_text(p.unit, half))
+            }
+            _ => "no interval".to_string(),
+        };
+        let line = format!("{}: {}: {found}, wanted within {wanted}", p.variant, p.text);
+        text.push_str(&wrapped(&line, &format!("  {mark} "), width));
+    }
+    text
+}
+
 /// Warnings, files, what it took, and how to get it again.
 fn closing(result: &ExperimentResult, options: &Options) -> String {
     let mut text = String::new();
@@ -178,9 +210,10 @@ fn closing(result: &ExperimentResult, options: &Options) -> String {
 
 /// What was simulated: "weather-cascade: 3 variants × 5 runs of 30 min, …".
 fn effort(result: &ExperimentResult) -> String {
-    let warmup = match result.warmup_s > 0.0 {
-        true => format!(" (warm-up {})", duration_text(result.warmup_s)),
-        false => String::new(),
+    let warmup = match result.warmup_method {
+        Some(method) => format!(" (warm-up {}, found by {method})", duration_text(result.warmup_s)),
+        None if result.warmup_s > 0.0 => format!(" (warm-up {})", duration_text(result.warmup_s)),
+        None => String::new(),
     };
     format!(
         "{}: {} × {} of {}{warmup}, {} events, seed {}, fingerprint {:016x}",

@@ -6,7 +6,7 @@
 use crate::base::units::Unit;
 use crate::experiment::results::{
     Agreement, AlertResult, AlertRun, ExpectationResult, ExperimentResult, FaultResult, FaultRun,
-    MetricResult, TheoryResult, VariantResult,
+    MetricResult, PrecisionResult, StationaryResult, TheoryResult, VariantResult,
 };
 use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
@@ -108,8 +108,12 @@ struct Summary<'a> {
     name: &'a str,
     seed: u64,
     runs: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    precision: Vec<Precision<'a>>,
     simulated_seconds: Number,
     warmup_seconds: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warmup_found_by: Option<&'static str>,
     events: u64,
     warnings: &'a [String],
     variants: Object<Variant<'a>>,
@@ -125,13 +129,43 @@ impl<'a> Summary<'a> {
             name: &result.name,
             seed: result.seed,
             runs: result.runs,
+            precision: result.precision.iter().map(Precision::of).collect(),
             simulated_seconds: Number(result.duration_s),
             warmup_seconds: Number(result.warmup_s),
+            warmup_found_by: result.warmup_method,
             events: result.events,
             warnings: &result.warnings,
             variants: Object(result.variants.iter().map(|v| (v.name.clone(), Variant::of(v))).collect()),
             expectations: result.expectations.iter().map(Expectation::of).collect(),
             theory: Some(Theory::of(&result.theory)).filter(|t| !t.values.is_empty()),
+        }
+    }
+}
+
+/// How precise an answer became.
+#[derive(Serialize)]
+struct Precision<'a> {
+    variant: &'a str,
+    text: &'a str,
+    unit: &'static str,
+    value: Option<Number>,
+    half_width: Option<Number>,
+    within: Option<Number>,
+    absolute: Option<Number>,
+    reached: bool,
+}
+
+impl<'a> Precision<'a> {
+    fn of(precision: &'a PrecisionResult) -> Self {
+        Self {
+            variant: &precision.variant,
+            text: &precision.text,
+            unit: precision.unit.symbol(),
+            value: precision.value.map(Number),
+            half_width: precision.half_width.map(Number),
+            within: precision.within.map(Number),
+            absolute: precision.absolute.map(Number),
+            reached: precision.is_reached,
         }
     }
 }
@@ -184,9 +218,42 @@ struct Variant<'a> {
     requests: u64,
     events: u64,
     fingerprints: Vec<String>,
+    /// Whether all populations settled; null if that cannot be told.
+    stationary: Option<bool>,
+    #[serde(skip_serializing_if = "is_empty")]
+    populations: Object<Population<'a>>,
     metrics: Object<Metric>,
     faults: Vec<Fault<'a>>,
     alerts: Object<AlertOf<'a>>,
+}
+
+fn is_empty<T>(object: &Object<T>) -> bool {
+    object.0.is_empty()
+}
+
+/// Whether a client population settled.
+#[derive(Serialize)]
+struct Population<'a> {
+    stationary: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    in_flight_early: Number,
+    in_flight_late: Number,
+    rise_per_s: Number,
+    ci99: Interval,
+}
+
+impl<'a> Population<'a> {
+    fn of(settled: &'a StationaryResult) -> Self {
+        Self {
+            stationary: settled.is_stationary,
+            reason: settled.reason.as_deref(),
+            in_flight_early: Number(settled.early),
+            in_flight_late: Number(settled.late),
+            rise_per_s: Number(settled.rise_per_s),
+            ci99: settled.ci99.and_then(|(lo, hi)| interval(lo, hi)),
+        }
+    }
 }
 
 impl<'a> Variant<'a> {
@@ -195,6 +262,11 @@ impl<'a> Variant<'a> {
             requests: variant.requests,
             events: variant.events,
             fingerprints: variant.fingerprints.iter().map(|hash| format!("{hash:016x}")).collect(),
+            stationary: (!variant.stationary.is_empty())
+                .then(|| variant.stationary.iter().all(|s| s.is_stationary)),
+            populations: Object(
+                variant.stationary.iter().map(|s| (s.client.clone(), Population::of(s))).collect(),
+            ),
             metrics: metrics(&variant.metrics),
             faults: variant.faults.iter().map(Fault::of).collect(),
             alerts: Object(variant.alerts.iter().map(|a| (a.name.clone(), AlertOf::of(a))).collect()),

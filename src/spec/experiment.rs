@@ -8,6 +8,7 @@ use super::dist::Distribution;
 use super::failure::Failures;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
+use super::runs::{Runs, Warmup};
 use super::source::{Places, Span, Spanned};
 use crate::{choice, record};
 use std::collections::BTreeMap;
@@ -21,14 +22,16 @@ record! {
         topology: TopologySource,
         /// The topology with other settings, by name; the topology as it is (`base`) if not given.
         variants: Map<Variant> = {},
-        /// Simulated time before measuring begins.
-        warmup: Seconds = "0s",
+        /// Simulated time before measuring begins; `Auto` looks for it in five runs that are played beforehand (MSER-5
+        /// on what clients have in flight and on latency; the latest end of a transient counts, for all variants).
+        warmup: Warmup = "0s",
         /// Simulated time in all, warm-up included.
         duration: Seconds,
         /// What happens when; a variant may add to it.
         timeline: Vec<At> = [],
-        /// How many times each variant is run, each time with other random numbers; the same for all variants.
-        runs: u32 = 10,
+        /// How many times each variant is run, each time with other random numbers; the same for all variants. Or how
+        /// precise the answer is to be.
+        runs: Runs = 10,
         /// The seed of all random numbers.
         seed: u64 = 42,
         /// What counts as working, by the name of the client population.

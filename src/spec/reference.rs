@@ -236,7 +236,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
     (
         "The experiment",
         "What a file that asks a question about a topology holds.",
-        &["Experiment", "Variant", "Objective", "Recovery", "Theory", "Value", "Over"],
+        &["Experiment", "Variant", "Objective", "Recovery", "Theory", "Value", "Over", "Precise"],
     ),
     (
         "Comparisons",

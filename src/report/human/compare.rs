@@ -6,6 +6,7 @@
 use super::grid::{self, Row};
 use crate::base::units::Unit;
 use crate::experiment::results::{ExperimentResult, MetricResult, VariantResult};
+use crate::metrics::Estimate;
 use crate::report::words::{estimate_text, many};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,7 +63,9 @@ pub fn section(result: &ExperimentResult, width: usize) -> String {
         runs => format!("mean ± 95 % of {}", many(u64::from(runs), "run")),
     };
     let whole = result.variants.iter().map(|v| v.metrics.as_slice()).collect();
-    let mut text = table(result, &whole, &format!("Metrics over the measured time, {runs}"), width);
+    let grows = |variant: usize, path: &str| grows(&result.variants[variant], path);
+    let head = format!("Metrics over the measured time, {runs}");
+    let mut text = table(result, &whole, &grows, &head, width);
     let mut names: Vec<&str> = Vec::new();
     for fault in result.variants.iter().flat_map(|v| &v.faults) {
         if !names.contains(&fault.name.as_str()) {
@@ -76,7 +79,7 @@ pub fn section(result: &ExperimentResult, width: usize) -> String {
             .iter()
             .map(|v| during(v).map_or(&[][..], |at| v.faults[at].during.as_slice()))
             .collect();
-        let part = table(result, &columns, &format!("Metrics during {name}, {runs}"), width);
+        let part = table(result, &columns, &|_, _| false, &format!("Metrics during {name}, {runs}"), width);
         if !part.is_empty() {
             text = format!("{text}\n{part}");
         }
@@ -84,13 +87,39 @@ pub fn section(result: &ExperimentResult, width: usize) -> String {
     text
 }
 
-fn table(result: &ExperimentResult, columns: &Columns<'_>, head: &str, width: usize) -> String {
-    let rows = rows(columns);
+/// Whether the latency of a population whose requests pile up: its mean says how long the run was.
+fn grows(variant: &VariantResult, path: &str) -> bool {
+    let of_population = |client: &str| {
+        let rest = path.strip_prefix("clients.").and_then(|rest| rest.strip_prefix(client));
+        rest.is_some_and(|rest| rest.starts_with(".latency."))
+    };
+    variant.stationary.iter().any(|s| !s.is_stationary && of_population(&s.client))
+}
+
+/// Whether the metric of a variant, by number and path, grows over the measured time.
+type Grows<'a> = &'a dyn Fn(usize, &str) -> bool;
+
+fn table(
+    result: &ExperimentResult,
+    columns: &Columns<'_>,
+    grows: Grows<'_>,
+    head: &str,
+    width: usize,
+) -> String {
+    let rows = rows(columns, grows);
     if rows.is_empty() {
         return String::new();
     }
     let variants: Vec<&str> = result.variants.iter().map(|v| v.name.as_str()).collect();
-    format!("{head}\n{}", grid::render(&variants, &rows, width))
+    let mut text = format!("{head}\n{}", grid::render(&variants, &rows, width));
+    let any = |mark: &str| rows.iter().any(|row| row.cells.iter().any(|cell| cell.ends_with(mark)));
+    if any(WIDE) {
+        text += "  ?: the interval is wider than half of the mean; play more runs or longer\n";
+    }
+    if any(GROWS) {
+        text += "  grows: requests pile up, so the mean over the run depends on its length\n";
+    }
+    text
 }
 
 /// A metric's component, and its place and name among the metrics shown.
@@ -115,12 +144,12 @@ fn place(path: &str) -> Option<(usize, String, usize, &'static str)> {
 /// A row of a component, by the place of its metric in the list and by its path.
 type Placed<'a> = (usize, &'a str, Row);
 
-fn rows(columns: &Columns<'_>) -> Vec<Row> {
+fn rows(columns: &Columns<'_>, grows: Grows<'_>) -> Vec<Row> {
     let paths: BTreeSet<&str> = columns.iter().flat_map(|c| c.iter().map(|m| m.path.as_str())).collect();
     let mut components: BTreeMap<(usize, String), Vec<Placed>> = BTreeMap::new();
     for path in paths {
         let Some((rank, component, at, label)) = place(path) else { continue };
-        if let Some(cells) = cells(columns, path) {
+        if let Some(cells) = cells(columns, grows, path) {
             let row = Row { label: format!("  {label}"), cells };
             components.entry((rank, component)).or_default().push((at, path, row));
         }
@@ -135,7 +164,7 @@ fn rows(columns: &Columns<'_>) -> Vec<Row> {
 }
 
 /// The cells of a metric, unless they say nothing.
-fn cells(columns: &Columns<'_>, path: &str) -> Option<Vec<String>> {
+fn cells(columns: &Columns<'_>, grows: Grows<'_>, path: &str) -> Option<Vec<String>> {
     let find = |c: &'_ &[MetricResult]| c.binary_search_by(|m| m.path.as_str().cmp(path)).ok();
     let metrics: Vec<Option<&MetricResult>> = columns.iter().map(|c| find(c).map(|at| &c[at])).collect();
     let idle = if path.ends_with(".amplification") { 1.0 } else { 0.0 };
@@ -144,7 +173,25 @@ fn cells(columns: &Columns<'_>, path: &str) -> Option<Vec<String>> {
         return None;
     }
     let unit = metrics.iter().flatten().map(|m| m.unit).next().unwrap_or(Unit::Level);
-    Some(metrics.iter().map(|m| estimate_text(unit, m.and_then(|m| m.estimate))).collect())
+    let cell = |(variant, metric): (usize, &Option<&MetricResult>)| {
+        let estimate = metric.and_then(|m| m.estimate);
+        let text = estimate_text(unit, estimate);
+        match estimate {
+            Some(_) if grows(variant, path) => GROWS.to_string(),
+            Some(estimate) if is_wide(estimate) => text + WIDE,
+            _ => text,
+        }
+    };
+    Some(metrics.iter().enumerate().map(cell).collect())
+}
+
+/// What marks a mean whose interval is wide, and what stands instead of one that means nothing.
+const WIDE: &str = " ?";
+const GROWS: &str = "grows";
+
+/// Whether an interval is wider than half of the mean.
+fn is_wide(estimate: Estimate) -> bool {
+    estimate.half_width.is_some_and(|half| half.is_finite() && 2.0 * half > 0.5 * estimate.mean.abs())
 }
 
 #[cfg(test)]

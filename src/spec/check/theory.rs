@@ -24,7 +24,7 @@ pub(super) fn check(experiment: &Experiment, cx: &mut Context) {
                     .nearest(&variant.value, variants.iter().copied()),
             );
         }
-        if experiment.runs == 1
+        if experiment.runs.at_most() == 1
             && matches!(value.over, Over::Mean)
             && (value.within.0 > 0.0 || value.absolute > 0.0)
         {

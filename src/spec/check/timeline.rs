@@ -4,6 +4,7 @@ use super::names::{Component, find};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
+use crate::spec::runs::Runs;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::Topology;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
     let duration = experiment.duration.0;
     if duration <= 0.0 {
         cx.fail::<()>(experiment.place("duration"), "`duration` must be more than 0");
-    } else if experiment.warmup.0 >= duration {
+    } else if experiment.warmup.stated().seconds() >= duration {
         cx.diagnostics.push(
             Diagnostic::error(
                 experiment.place("warmup"),
@@ -21,9 +22,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             .help("`duration` is the whole simulated time, warm-up included"),
         );
     }
-    if experiment.runs == 0 {
-        cx.fail::<()>(experiment.place("runs"), "`runs` must be at least 1");
-    }
+    runs(experiment, cx);
     for (name, _, variant) in experiment.variants.spanned() {
         let mut names = BTreeMap::new();
         for at in experiment.timeline.iter().chain(&variant.0.timeline) {
@@ -70,6 +69,34 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
                     .nearest(name, variants.iter().copied()),
             );
         }
+    }
+}
+
+fn runs(experiment: &Experiment, cx: &mut Context) {
+    let precise = match &experiment.runs {
+        Runs::Number(0) => {
+            return cx.fail(experiment.place("runs"), "`runs` must be at least 1").unwrap_or_default();
+        }
+        Runs::Number(_) => return,
+        Runs::Precise(precise) => precise,
+    };
+    if precise.metric.0.is_empty() {
+        cx.fail::<()>(precise.place("metric"), "nothing is to be known precisely: `metric` is empty");
+    }
+    if precise.within.is_none() && precise.absolute.is_none() {
+        let message = "`Precise` needs `within` or `absolute`: how precise?";
+        let help = "write `within: \"5%\"` of the mean, or `absolute: \"5ms\"`";
+        cx.diagnostics.push(Diagnostic::error(precise.span, message).help(help));
+    }
+    if precise.within.is_some_and(|within| within.0 <= 0.0) {
+        cx.fail::<()>(precise.place("within"), "`within` must be more than 0: no number of runs is perfect");
+    }
+    if precise.at_least < 2 {
+        let message = "`at_least` must be at least 2: one run says nothing about its own error";
+        cx.fail::<()>(precise.place("at_least"), message);
+    }
+    if precise.at_most < precise.at_least {
+        cx.fail::<()>(precise.place("at_most"), "`at_most` must not be less than `at_least`");
     }
 }
 
