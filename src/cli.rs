@@ -6,10 +6,14 @@ mod args;
 mod deliver;
 mod files;
 mod interrupt;
+mod merge;
 mod metrics;
+mod partial;
 mod progress;
 mod run;
 mod schema;
+mod shard;
+mod submit;
 mod validate;
 
 use crate::experiment::RunError;
@@ -59,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Validate(args) => validate::validate(args),
         Command::Metrics(args) => metrics::metrics(args),
+        Command::Merge(args) => merge::merge(args),
+        Command::Submit(args) => submit::submit(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held
@@ -91,7 +97,7 @@ fn run_failed(error: &RunError) -> Ending {
     message(&format!("error: {error}\n"));
     match error {
         RunError::TimeStandsStill { .. } => Ending::OutOfBudget,
-        RunError::Threads { .. } => Ending::Wrong,
+        RunError::Threads { .. } | RunError::Kept(_) => Ending::Wrong,
         RunError::Interrupted { .. } => Ending::Interrupted,
     }
 }

@@ -7,13 +7,14 @@ pub mod alerts;
 mod failures;
 pub mod fold;
 pub mod judge;
-
+pub mod ledger;
 pub mod log;
 pub mod measures;
 pub mod plan;
 pub mod recovery;
 pub mod results;
 pub mod run;
+pub mod shards;
 pub mod study;
 pub mod team;
 pub mod theory;

@@ -1,6 +1,9 @@
 //! Flags, and what they mean.
 
 use super::deliver::DeliverArgs;
+use super::merge::MergeArgs;
+use super::shard::ShardArgs;
+use super::submit::SubmitArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +32,10 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
+    /// What do the shards say together? Gives what one machine would have given, byte for byte.
+    Merge(MergeArgs),
+    /// How do many machines play this? Hands shards and their merging to a queue of jobs.
+    Submit(SubmitArgs),
 }
 
 /// What `run` takes.
@@ -54,6 +61,12 @@ pub struct RunArgs {
     /// Prints only what failed.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Which part is played, if others play the rest.
+    #[command(flatten)]
+    pub share: ShardArgs,
+    /// Plays only what an interrupted run has left, or the shard only if it is not there yet.
+    #[arg(long, conflicts_with = "no_out")]
+    pub resume: bool,
 }
 
 /// How files are played.
@@ -129,7 +142,7 @@ impl Color {
     }
 }
 
-fn duration(text: &str) -> Result<SimDuration, String> {
+pub(super) fn duration(text: &str) -> Result<SimDuration, String> {
     let seconds = parse_duration(text).map_err(|e| e.to_string())?;
     if seconds <= 0.0 {
         return Err("a run must last longer than no time".into());

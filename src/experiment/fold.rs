@@ -11,11 +11,13 @@ use super::theory;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Histogram, Proportion, Source};
 use crate::sim::Stop;
+use serde::{Deserialize, Serialize};
 
 /// What is kept of one run.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct RunData {
-    /// Why it stopped.
+    /// Why it stopped. Only runs that came to their end are kept.
+    #[serde(skip, default = "at_its_end")]
     pub stop: Stop,
     /// Events played.
     pub events: u64,
@@ -43,6 +45,10 @@ pub struct RunData {
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
     pub theory: Vec<Option<f64>>,
+}
+
+fn at_its_end() -> Stop {
+    Stop::End
 }
 
 /// The runs of one variant so far.
@@ -191,7 +197,7 @@ impl Fold {
     }
 }
 
-/// The result of all variants.
+/// The result of all variants, over the runs that were added.
 pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
     let mut expectations = Vec::new();
     let mut agreements = Vec::new();
@@ -221,13 +227,14 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
             log: fold.logs,
         });
     }
-    if plan.runs < 2 {
+    let runs = variants.first().map_or(0, |v: &VariantResult| v.fingerprints.len() as u32);
+    if runs < 2 {
         warnings.push("one run only: there are no confidence intervals; give `runs` or --runs".into());
     }
     ExperimentResult {
         name: plan.name.clone(),
         seed: plan.seed,
-        runs: plan.runs,
+        runs,
         duration_s: plan.end.seconds(),
         warmup_s: plan.warmup.seconds(),
         events: variants.iter().map(|v| v.events).sum(),
