@@ -61,10 +61,14 @@ fn truth(service_s: f64) -> [f64; 2] {
 fn each<R: Send>(team: &Team, repetitions: u64, work: impl Fn(u64) -> R + Sync) -> Vec<R> {
     let seeds: Vec<u64> = (1..=repetitions).collect();
     let mut results = Vec::new();
-    let taken: Result<(), ()> = team.each(&seeds, |seed| work(*seed), |_, result| {
-        results.push(result);
-        Ok(())
-    });
+    let taken: Result<(), ()> = team.each(
+        &seeds,
+        |seed| work(*seed),
+        |_, result| {
+            results.push(result);
+            Ok(())
+        },
+    );
     taken.expect("nothing fails");
     results
 }
@@ -125,7 +129,9 @@ impl Coverage {
 
 /// Ten runs of 200 s (14,000 requests), and intervals over runs.
 fn fixed(team: &Team, repetitions: u64) {
-    println!("95 % intervals of {RUNS} runs, M/M/1 at utilisations 0.70 and 0.63, 200 s each: contain the truth in");
+    println!(
+        "95 % intervals of {RUNS} runs, M/M/1 at utilisations 0.70 and 0.63, 200 s each: contain the truth in"
+    );
     let plan = queue(RATE, r#"warmup: "10s", duration: "210s", series: false"#, &Changes::default());
     let mut rows: Vec<(&str, Coverage)> = [
         "mean latency",
@@ -183,8 +189,7 @@ fn sequential(team: &Team, repetitions: u64) {
                 runs: Precise(metric: "{metric}", within: "{within}", at_most: 400)"#
             );
             let found = each(team, repetitions, |seed| {
-                let changes =
-                    Changes { seed: Some(seed), variant: Some("a".into()), ..Changes::default() };
+                let changes = Changes { seed: Some(seed), variant: Some("a".into()), ..Changes::default() };
                 let result = run(&queue(RATE, &fields, &changes), 1, &()).expect("it runs");
                 let p = &result.precision[0];
                 (p.value.unwrap_or(0.0), p.half_width.unwrap_or(0.0), result.runs, p.is_reached)
@@ -199,7 +204,9 @@ fn sequential(team: &Team, repetitions: u64) {
                 "{metric:34} {within:>4}  {:5.1} %  (Student's t alone {:5.1} %)  {runs:6.1} runs, reached {:.1} %, \
                  within it of the truth {:.1} %",
                 share(&|(mean, half, ..)| (mean - truth).abs() <= *half),
-                share(&|(mean, half, ..)| (mean - truth).abs() <= half / brownout::experiment::precision::WIDER),
+                share(
+                    &|(mean, half, ..)| (mean - truth).abs() <= half / brownout::experiment::precision::WIDER
+                ),
                 share(&|(.., reached)| *reached),
                 share(&|(mean, ..)| (mean / truth - 1.0).abs() <= if within == "5%" { 0.05 } else { 0.10 })
             );
@@ -211,7 +218,16 @@ fn sequential(team: &Team, repetitions: u64) {
 fn piles(team: &Team, repetitions: u64) {
     println!("\nAlarms that requests pile up, by number of runs (10 s of warm-up):");
     println!("  utilisation, measured          1        2        3        5       10");
-    for (rate, seconds) in [(90.0, 20), (90.0, 60), (90.0, 200), (98.0, 200), (105.0, 20), (105.0, 60), (105.0, 200), (110.0, 60)] {
+    for (rate, seconds) in [
+        (90.0, 20),
+        (90.0, 60),
+        (90.0, 200),
+        (98.0, 200),
+        (105.0, 20),
+        (105.0, 60),
+        (105.0, 200),
+        (110.0, 60),
+    ] {
         let fields = format!(r#"warmup: "10s", duration: "{}s", series: false"#, seconds + 10);
         let plan = queue(rate, &fields, &Changes::default());
         let variant = &plan.variants[0];
@@ -234,7 +250,9 @@ fn piles(team: &Team, repetitions: u64) {
 
 /// What MSER-5 leaves out.
 fn warmups(team: &Team, repetitions: u64) {
-    println!("\nWarm-up found by MSER-5 in seconds, started empty, {repetitions} seeds: median, p90, most; too short");
+    println!(
+        "\nWarm-up found by MSER-5 in seconds, started empty, {repetitions} seeds: median, p90, most; too short"
+    );
     for (rate, seconds) in [(50.0, 120), (70.0, 120), (90.0, 120), (90.0, 600), (98.0, 600), (105.0, 600)] {
         let found = each(team, repetitions, |seed| {
             let changes = Changes {

@@ -9,11 +9,15 @@ mod files;
 mod find;
 mod git;
 mod interrupt;
+mod merge;
 mod metrics;
+mod partial;
 mod precision;
 mod progress;
 mod run;
 mod schema;
+mod shard;
+mod submit;
 mod validate;
 
 use crate::experiment::RunError;
@@ -64,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::validate(args),
         Command::Check(args) => check::check(args),
         Command::Metrics(args) => metrics::metrics(args),
+        Command::Merge(args) => merge::merge(args),
+        Command::Submit(args) => submit::submit(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held
@@ -96,7 +102,7 @@ fn run_failed(error: &RunError) -> Ending {
     message(&format!("error: {error}\n"));
     match error {
         RunError::TimeStandsStill { .. } => Ending::OutOfBudget,
-        RunError::Threads { .. } => Ending::Wrong,
+        RunError::Threads { .. } | RunError::Kept(_) => Ending::Wrong,
         RunError::Interrupted { .. } => Ending::Interrupted,
     }
 }

@@ -10,7 +10,7 @@ pub mod doubts;
 mod failures;
 pub mod fold;
 pub mod judge;
-
+pub mod ledger;
 pub mod log;
 pub mod measures;
 pub mod plan;
@@ -18,6 +18,7 @@ pub mod precision;
 pub mod recovery;
 pub mod results;
 pub mod run;
+pub mod shards;
 pub mod stationary;
 pub mod study;
 pub mod team;

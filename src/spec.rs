@@ -19,6 +19,7 @@ pub mod dist;
 pub mod experiment;
 pub mod expression;
 pub mod failure;
+pub mod files;
 pub mod load;
 pub mod node;
 pub mod policy;

@@ -2,7 +2,10 @@
 
 use super::check::CheckArgs;
 use super::deliver::DeliverArgs;
+use super::merge::MergeArgs;
 use super::precision::PrecisionArgs;
+use super::shard::ShardArgs;
+use super::submit::SubmitArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -33,6 +36,10 @@ pub enum Command {
     Schema,
     /// Do the expectations still hold, and is anything worse than the baseline? For CI.
     Check(CheckArgs),
+    /// What do the shards say together? Gives what one machine would have given, byte for byte.
+    Merge(MergeArgs),
+    /// How do many machines play this? Hands shards and their merging to a queue of jobs.
+    Submit(SubmitArgs),
 }
 
 /// What `run` takes.
@@ -61,6 +68,12 @@ pub struct RunArgs {
     /// Prints only what failed.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Which part is played, if others play the rest.
+    #[command(flatten)]
+    pub share: ShardArgs,
+    /// Plays only what an interrupted run has left, or the shard only if it is not there yet.
+    #[arg(long, conflicts_with = "no_out")]
+    pub resume: bool,
 }
 
 /// How files are played.
@@ -136,7 +149,7 @@ impl Color {
     }
 }
 
-fn duration(text: &str) -> Result<SimDuration, String> {
+pub(super) fn duration(text: &str) -> Result<SimDuration, String> {
     let seconds = parse_duration(text).map_err(|e| e.to_string())?;
     if seconds <= 0.0 {
         return Err("a run must last longer than no time".into());

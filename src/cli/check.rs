@@ -193,7 +193,7 @@ fn prepared(args: &CheckArgs, file: &File, changed: Option<&Changed>) -> Prepare
     let question = document.and_then(|d| question(&mut loader, d, &changes));
     // Only now has everything been read that it is made of.
     if let Some(changed) = changed
-        && !loader.files.iter().any(|f| changed.contains(f))
+        && !loader.files.paths().iter().any(|f| changed.contains(f))
         && !changed.contains(&kept)
     {
         return Prepared::Unchanged;

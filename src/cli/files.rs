@@ -38,12 +38,23 @@ pub fn write_all(folder: &Path, outputs: &[Output]) -> Result<Vec<PathBuf>> {
 
 /// Temporary files are private; results are for everyone who may read the folder.
 #[cfg(unix)]
-fn readable(file: &NamedTempFile) -> std::io::Result<()> {
+pub fn readable(file: &NamedTempFile) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
+/// Nothing to do here.
 #[cfg(not(unix))]
-fn readable(_: &NamedTempFile) -> std::io::Result<()> {
+pub fn readable(_: &NamedTempFile) -> std::io::Result<()> {
     Ok(())
+}
+
+/// A name as the beginning of a file's name.
+pub fn stem(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let stem: String = name.chars().map(plain).collect();
+    match stem.trim_start_matches('.') {
+        "" => "experiment".to_string(),
+        stem => stem.to_string(),
+    }
 }

@@ -1,8 +1,10 @@
 //! `--precision`, `--precision-of` and `--warmup`: how precise an answer is to be.
 
 use super::{interrupt, threads};
+use crate::base::SimDuration;
 use crate::base::units::{parse_duration, parse_ratio};
 use crate::experiment::Changes;
+use crate::experiment::ledger::Asked;
 use crate::experiment::precision::PrecisionChange;
 use crate::experiment::warmup::Pilot;
 use crate::spec::load::Loader;
@@ -38,6 +40,25 @@ impl PrecisionArgs {
             },
             ..changes
         }
+    }
+
+    /// As whoever played the runs of a ledger gave them.
+    pub fn again_as(asked: &Asked) -> Self {
+        let (precision, precision_of) = asked.precision.clone().unzip();
+        let warmup = asked.warmup_ns.map(|ns| match ns {
+            Some(ns) => Warmup::For(Seconds(SimDuration::from_ns(ns).seconds())),
+            None => Warmup::Auto,
+        });
+        Self { precision, precision_of: precision_of.unwrap_or_default(), warmup }
+    }
+
+    /// The precision and the warm-up that were asked for, as ledgers keep them.
+    pub fn asked(&self) -> (Option<(f64, Vec<String>)>, Option<Option<u64>>) {
+        let warmup = self.warmup.map(|warmup| match warmup {
+            Warmup::For(seconds) => Some(seconds.duration().ns()),
+            Warmup::Auto => None,
+        });
+        (self.precision.map(|within| (within, self.precision_of.clone())), warmup)
     }
 
     /// The flags again, each behind a space.

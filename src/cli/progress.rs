@@ -30,6 +30,10 @@ impl Progress for Bar {
             self.bar.finish_and_clear();
         }
         // Who has finished needs not be stopped.
-        done == total || !interrupt::is_asked()
+        done == total || self.goes_on()
+    }
+
+    fn goes_on(&self) -> bool {
+        !interrupt::is_asked()
     }
 }

@@ -1,22 +1,38 @@
 //! `brownout run FILE`
 
 use super::args::RunArgs;
-use super::deliver::Format;
+use super::deliver::{DeliverArgs, Format};
 use super::files::{self, Output};
+use super::partial::Partial;
+use super::precision::PrecisionArgs;
 use super::progress::Bar;
-use super::{Ending, interrupt, message, run_failed, show_diagnostics, threads, width};
+use super::{Ending, interrupt, message, run_failed, shard, show_diagnostics, threads, width};
+use crate::base::SimDuration;
+use crate::experiment::ledger::{Asked, Header};
 use crate::experiment::results::Verdict;
-use crate::experiment::{Changes, ExperimentResult, plan, run as play};
+use crate::experiment::run::{Outcome, RunError, run_keeping};
+use crate::experiment::shards::Shard;
+use crate::experiment::{Changes, ExperimentResult, Plan, plan};
 use crate::report::{events_jsonl, human, json, plot, series_csv};
 use crate::spec::load::Loader;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Plays a file and reports.
 pub fn run(args: &RunArgs) -> Ending {
     if !args.deliver.are_known("run", &[Format::Human, Format::Json]) {
         return Ending::Wrong;
     }
+    match shard::wanted(&args.share).and_then(|shard| played(args, shard)) {
+        Ok(ending) => ending,
+        Err(error) => {
+            message(&format!("error: {error}\n"));
+            Ending::Wrong
+        }
+    }
+}
+
+fn played(args: &RunArgs, shard: Option<Shard>) -> Result<Ending, String> {
     let mut loader = Loader::default();
     let document = loader.load(&args.file, &args.play.sets);
     let changes =
@@ -24,22 +40,109 @@ pub fn run(args: &RunArgs) -> Ending {
     let changes = args.precision.change(&mut loader, args.play.jobs, changes);
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {
-        return Ending::Wrong;
+        return Ok(Ending::Wrong);
     }
     if interrupt::is_asked() {
         message("error: interrupted before the first run\n");
-        return Ending::Interrupted;
+        return Ok(Ending::Interrupted);
     }
-    let Some(plan) = plan else { return Ending::Wrong };
-    let jobs = args.play.jobs.map_or_else(threads, usize::from);
-    let result = match play(&plan, jobs, &Bar::new(args.quiet)) {
-        Ok(result) => result,
-        Err(error) => return run_failed(&error),
+    let Some(plan) = plan else { return Ok(Ending::Wrong) };
+    let header = || Ok::<_, String>(Header::new(&plan, asked(args, &loader)?));
+    if let Some(shard) = shard {
+        return shard::play(args, &plan, header()?, shard);
+    }
+    let folder = folder(args.out.as_deref(), &plan.name);
+    let mut partial = match args.no_out {
+        true => Partial::nowhere(),
+        false => Partial::begin(&folder, &header()?, args.resume)?,
     };
+    let jobs = args.play.jobs.map_or_else(threads, usize::from);
+    let outcome = match run_keeping(&plan, jobs, &Bar::new(args.quiet), &mut partial) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            if matches!(error, RunError::TimeStandsStill { .. }) {
+                // Whoever goes on sees the same again.
+                partial.remove();
+            }
+            return Ok(run_failed(&error));
+        }
+    };
+    let reproduce = reproduce(args, &plan);
+    if !outcome.is_whole() {
+        return Ok(interrupted(args, outcome, &partial, reproduce));
+    }
+    let Some(result) = outcome.result else { return Err("there was nothing to play".into()) };
+    let folder = (!args.no_out).then_some(folder.as_path());
+    let ending = report(&result, folder, &args.deliver, args.quiet, reproduce);
+    if ending != Ending::Wrong {
+        partial.remove();
+    }
+    Ok(ending)
+}
+
+/// What was asked, as ledgers keep it.
+fn asked(args: &RunArgs, loader: &Loader) -> Result<Asked, String> {
+    let text = |path: &Path| {
+        let text = path.to_str().map(str::to_string);
+        text.ok_or_else(|| format!("{} has a name that is not UTF-8: give it another", path.display()))
+    };
+    let files = loader.files.all();
+    let texts = files.iter().map(|(path, bytes)| Ok((text(path)?, bytes.to_vec())));
+    let (precision, warmup_ns) = args.precision.asked();
+    Ok(Asked {
+        precision,
+        warmup_ns,
+        file: text(&args.file)?,
+        sets: args.play.sets.clone(),
+        duration_ns: args.duration.map(SimDuration::ns),
+        texts: texts.collect::<Result<_, String>>()?,
+    })
+}
+
+/// Where the results of a plan go.
+pub fn folder(out: Option<&Path>, name: &str) -> PathBuf {
+    out.map_or_else(|| Path::new("out").join(name), Path::to_path_buf)
+}
+
+/// Shows what there is after somebody asked to stop, and how to go on. Files are written by whoever finishes.
+fn interrupted(args: &RunArgs, outcome: Outcome, partial: &Partial, reproduce: String) -> Ending {
+    let Outcome { result, done, total } = outcome;
+    let resume = match partial.path() {
+        Some(path) => {
+            let mut line = format!("{reproduce} --resume");
+            if let Some(out) = &args.out {
+                let _ = write!(line, " --out {}", quoted(&out.display().to_string()));
+            }
+            message(&format!(
+                "interrupted after {done} of {total} runs, which are kept in {}\ngo on with: {line}\n",
+                path.display()
+            ));
+            line
+        }
+        None => {
+            message(&format!("interrupted after {done} of {total} runs\n"));
+            reproduce
+        }
+    };
+    if let Some(mut result) = result {
+        result.name += " (interrupted)";
+        // Its ending would be that of another experiment, with fewer runs.
+        report(&result, None, &args.deliver, args.quiet, resume);
+    }
+    Ending::Interrupted
+}
+
+/// Writes result files into the folder, if there is one, and prints; answers with the verdict.
+pub fn report(
+    result: &ExperimentResult,
+    folder: Option<&Path>,
+    deliver: &DeliverArgs,
+    quiet: bool,
+    reproduce: String,
+) -> Ending {
     let mut written = Vec::new();
-    if !args.no_out {
-        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&result.name));
-        match outputs(&result).and_then(|outputs| files::write_all(&folder, &outputs)) {
+    if let Some(folder) = folder {
+        match outputs(result).and_then(|outputs| files::write_all(folder, &outputs)) {
             Ok(paths) => written = paths,
             Err(error) => {
                 message(&format!("error: {error:#}\n"));
@@ -47,21 +150,21 @@ pub fn run(args: &RunArgs) -> Ending {
             }
         }
     }
-    let delivered = args.deliver.deliver_or_say(&|format, color| {
+    let delivered = deliver.deliver_or_say(&|format, color| {
         if format == Format::Json {
-            return Ok(json::summary(&result).into_bytes());
+            return Ok(json::summary(result).into_bytes());
         }
         let options = human::Options {
             color,
             width: width(),
             files: written.iter().map(|p| p.display().to_string()).collect(),
-            reproduce: reproduce(args, &result),
-            quiet: args.quiet,
+            reproduce: reproduce.clone(),
+            quiet,
         };
-        Ok(human::summary(&result, &options).into_bytes())
+        Ok(human::summary(result, &options).into_bytes())
     });
     match delivered {
-        Ok(()) => ending(&result),
+        Ok(()) => ending(result),
         Err(ending) => ending,
     }
 }
@@ -96,21 +199,34 @@ fn ending(result: &ExperimentResult) -> Ending {
 }
 
 /// The command that gives the same bytes again.
-fn reproduce(args: &RunArgs, result: &ExperimentResult) -> String {
-    let mut line = format!("brownout run {}", quoted(&args.file.display().to_string()));
-    for set in &args.play.sets {
+fn reproduce(args: &RunArgs, plan: &Plan) -> String {
+    let file = args.file.display().to_string();
+    reproducing(&file, &args.play.sets, plan.seed, plan.runs, args.duration, &args.precision)
+}
+
+/// As [`reproduce`], of what a ledger remembers as well.
+pub fn reproducing(
+    file: &str,
+    sets: &[String],
+    seed: u64,
+    runs: u32,
+    duration: Option<SimDuration>,
+    precision: &PrecisionArgs,
+) -> String {
+    let mut line = format!("brownout run {}", quoted(file));
+    for set in sets {
         let _ = write!(line, " --set {}", quoted(set));
     }
-    let _ = write!(line, " --seed {} --runs {}", result.seed, result.runs_at_most);
-    line.push_str(&args.precision.again(&quoted));
-    if let Some(duration) = args.duration {
+    let _ = write!(line, " --seed {seed} --runs {runs}");
+    line.push_str(&precision.again(&quoted));
+    if let Some(duration) = duration {
         let _ = write!(line, " --duration {}ns", duration.ns());
     }
     line
 }
 
 /// As a shell would have to be told it.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_string()

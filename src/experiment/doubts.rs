@@ -53,11 +53,19 @@ pub fn percentiles(variant: &VariantPlan, run: (SimTime, SimTime)) -> Vec<Percen
 fn of_formula(formula: &FormulaPlan, text: &str, found: &mut Vec<PercentilePlan>) {
     match formula {
         FormulaPlan::Join(_, a, b) => [a, b].into_iter().for_each(|part| of_formula(part, text, found)),
-        FormulaPlan::Measure(MeasurePlan { taken: Taken::Whole(Source::TimerQuantile(timer, q)), window }) => {
+        FormulaPlan::Measure(MeasurePlan {
+            taken: Taken::Whole(Source::TimerQuantile(timer, q)),
+            window,
+        }) => {
             let is_known = |p: &PercentilePlan| (p.timer, p.quantile, p.window) == (*timer, *q, *window);
             // The least and the greatest are quantiles by another name.
             if (0.0..1.0).contains(q) && !found.iter().any(is_known) {
-                found.push(PercentilePlan { name: format!("`{text}`"), timer: *timer, quantile: *q, window: *window });
+                found.push(PercentilePlan {
+                    name: format!("`{text}`"),
+                    timer: *timer,
+                    quantile: *q,
+                    window: *window,
+                });
             }
         }
         _ => {}
@@ -87,7 +95,10 @@ pub fn too_short(plan: &Plan, means: &[Vec<f64>]) -> Vec<String> {
             if *mean >= BEYOND_MIN || *mean <= 0.0 {
                 continue;
             }
-            match worst.iter_mut().find(|(p, _)| (&p.name, p.quantile) == (&percentile.name, percentile.quantile)) {
+            match worst
+                .iter_mut()
+                .find(|(p, _)| (&p.name, p.quantile) == (&percentile.name, percentile.quantile))
+            {
                 Some(known) => known.1 = known.1.min(*mean),
                 None => worst.push((percentile, *mean)),
             }
@@ -100,7 +111,8 @@ fn one_too_short(plan: &Plan, percentile: &PercentilePlan, mean: f64) -> String 
     let PercentilePlan { name, quantile, window, .. } = percentile;
     let p = count_text(100.0 * quantile);
     let values = count_text(mean / (1.0 - quantile).min(*quantile));
-    let mut text = format!("p{p} of {name}: a run has {values} values, too few for it (10 should lie beyond it): ");
+    let mut text =
+        format!("p{p} of {name}: a run has {values} values, too few for it (10 should lie beyond it): ");
     if (window.from, window.to) == (plan.warmup, plan.end) {
         let measured = plan.end.since(plan.warmup).seconds();
         let needed = plan.warmup.seconds() + (measured * BEYOND_MIN / mean * 1.1).ceil();
@@ -134,11 +146,18 @@ pub fn of_plan(plan: &Plan, runs: u32) -> Vec<String> {
     }
     match runs {
         0 | 1 => {
-            warnings.push("one run only: there are no confidence intervals; give `runs` or --runs".to_string());
+            warnings
+                .push("one run only: there are no confidence intervals; give `runs` or --runs".to_string());
         }
         2..RUNS_MIN => warnings.push(format!(
             "{runs} runs only: intervals are {} times as wide as with 10; give `runs` or --runs",
-            if runs == 2 { "12" } else if runs == 3 { "3.5" } else { "2.2" }
+            if runs == 2 {
+                "12"
+            } else if runs == 3 {
+                "3.5"
+            } else {
+                "2.2"
+            }
         )),
         _ => {}
     }

@@ -4,25 +4,27 @@ use super::alerts;
 use super::doubts;
 use super::judge::{self, SubjectValue};
 use super::plan::{Plan, VariantPlan};
+use super::precision;
 use super::results::{
     AlertRun, ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
     SeriesColumn, TheoryResult, VariantResult,
 };
-use super::precision;
 use super::stationary;
 use super::theory;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Histogram, Proportion};
 use crate::sim::Stop;
+use serde::{Deserialize, Serialize};
 
 /// The most lines of the event logs of a variant. The log of a run is kept as a whole or not at all; from the first
 /// that does not fit on, none is kept.
 const LOG_LINES_MAX: usize = 200_000;
 
 /// What is kept of one run.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct RunData {
-    /// Why it stopped.
+    /// Why it stopped. Only runs that came to their end are kept.
+    #[serde(skip, default = "at_its_end")]
     pub stop: Stop,
     /// Events played.
     pub events: u64,
@@ -54,6 +56,10 @@ pub struct RunData {
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
     pub theory: Vec<Option<f64>>,
+}
+
+fn at_its_end() -> Stop {
+    Stop::End
 }
 
 /// The runs of one variant so far.
@@ -245,7 +251,7 @@ impl Fold {
     }
 }
 
-/// The result of all variants.
+/// The result of all variants, over the runs that were added.
 pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
     let mut expectations = Vec::new();
     let mut agreements = Vec::new();
@@ -267,7 +273,11 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
             requests: fold.requests,
             events: fold.events,
             metrics: Fold::metrics(variant, std::mem::take(&mut fold.values)),
-            faults: during.into_iter().enumerate().map(|(at, during)| fault(variant, &fold, at, during)).collect(),
+            faults: during
+                .into_iter()
+                .enumerate()
+                .map(|(at, during)| fault(variant, &fold, at, during))
+                .collect(),
             alerts: variant
                 .alerts
                 .iter()

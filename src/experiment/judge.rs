@@ -8,9 +8,10 @@ use super::run::merged;
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Record};
 use crate::spec::expression::Limits;
+use serde::{Deserialize, Serialize};
 
 /// What an expectation is about, in one run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SubjectValue {
     /// A number; `None` if the run has none, such as a latency without requests.
     Number(Option<f64>),

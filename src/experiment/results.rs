@@ -2,6 +2,7 @@
 
 use crate::base::units::Unit;
 use crate::metrics::{Estimate, Proportion};
+use serde::{Deserialize, Serialize};
 
 /// All that an experiment found.
 #[derive(Clone, Debug)]
@@ -233,7 +234,7 @@ pub struct FaultResult {
 }
 
 /// What a fault did in one run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultRun {
     /// Seconds to the first reaction.
     pub detect_s: Option<f64>,
@@ -272,7 +273,7 @@ pub struct AlertResult {
 }
 
 /// What an alert did in one run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertRun {
     /// When it first fired, in seconds from the start of the run.
     pub fired_s: Option<f64>,
@@ -327,7 +328,7 @@ pub struct RunLog {
 }
 
 /// One state change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
     /// When, in seconds from the start of the run.
     pub time_s: f64,

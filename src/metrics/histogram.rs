@@ -11,6 +11,8 @@
 //! most. A bit for each bucket says whether it is in use: a second's worth of values fills few of them, and every
 //! second they are merged, cleared and asked for quantiles.
 
+use serde::{Deserialize, Serialize};
+
 /// Buckets per octave, as a power of two.
 const SUB_BITS: u32 = 7;
 /// Buckets per octave.
@@ -19,7 +21,7 @@ const SUB: usize = 1 << SUB_BITS;
 const WORD: usize = u64::BITS as usize;
 
 /// A histogram of lengths of time in whole nanoseconds, of any size up to `u64::MAX`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Histogram {
     /// Counts of the buckets from number `first` on; `first` and the length are whole octaves.
     buckets: Vec<u64>,

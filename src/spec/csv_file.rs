@@ -11,17 +11,16 @@ use std::path::PathBuf;
 pub fn read_numbers(path: &Spanned<String>, columns: usize, cx: &mut Context) -> Option<Vec<Vec<f64>>> {
     let full =
         cx.folders.get(path.span.source as usize).cloned().unwrap_or_else(PathBuf::new).join(&path.value);
-    cx.files.push(full.clone());
-    let mut reader = match csv::ReaderBuilder::new()
+    let bytes = match cx.files.read(&full, u64::MAX) {
+        Ok(bytes) => bytes,
+        Err(error) => return cx.fail(path.span, format!("cannot read {}: {error}", full.display())),
+    };
+    let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .trim(csv::Trim::All)
         .flexible(true)
         .comment(Some(b'#'))
-        .from_path(&full)
-    {
-        Ok(reader) => reader,
-        Err(error) => return cx.fail(path.span, format!("cannot read {}: {error}", full.display())),
-    };
+        .from_reader(&*bytes);
     let mut rows = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = match record {

@@ -5,6 +5,7 @@
 //! that one declaration. Defaults are written as RON and go through the same decoder as the user's text.
 
 use super::diagnostic::{Diagnostic, Diagnostics, nearest};
+use super::files::Files;
 use super::node::{self, Kind, Node};
 use super::source::{Places, Span, Spanned};
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ pub struct Context {
     pub diagnostics: Diagnostics,
     /// The folder of each source, from which relative paths start.
     pub folders: Vec<PathBuf>,
-    /// Files that were read beside the texts, such as CSV files, whether they could be or not.
-    pub files: Vec<PathBuf>,
+    /// Where files are read.
+    pub files: Files,
 }
 
 impl Context {

@@ -3,12 +3,11 @@
 use super::decode::{Context, Decode};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::experiment::{Experiment, TopologySource};
+use super::files::Files;
 use super::node::{self, Kind, Node};
 use super::policy::positional;
 use super::source::{Sources, Span, Spanned};
 use super::topology::Topology;
-use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The largest file that is read, in bytes: far above any real system, far below what would exhaust memory.
@@ -58,8 +57,8 @@ pub struct Loader {
     pub sources: Sources,
     /// What was wrong with them.
     pub diagnostics: Diagnostics,
-    /// Every file that was looked into, whether it could be read or not.
-    pub files: BTreeSet<PathBuf>,
+    /// The files.
+    pub files: Files,
 }
 
 impl Loader {
@@ -183,10 +182,9 @@ impl Loader {
     /// Decodes a tree, gathering mistakes.
     pub fn decode<T: Decode>(&mut self, node: &Node) -> Option<T> {
         let folders = self.sources.iter().map(|s| s.folder.clone()).collect();
-        let mut cx = Context { folders, ..Context::default() };
+        let mut cx = Context { folders, files: self.files.clone(), ..Context::default() };
         let value = T::decode(node, &mut cx);
         self.diagnostics.extend(cx.diagnostics);
-        self.files.extend(cx.files);
         value
     }
 
@@ -237,8 +235,7 @@ impl Loader {
     }
 
     fn read(&mut self, path: &Path, named_at: Option<Span>, open: &mut Vec<PathBuf>) -> Option<Node> {
-        self.files.insert(path.to_path_buf());
-        let text = match read_text(path) {
+        let text = match read_text(&self.files, path) {
             Ok(text) => text,
             Err(message) => {
                 self.diagnostics.push(match named_at {
@@ -252,7 +249,7 @@ impl Loader {
         let source = self.sources.add(path.display().to_string(), text, &folder);
         let text = self.sources.get(source).map(|s| s.text.clone()).unwrap_or_default();
         let mut root = node::parse(source, &text, &mut self.diagnostics)?;
-        let identity = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let identity = self.files.identity(path);
         open.push(identity);
         let root = self.include(&mut root, &folder, open).then_some(root);
         open.pop();
@@ -267,7 +264,7 @@ impl Loader {
         let mut base: Option<Node> = None;
         for file in files {
             let path = folder.join(&file.value);
-            let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let identity = self.files.identity(&path);
             if open.contains(&identity) {
                 let message = format!("{} includes itself", file.value);
                 self.diagnostics.push(Diagnostic::error(file.span, message).label("the circle closes here"));
@@ -328,18 +325,19 @@ fn is_experiment_field(name: &str) -> bool {
     Experiment::fields().contains(&name)
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+fn read_text(files: &Files, path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let file = std::fs::File::open(path).map_err(|e| format!("cannot open {shown}: {e}"))?;
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot read {shown}: {e}"))?;
+    let bytes = files.read(path, FILE_BYTES_MAX + 1).map_err(|e| match e.kind() {
+        // A folder can be opened, and read it cannot be.
+        std::io::ErrorKind::IsADirectory => format!("cannot read {shown}: {e}"),
+        _ => format!("cannot open {shown}: {e}"),
+    })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("{shown} is larger than {} MiB: this is no model", FILE_BYTES_MAX >> 20));
     }
     // Some editors put a mark at the start of a file that says no more than "this is UTF-8".
-    if bytes.starts_with(b"\xEF\xBB\xBF") {
-        bytes.drain(..3);
-    }
-    String::from_utf8(bytes)
-        .map_err(|e| format!("{shown} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to() + 1))
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    str::from_utf8(bytes)
+        .map(str::to_string)
+        .map_err(|e| format!("{shown} is not text: byte {} is not UTF-8", e.valid_up_to() + 1))
 }
