@@ -4,6 +4,7 @@
 //! any order and merged in order of number, so the results do not depend on how many threads played them.
 
 pub mod alerts;
+pub mod blast;
 mod failures;
 pub mod fold;
 pub mod judge;

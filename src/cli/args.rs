@@ -1,5 +1,6 @@
 //! Flags, and what they mean.
 
+use super::blast::BlastArgs;
 use super::deliver::DeliverArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
@@ -29,6 +30,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
+    /// If X fails, what else breaks, for every X? Fails everything in turn and shows who suffers.
+    Blast(BlastArgs),
 }
 
 /// What `run` takes.

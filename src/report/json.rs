@@ -66,7 +66,7 @@ pub fn metric_list<'a>(metrics: impl Iterator<Item = (&'a str, Unit, &'a str)>) 
 
 /// A number with twelve significant digits; `null` if it is not finite.
 #[derive(Clone, Copy)]
-struct Number(f64);
+pub(super) struct Number(pub f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -79,13 +79,13 @@ impl Serialize for Number {
 }
 
 /// The ends of an interval.
-type Interval = Option<[Number; 2]>;
+pub(super) type Interval = Option<[Number; 2]>;
 
-fn interval(lo: f64, hi: f64) -> Interval {
+pub(super) fn interval(lo: f64, hi: f64) -> Interval {
     (lo.is_finite() && hi.is_finite()).then_some([Number(lo), Number(hi)])
 }
 
-fn interval_of(estimate: Option<Estimate>) -> Interval {
+pub(super) fn interval_of(estimate: Option<Estimate>) -> Interval {
     estimate.and_then(|e| interval(e.lo?, e.hi?))
 }
 

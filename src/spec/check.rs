@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscalers;
+mod blast;
 mod cycles;
 mod failures;
 mod keys;
@@ -41,6 +42,9 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     theory::check(experiment, &mut cx);
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
+    if let Some(blast) = &experiment.blast {
+        blast::check(blast, topology, &mut cx);
+    }
     cx.diagnostics
 }
 

@@ -1,6 +1,7 @@
 //! An experiment: a topology, variants of it, what happens to it, and what is expected.
 
 use super::alert::Alert;
+use super::blast::Blast;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
 use super::dist::Distribution;
 use super::failure::Failures;
@@ -44,6 +45,8 @@ record! {
         series: bool = true,
         /// What theory says of the system, for `brownout validate`.
         theory: Option<Theory> = None,
+        /// What fails, one after another, for `brownout blast`.
+        blast: Option<Blast> = None,
     }
 }
 
