@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and messages to standard error. A closed pipe is no error.
 
 mod args;
+mod blast;
 mod check;
 mod deliver;
 mod files;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Metrics(args) => metrics::metrics(args),
         Command::Merge(args) => merge::merge(args),
         Command::Submit(args) => submit::submit(args),
+        Command::Blast(args) => blast::blast(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

@@ -4,6 +4,7 @@
 //! any order and merged in order of number, so the results do not depend on how many threads played them.
 
 pub mod alerts;
+pub mod blast;
 pub mod check;
 pub mod compare;
 pub mod doubts;

@@ -7,6 +7,7 @@
 
 pub mod alert;
 pub mod autoscaler;
+pub mod blast;
 pub mod brackets;
 pub mod check;
 pub mod check_baseline;

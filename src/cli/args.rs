@@ -1,5 +1,6 @@
 //! Flags, and what they mean.
 
+use super::blast::BlastArgs;
 use super::check::CheckArgs;
 use super::deliver::DeliverArgs;
 use super::merge::MergeArgs;
@@ -40,6 +41,8 @@ pub enum Command {
     Merge(MergeArgs),
     /// How do many machines play this? Hands shards and their merging to a queue of jobs.
     Submit(SubmitArgs),
+    /// If X fails, what else breaks, for every X? Fails everything in turn and shows who suffers.
+    Blast(BlastArgs),
 }
 
 /// What `run` takes.

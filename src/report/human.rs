@@ -6,7 +6,7 @@
 mod alerts;
 mod compare;
 mod faults;
-mod grid;
+pub(super) mod grid;
 
 use crate::base::mix;
 use crate::base::units::{Unit, count_text, duration_text, ratio_text};

@@ -85,7 +85,7 @@ pub(super) fn interval(lo: f64, hi: f64) -> Interval {
     (lo.is_finite() && hi.is_finite()).then_some([Number(lo), Number(hi)])
 }
 
-fn interval_of(estimate: Option<Estimate>) -> Interval {
+pub(super) fn interval_of(estimate: Option<Estimate>) -> Interval {
     estimate.and_then(|e| interval(e.lo?, e.hi?))
 }
 

@@ -6,6 +6,7 @@
 //! font is needed and the bytes are the same everywhere.
 
 mod axis;
+mod blast;
 mod ccdf;
 mod figure;
 mod latency;
@@ -18,6 +19,7 @@ mod scene;
 mod series;
 mod states;
 
+use crate::experiment::blast::BlastResult;
 use crate::experiment::results::ExperimentResult;
 
 /// A picture in two formats.
@@ -62,6 +64,15 @@ pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
     paint::register_font()?;
     let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
     present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+}
+
+/// The blast radius as a matrix, if anything failed.
+///
+/// # Errors
+/// If the picture cannot be drawn.
+pub fn blast(result: &BlastResult) -> Result<Option<Plot>, PlotError> {
+    paint::register_font()?;
+    blast::scene(result).map(|scene| paint::plot("blast", &scene)).transpose()
 }
 
 #[cfg(test)]

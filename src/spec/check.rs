@@ -3,6 +3,7 @@
 mod alerts;
 mod autoscalers;
 mod baseline;
+mod blast;
 pub mod compare;
 mod cycles;
 mod failures;
@@ -45,6 +46,9 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     alerts::check(experiment, topology, &mut cx);
     compare::check(experiment, &mut cx);
     baseline::check(experiment, &mut cx);
+    if let Some(blast) = &experiment.blast {
+        blast::check(blast, topology, &mut cx);
+    }
     cx.diagnostics
 }
 

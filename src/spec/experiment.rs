@@ -1,6 +1,7 @@
 //! An experiment: a topology, variants of it, what happens to it, and what is expected.
 
 use super::alert::Alert;
+use super::blast::Blast;
 use super::check_baseline::Check;
 use super::compare::Compare;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
@@ -53,6 +54,8 @@ record! {
         compare: Option<Compare> = None,
         /// What `brownout check` compares with the baseline of this file.
         check: Option<Check> = None,
+        /// What fails, one after another, for `brownout blast`.
+        blast: Option<Blast> = None,
     }
 }
 

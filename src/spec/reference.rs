@@ -280,6 +280,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
          reports and the event log say when they fired.",
         &["Alert", "BurnRate", "Threshold"],
     ),
+    ("The blast radius", "What `brownout blast` fails, one component after another.", &["Blast"]),
 ];
 
 const EXPECTATIONS: &str = "
