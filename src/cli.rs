@@ -10,6 +10,7 @@ mod metrics;
 mod progress;
 mod run;
 mod schema;
+mod sweep;
 mod validate;
 
 use crate::experiment::RunError;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
             print(&schema::reference());
             Ending::Held
         }
+        Command::Sweep(args) => sweep::sweep(args),
     };
     ending.into()
 }

@@ -15,6 +15,7 @@ pub mod recovery;
 pub mod results;
 pub mod run;
 pub mod study;
+pub mod sweep;
 pub mod team;
 pub mod theory;
 

@@ -19,10 +19,12 @@ pub mod expression;
 pub mod failure;
 pub mod load;
 pub mod node;
+mod over;
 pub mod policy;
 pub mod quantity;
 pub mod reference;
 pub mod source;
+pub mod sweep;
 pub mod topology;
 
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -1,6 +1,7 @@
 //! Flags, and what they mean.
 
 use super::deliver::DeliverArgs;
+use super::sweep::SweepArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +30,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
+    /// How does the answer move with these settings? Plays many points on the same random numbers.
+    Sweep(SweepArgs),
 }
 
 /// What `run` takes.
@@ -129,7 +132,8 @@ impl Color {
     }
 }
 
-fn duration(text: &str) -> Result<SimDuration, String> {
+/// A length of simulated time.
+pub fn duration(text: &str) -> Result<SimDuration, String> {
     let seconds = parse_duration(text).map_err(|e| e.to_string())?;
     if seconds <= 0.0 {
         return Err("a run must last longer than no time".into());

@@ -17,8 +17,10 @@ mod recovery;
 mod scene;
 mod series;
 mod states;
+mod sweep;
 
 use crate::experiment::results::ExperimentResult;
+use crate::experiment::sweep::SweepResult;
 
 /// A picture in two formats.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +64,13 @@ pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
     paint::register_font()?;
     let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
     present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+}
+
+/// The pictures of a sweep: lines, maps or points, as its settings are.
+pub fn sweep(result: &SweepResult) -> Result<Vec<Plot>, PlotError> {
+    paint::register_font()?;
+    let figures = sweep::figures(result);
+    figures.iter().map(|(stem, figure)| paint::plot(stem, &layout::scene(figure))).collect()
 }
 
 #[cfg(test)]

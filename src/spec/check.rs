@@ -7,6 +7,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod sweep;
 mod theory;
 pub mod timeline;
 mod values;
@@ -41,6 +42,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     theory::check(experiment, &mut cx);
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
+    sweep::check(experiment, &mut cx);
     cx.diagnostics
 }
 

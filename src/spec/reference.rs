@@ -270,6 +270,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
          reports and the event log say when they fired.",
         &["Alert", "BurnRate", "Threshold"],
     ),
+    (
+        "Sweeps",
+        "How does the answer move with these settings? `brownout sweep` plays all points on the same random numbers.",
+        &["Sweep", "Swept values", "Values", "Linear", "Log", "Design", "LatinHypercube"],
+    ),
 ];
 
 const EXPECTATIONS: &str = "
