@@ -19,6 +19,7 @@ mod run;
 mod schema;
 mod shard;
 mod submit;
+mod sweep;
 mod validate;
 
 use crate::experiment::RunError;
@@ -76,6 +77,7 @@ pub fn main() -> ExitCode {
             print(&schema::reference());
             Ending::Held
         }
+        Command::Sweep(args) => sweep::sweep(args),
     };
     ending.into()
 }

@@ -22,6 +22,7 @@ pub mod run;
 pub mod shards;
 pub mod stationary;
 pub mod study;
+pub mod sweep;
 pub mod team;
 pub mod theory;
 pub mod warmup;

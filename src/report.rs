@@ -11,6 +11,7 @@ pub mod human;
 pub mod json;
 pub mod plot;
 pub mod series_csv;
+pub mod sweep;
 pub mod validation;
 mod words;
 

@@ -23,11 +23,13 @@ pub mod failure;
 pub mod files;
 pub mod load;
 pub mod node;
+mod over;
 pub mod policy;
 pub mod quantity;
 pub mod reference;
 pub mod runs;
 pub mod source;
+pub mod sweep;
 pub mod topology;
 
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -7,6 +7,7 @@ use super::merge::MergeArgs;
 use super::precision::PrecisionArgs;
 use super::shard::ShardArgs;
 use super::submit::SubmitArgs;
+use super::sweep::SweepArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -43,6 +44,8 @@ pub enum Command {
     Submit(SubmitArgs),
     /// If X fails, what else breaks, for every X? Fails everything in turn and shows who suffers.
     Blast(BlastArgs),
+    /// How does the answer move with these settings? Plays many points on the same random numbers.
+    Sweep(SweepArgs),
 }
 
 /// What `run` takes.
@@ -152,7 +155,8 @@ impl Color {
     }
 }
 
-pub(super) fn duration(text: &str) -> Result<SimDuration, String> {
+/// A length of simulated time.
+pub fn duration(text: &str) -> Result<SimDuration, String> {
     let seconds = parse_duration(text).map_err(|e| e.to_string())?;
     if seconds <= 0.0 {
         return Err("a run must last longer than no time".into());

@@ -141,9 +141,15 @@ fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Expecta
         ci95,
         margin: value.map(|v| e.limits.margin(v)),
         unit: e.unit,
-        verdict: if never_happened(e, runs) { Verdict::Failed } else { judge(value, ci95, &e.limits) },
+        verdict: verdict_of(e, runs),
         per_run: runs.iter().map(|run| run.number()).collect(),
     }
+}
+
+/// The verdict of an expectation, from what it was about in each run.
+pub fn verdict_of(e: &ExpectationPlan, runs: &[SubjectValue]) -> Verdict {
+    let (value, ci95) = summed_up(runs);
+    if never_happened(e, runs) { Verdict::Failed } else { judge(value, ci95, &e.limits) }
 }
 
 /// Whether an upper limit on the time to recover is missed by a run that has not recovered at all, or one on the time

@@ -55,7 +55,7 @@ pub struct Changes {
 const QUICK_LOOK: SimDuration = SimDuration::from_secs(60);
 const QUICK_WARMUP: SimDuration = SimDuration::from_secs(10);
 const QUICK_RUNS: u32 = 5;
-const SEED: u64 = 42;
+pub(super) const SEED: u64 = 42;
 
 /// An experiment, ready to be run.
 #[derive(Debug)]

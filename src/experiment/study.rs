@@ -6,7 +6,8 @@ use super::run::{Progress, RunError, examine};
 use super::team::Team;
 use crate::sim::Stop;
 use crate::spec::experiment::Experiment;
-use crate::spec::load::{Document, Loader};
+use crate::spec::load::{Document, Loader, Override};
+use crate::spec::node::Kind;
 use std::ops::Range;
 
 /// A file, read once.
@@ -49,6 +50,38 @@ impl Study {
         let document = loader.changed(&self.document, name, settings);
         let planned = document.and_then(|document| plan(&mut loader, document, changes));
         planned.ok_or_else(|| Mistakes(Box::new(loader)))
+    }
+
+    /// As [`plan`](Self::plan), with settings that are read already.
+    ///
+    /// # Errors
+    /// If a setting or what it makes of the file is wrong.
+    pub fn overridden(&self, settings: Vec<Override>, changes: &Changes) -> Result<Plan, Mistakes> {
+        let mut loader = self.loader.clone();
+        let document = loader.overridden(&self.document, settings);
+        let planned = document.and_then(|document| plan(&mut loader, document, changes));
+        planned.ok_or_else(|| Mistakes(Box::new(loader)))
+    }
+
+    /// The texts read so far.
+    pub fn texts(&self) -> &Loader {
+        &self.loader
+    }
+
+    /// The names of the client populations of the topology as it stands, in order.
+    pub fn clients(&self) -> Vec<String> {
+        let topology = match &self.document {
+            Document::Experiment(document) => &document.topology,
+            Document::Topology(node) => node,
+        };
+        match topology.field("clients").map(|clients| &clients.kind) {
+            Some(Kind::Map(entries)) => {
+                let mut names: Vec<String> = entries.iter().map(|(name, _)| name.value.clone()).collect();
+                names.sort();
+                names
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

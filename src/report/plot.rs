@@ -18,9 +18,11 @@ mod recovery;
 mod scene;
 mod series;
 mod states;
+mod sweep;
 
 use crate::experiment::blast::BlastResult;
 use crate::experiment::results::ExperimentResult;
+use crate::experiment::sweep::SweepResult;
 
 /// A picture in two formats.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +75,13 @@ pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
 pub fn blast(result: &BlastResult) -> Result<Option<Plot>, PlotError> {
     paint::register_font()?;
     blast::scene(result).map(|scene| paint::plot("blast", &scene)).transpose()
+}
+
+/// The pictures of a sweep: lines, maps or points, as its settings are.
+pub fn sweep(result: &SweepResult) -> Result<Vec<Plot>, PlotError> {
+    paint::register_font()?;
+    let figures = sweep::figures(result);
+    figures.iter().map(|(stem, figure)| paint::plot(stem, &layout::scene(figure))).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod sweep;
 mod theory;
 pub mod timeline;
 mod values;
@@ -49,6 +50,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     if let Some(blast) = &experiment.blast {
         blast::check(blast, topology, &mut cx);
     }
+    sweep::check(experiment, &mut cx);
     cx.diagnostics
 }
 

@@ -11,6 +11,7 @@ use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
 use super::runs::{Runs, Warmup};
 use super::source::{Places, Span, Spanned};
+use super::sweep::Sweep;
 use crate::{choice, record};
 use std::collections::BTreeMap;
 
@@ -56,6 +57,8 @@ record! {
         check: Option<Check> = None,
         /// What fails, one after another, for `brownout blast`.
         blast: Option<Blast> = None,
+        /// How the answer moves with some settings, for `brownout sweep`.
+        sweep: Option<Sweep> = None,
     }
 }
 

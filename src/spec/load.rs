@@ -125,6 +125,11 @@ impl Loader {
         for setting in settings {
             overrides.push(self.parse_setting(name, setting)?);
         }
+        self.overridden(document, overrides)
+    }
+
+    /// The document with other settings, as [`changed`](Self::changed) makes it, from settings that are read already.
+    pub fn overridden(&mut self, document: &Document, overrides: Vec<Override>) -> Option<Document> {
         let before = self.diagnostics.iter().count();
         let changed = match document {
             Document::Topology(root) => {
@@ -219,19 +224,21 @@ impl Loader {
         };
         let (path_end, value_start) = (path.len(), path.len() + 1);
         let path = Spanned { value: path.trim().to_string(), span: span(0, path_end) };
+        Some(Override { path, value: self.parse_value(span(value_start, set.len()), value)? })
+    }
+
+    /// Reads a value that stands at a place of a text of its own; what is not RON is taken as a string.
+    pub(super) fn parse_value(&mut self, span: Span, value: &str) -> Option<Node> {
         let mut scratch = Diagnostics::default();
-        // Blanks in place of the path, so that spans point into the whole argument.
-        let padded = format!("{}{value}", " ".repeat(value_start));
-        let parsed = node::parse(source, &padded, &mut scratch);
+        // Blanks in place of what stands before it, so that spans point into the whole text.
+        let padded = format!("{}{value}", " ".repeat(span.start as usize));
+        let parsed = node::parse(span.source, &padded, &mut scratch);
         if parsed.is_none() && value.trim_start().starts_with(['[', '(', '{', '"']) {
             self.diagnostics.extend(scratch);
             return None;
         }
-        let value = parsed.filter(|n| !is_plain_word(n, value)).unwrap_or_else(|| Node {
-            kind: Kind::Text(value.trim().to_string()),
-            span: span(value_start, set.len()),
-        });
-        Some(Override { path, value })
+        let text = || Node { kind: Kind::Text(value.trim().to_string()), span };
+        Some(parsed.filter(|n| !is_plain_word(n, value)).unwrap_or_else(text))
     }
 
     fn read(&mut self, path: &Path, named_at: Option<Span>, open: &mut Vec<PathBuf>) -> Option<Node> {

@@ -338,7 +338,9 @@ fn push_unique(
 
 /// Replaces the setting at `path` (segments between dots) by `value`.
 ///
-/// Segments name fields, map keys, list positions (`2`) or the first list element of a name (`Retry`).
+/// Segments name fields, map keys, list positions (`2`) or the first list element of a name (`Retry`). What happens on a
+/// timeline is found by its position, by what it is (`Slow`) or by the fault's name, and its fields without a further
+/// segment: `timeline.weather.lasts`.
 /// Intermediate fields that are left to their defaults are made; intermediate map keys must exist.
 pub fn set_path(
     root: &mut Node,
@@ -362,10 +364,52 @@ pub fn set_path(
         let is_last = depth + 1 == segments.len();
         let so_far = segments[..depth].join(".");
         name_positions(here, positional);
+        if is_moment(here) && !["at", "action"].contains(segment) {
+            here = action(here).expect("a moment has an action");
+            if here.name().is_some_and(|n| n.value == *segment) {
+                continue;
+            }
+            name_positions(here, positional);
+        }
         here = step(here, segment, is_last, &so_far, path)?;
     }
     *here = value;
     Ok(())
+}
+
+/// Whether this is `At(…)` with something that happens.
+fn is_moment(node: &Node) -> bool {
+    node.name().is_some_and(|n| n.value == "At") && happens(node).is_some()
+}
+
+/// What happens at a moment.
+fn happens(moment: &Node) -> Option<&Node> {
+    match &moment.kind {
+        Kind::Tuple { items, .. } => items.get(1),
+        _ => moment.field("action"),
+    }
+}
+
+fn action(moment: &mut Node) -> Option<&mut Node> {
+    match &mut moment.kind {
+        Kind::Tuple { items, .. } => items.get_mut(1),
+        Kind::Record { fields, .. } => {
+            fields.iter_mut().find(|(key, _)| key.value == "action").map(|(_, node)| node)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an element of a list goes by this name: that before its parenthesis; on a timeline also that of what happens,
+/// and the fault's.
+fn is_called(element: &Node, name: &str) -> bool {
+    if element.name().is_some_and(|n| n.value == name) {
+        return true;
+    }
+    let Some(action) = happens(element).filter(|_| is_moment(element)) else { return false };
+    let fault = action.field("name").or(action.field("target"));
+    action.name().is_some_and(|n| n.value == name)
+        || fault.is_some_and(|fault| matches!(&fault.kind, Kind::Text(text) if text == name))
 }
 
 /// Gives the values of `Name(a, b)` their field names, so that a path can reach them.
@@ -421,7 +465,7 @@ fn step<'n>(
         Kind::List(items) => {
             let at = match segment.parse::<usize>() {
                 Ok(index) => (index < items.len()).then_some(index),
-                Err(_) => items.iter().position(|i| i.name().is_some_and(|n| n.value == segment)),
+                Err(_) => items.iter().position(|item| is_called(item, segment)),
             };
             match at {
                 Some(at) => Ok(&mut items[at]),

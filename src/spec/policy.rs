@@ -499,6 +499,9 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Percent" => super::autoscaler::PercentPolicy::positional(),
         "Poisson" => super::topology::Poisson::positional(),
         "File" => super::topology::FileKeys::positional(),
+        "At" => super::experiment::At::positional(),
+        "Set" => super::experiment::Set::positional(),
+        "Restart" => super::experiment::Restart::positional(),
         _ => &[],
     }
 }

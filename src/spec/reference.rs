@@ -281,6 +281,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Alert", "BurnRate", "Threshold"],
     ),
     ("The blast radius", "What `brownout blast` fails, one component after another.", &["Blast"]),
+    (
+        "Sweeps",
+        "How does the answer move with these settings? `brownout sweep` plays all points on the same random numbers.",
+        &["Sweep", "Swept values", "Values", "Linear", "Log", "Design", "LatinHypercube"],
+    ),
 ];
 
 const EXPECTATIONS: &str = "

@@ -41,7 +41,7 @@ pub struct Frame {
 impl Frame {
     /// The frame of a question about an experiment.
     pub fn new(question: &Blast, experiment: &Experiment) -> Self {
-        let start = SimTime::ZERO + experiment.warmup.duration() + question.at.duration();
+        let start = SimTime::ZERO + experiment.warmup.stated() + question.at.duration();
         let end = start + question.lasts.duration();
         Self {
             start,

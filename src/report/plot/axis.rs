@@ -137,6 +137,50 @@ fn share_text(share: f64) -> String {
     }
 }
 
+/// An axis over values that were chosen, with a label at each, and some room on both sides.
+pub fn at_values(ticks: Vec<(f64, String)>, lo: f64, hi: f64, is_log: bool) -> Axis {
+    let scale = match is_log && lo > 0.0 {
+        true => {
+            let room = libm::pow(hi / lo, 0.03).max(1.01);
+            Scale::Log { lo: lo / room, hi: hi * room }
+        }
+        false => {
+            let room = if hi > lo { (hi - lo) * 0.03 } else { hi.abs().max(1.0) * 0.5 };
+            Scale::Linear { lo: lo - room, hi: hi + room }
+        }
+    };
+    Axis { scale, ticks, grid: true }
+}
+
+/// Quantities of a unit from `lo` to `hi`, labeled at round ones.
+pub fn range(lo: f64, hi: f64, unit: Unit, is_log: bool) -> Axis {
+    let within = |v: &f64| *v >= lo * (1.0 - 1e-9 * lo.signum()) && *v <= hi * (1.0 + 1e-9 * hi.signum());
+    let values: Vec<f64> = if is_log && lo > 0.0 {
+        let decades = libm::log10(hi / lo);
+        let mantissas: &[f64] = match decades {
+            ..2.0 => &[1.0, 2.0, 5.0],
+            2.0..4.5 => &[1.0, 3.0],
+            _ => &[1.0],
+        };
+        let powers = (-12..=15).map(|k| libm::pow(10.0, f64::from(k)));
+        powers.flat_map(|power| mantissas.iter().map(move |m| m * power)).filter(within).collect()
+    } else {
+        let step = match unit {
+            Unit::Seconds if hi - lo > 5.0 => time_step(or_one(hi - lo), 6.0),
+            _ => nice_step(or_one(hi - lo), 6.0),
+        };
+        let first = libm::ceil(lo / step - 1e-9);
+        (0..=20).map(|n| (first + f64::from(n)) * step).filter(within).collect()
+    };
+    let mut ticks: Vec<(f64, String)> = values.into_iter().map(|v| (v, value_text(unit, v))).collect();
+    if ticks.len() < 2 {
+        // No round value lies between: the ends do.
+        ticks = vec![(lo, value_text(unit, lo)), (hi, value_text(unit, hi))];
+        ticks.dedup_by(|a, b| a.1 == b.1);
+    }
+    at_values(ticks, lo, hi, is_log)
+}
+
 /// Names side by side, each in the middle of a stretch of 1.
 pub fn names(names: &[String]) -> Axis {
     let ticks = names.iter().enumerate().map(|(i, name)| (i as f64 + 0.5, name.to_string())).collect();

@@ -90,6 +90,10 @@ pub enum Sign {
     Curve(Stroke, Mark),
     /// An area.
     Area(Color),
+    /// A point.
+    Mark(Mark, Color),
+    /// An area with strokes over it.
+    Hatched(Color),
 }
 
 /// A period that is named above the panel.
@@ -145,6 +149,17 @@ pub enum Layer {
         color: Color,
         /// Half its size in pixels.
         radius: f64,
+    },
+    /// A text.
+    Text {
+        /// Its middle.
+        at: (f64, f64),
+        /// What it says, on one line.
+        text: String,
+        /// Pixels of an em.
+        size: f64,
+        /// Its color.
+        color: Color,
     },
 }
 

@@ -203,6 +203,15 @@ impl Page {
                 self.shapes.push(Shape::Point { at, mark, color: stroke.color, radius: 5.5 });
             }
             Sign::Area(color) => self.rect((x + 8.0, y - 8.0), (x + SIGN, y + 8.0), color),
+            Sign::Mark(mark, color) => {
+                self.shapes.push(Shape::Point { at: (x + SIGN - 9.0, y), mark, color, radius: 5.5 });
+            }
+            Sign::Hatched(color) => {
+                self.rect((x + 8.0, y - 8.0), (x + SIGN, y + 8.0), color);
+                for begin in [8.0, 13.0, 18.0] {
+                    self.rule((x + begin, y + 8.0), (x + begin + 16.0, y - 8.0), FAINT);
+                }
+            }
         }
     }
 
@@ -292,6 +301,10 @@ impl Page {
             Layer::Point { at, mark, color, radius } => {
                 let at = frame.at(*at);
                 self.shapes.push(Shape::Point { at, mark: *mark, color: *color, radius: *radius });
+            }
+            Layer::Text { at, text, size, color } => {
+                let (x, y) = frame.at(*at);
+                self.text((x, y + size * 0.36), text, *size, Align::Center, *color);
             }
         }
     }
