@@ -10,6 +10,7 @@ mod metrics;
 mod progress;
 mod run;
 mod schema;
+mod tune;
 mod validate;
 
 use crate::experiment::RunError;
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Validate(args) => validate::validate(args),
         Command::Metrics(args) => metrics::metrics(args),
+        Command::Tune(args) => tune::tune(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

@@ -17,6 +17,7 @@ pub mod run;
 pub mod study;
 pub mod team;
 pub mod theory;
+pub mod tune;
 
 pub use plan::{Changes, Plan, plan};
 pub use results::ExperimentResult;

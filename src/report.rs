@@ -9,6 +9,7 @@ pub mod human;
 pub mod json;
 pub mod plot;
 pub mod series_csv;
+pub mod tune;
 pub mod validation;
 mod words;
 

@@ -24,6 +24,7 @@ pub mod quantity;
 pub mod reference;
 pub mod source;
 pub mod topology;
+pub mod tune;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use source::{Sources, Span, Spanned};

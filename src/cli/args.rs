@@ -1,6 +1,7 @@
 //! Flags, and what they mean.
 
 use super::deliver::DeliverArgs;
+use super::tune::TuneArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// What can be measured? Lists every metric of a file, with unit and meaning.
     Metrics(MetricsArgs),
+    /// Which settings meet the objective at the least cost? Searches, and looks again at what it found.
+    Tune(TuneArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
 }
@@ -59,8 +62,9 @@ pub struct RunArgs {
 /// How files are played.
 #[derive(Debug, Args)]
 pub struct PlayArgs {
-    /// Changes a setting, such as services.api.replicas=24; may be given again.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
+    /// Changes a setting, such as services.api.replicas=24; may be given again. `@FILE` changes all settings of a file
+    /// of paths and values, as `tune` writes it, and they win over those of variants.
+    #[arg(long = "set", value_name = "PATH=VALUE|@FILE")]
     pub sets: Vec<String>,
     /// The seed of all random numbers.
     #[arg(long, env = "BROWNOUT_SEED")]
@@ -129,7 +133,8 @@ impl Color {
     }
 }
 
-fn duration(text: &str) -> Result<SimDuration, String> {
+/// A duration that a run may have.
+pub fn duration(text: &str) -> Result<SimDuration, String> {
     let seconds = parse_duration(text).map_err(|e| e.to_string())?;
     if seconds <= 0.0 {
         return Err("a run must last longer than no time".into());

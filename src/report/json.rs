@@ -66,7 +66,7 @@ pub fn metric_list<'a>(metrics: impl Iterator<Item = (&'a str, Unit, &'a str)>) 
 
 /// A number with twelve significant digits; `null` if it is not finite.
 #[derive(Clone, Copy)]
-struct Number(f64);
+pub(super) struct Number(pub(super) f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

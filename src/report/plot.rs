@@ -17,8 +17,10 @@ mod recovery;
 mod scene;
 mod series;
 mod states;
+mod tune;
 
 use crate::experiment::results::ExperimentResult;
+use crate::experiment::tune::TuneResult;
 
 /// A picture in two formats.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +61,17 @@ pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
         ("recovery", recovery::figure(result)),
         ("ccdf", ccdf::figure(result)),
     ];
+    paint::register_font()?;
+    let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
+    present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+}
+
+/// The plots of a search for settings: what was tried, and the front of several aims.
+///
+/// # Errors
+/// If a picture cannot be drawn.
+pub fn tune(result: &TuneResult) -> Result<Vec<Plot>, PlotError> {
+    let charts = [("tune", tune::progress(result)), ("front", tune::front(result))];
     paint::register_font()?;
     let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
     present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()

@@ -9,6 +9,7 @@ mod limits;
 mod names;
 mod theory;
 pub mod timeline;
+mod tune;
 mod values;
 
 use super::decode::Context;
@@ -41,6 +42,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     theory::check(experiment, &mut cx);
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
+    tune::check(experiment, &mut cx);
     cx.diagnostics
 }
 

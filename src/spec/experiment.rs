@@ -7,6 +7,7 @@ use super::failure::Failures;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
 use super::source::{Places, Span, Spanned};
+use super::tune::Tune;
 use crate::{choice, record};
 use std::collections::BTreeMap;
 
@@ -44,6 +45,8 @@ record! {
         series: bool = true,
         /// What theory says of the system, for `brownout validate`.
         theory: Option<Theory> = None,
+        /// Settings that are to be found, for `brownout tune`.
+        tune: Option<Tune> = None,
     }
 }
 
