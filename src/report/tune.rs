@@ -112,16 +112,20 @@ fn headline(result: &TuneResult, color: bool) -> String {
     format!("{} {} ({}): {text}\n", mark(state, color), result.name, result.variant)
 }
 
-/// Lines of cells, each column as wide as its widest cell.
-fn table(rows: &[Vec<String>]) -> String {
+/// Lines of cells, each column as wide as its widest cell; the first row may be a heading.
+fn table(rows: &[Vec<String>], has_heading: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
-    for row in rows {
+    for (number, row) in rows.iter().enumerate() {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "  {cell:width$}");
+        for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            // A heading begins at the edge, and its columns stand above those of the rows.
+            let _ = match has_heading && number == 0 && at == 0 {
+                true => write!(line, "{cell:width$}", width = width + 2),
+                false => write!(line, "  {cell:width$}"),
+            };
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -142,24 +146,7 @@ fn settings_table(result: &TuneResult, chosen: &Confirmed) -> String {
         vec![setting.path.clone(), present, short(value), setting.range.clone()]
     });
     let rows: Vec<Vec<String>> = [head].into_iter().chain(rows).collect();
-    unindented(&table(&rows))
-}
-
-/// A table whose first line is a heading.
-fn unindented(table: &str) -> String {
-    let head = table.strip_prefix("  ").unwrap_or(table);
-    match head.split_once('\n') {
-        // The columns of the heading stay above those of the rows.
-        Some((first, rest)) => {
-            let (name, columns) = first.split_once("  ").unwrap_or((first, ""));
-            if columns.is_empty() {
-                format!("{first}\n{rest}")
-            } else {
-                format!("{name}    {columns}\n{rest}")
-            }
-        }
-        None => head.to_string(),
-    }
+    table(&rows, true)
 }
 
 fn with_interval(unit: Unit, value: Option<f64>, ci95: Interval) -> String {
@@ -177,22 +164,19 @@ fn wanted(is_large: bool) -> &'static str {
 }
 
 fn aims(result: &TuneResult, chosen: &Confirmed) -> String {
-    let mut rows = vec![["Aims", "present", "found", "difference"].map(str::to_string).to_vec()];
+    let runs = many(u64::from(result.present.runs), "run");
+    let mut text = format!("Aims, with 95 % intervals; present settings on {runs}, differences run by run\n");
     for (number, aim) in result.aims.iter().enumerate() {
         let of = |one: &Confirmed| with_interval(aim.unit, one.aims[number].0, one.aims[number].1);
-        let difference = estimate_text(aim.unit, chosen.differences[number]);
-        rows.push(vec![
-            format!("{} {}", wanted(aim.is_large), aim.text),
-            of(&result.present),
-            of(chosen),
-            difference,
-        ]);
+        let _ = writeln!(text, "  {} {}", wanted(aim.is_large), aim.text);
+        let difference = match chosen.differences[number] {
+            Some(difference) => estimate_text(aim.unit, Some(difference)),
+            None => "unknown".to_string(),
+        };
+        let _ =
+            writeln!(text, "      {}; present {}; difference {difference}", of(chosen), of(&result.present));
     }
-    let note = format!(
-        "  means with 95 % intervals; present settings on {}, differences run by run on the same random numbers\n",
-        many(u64::from(result.present.runs), "run")
-    );
-    unindented(&table(&rows)) + &note
+    text
 }
 
 fn constraints(result: &TuneResult, chosen: &Confirmed, options: &Options) -> String {
@@ -220,7 +204,7 @@ fn constraints(result: &TuneResult, chosen: &Confirmed, options: &Options) -> St
 
 fn front(result: &TuneResult) -> String {
     let mut head = vec!["Front".to_string()];
-    head.extend(result.aims.iter().map(|aim| format!("{} {}", wanted(aim.is_large), aim.text)));
+    head.extend(result.aims.iter().map(|aim| short(&format!("{} {}", wanted(aim.is_large), aim.text))));
     head.extend(result.settings.iter().map(|s| s.path.clone()));
     let mut rows = vec![head];
     for (number, one) in result.found.iter().enumerate() {
@@ -231,7 +215,7 @@ fn front(result: &TuneResult) -> String {
         row.extend(one.values.iter().map(|value| short(value)));
         rows.push(row);
     }
-    unindented(&table(&rows))
+    table(&rows, true)
 }
 
 fn what_matters(result: &TuneResult, found: &SensitivityResult) -> String {
@@ -250,7 +234,7 @@ fn what_matters(result: &TuneResult, found: &SensitivityResult) -> String {
         let rows: Vec<Vec<String>> = effects.iter().map(|effect| effect_row(result, effect, *unit)).collect();
         match rows.is_empty() {
             true => text.push_str("    no candidate has a value\n"),
-            false => table(&rows).lines().for_each(|line| {
+            false => table(&rows, false).lines().for_each(|line| {
                 let _ = writeln!(text, "  {line}");
             }),
         }
