@@ -20,6 +20,7 @@ mod schema;
 mod shard;
 mod submit;
 mod sweep;
+mod tune;
 mod validate;
 
 use crate::experiment::RunError;
@@ -73,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::merge(args),
         Command::Submit(args) => submit::submit(args),
         Command::Blast(args) => blast::blast(args),
+        Command::Tune(args) => tune::tune(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

@@ -25,6 +25,7 @@ pub mod study;
 pub mod sweep;
 pub mod team;
 pub mod theory;
+pub mod tune;
 pub mod warmup;
 
 pub use plan::{Changes, Plan, plan};

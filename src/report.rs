@@ -12,6 +12,7 @@ pub mod json;
 pub mod plot;
 pub mod series_csv;
 pub mod sweep;
+pub mod tune;
 pub mod validation;
 mod words;
 

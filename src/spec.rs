@@ -31,6 +31,7 @@ pub mod runs;
 pub mod source;
 pub mod sweep;
 pub mod topology;
+pub mod tune;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use source::{Sources, Span, Spanned};

@@ -8,6 +8,7 @@ use super::precision::PrecisionArgs;
 use super::shard::ShardArgs;
 use super::submit::SubmitArgs;
 use super::sweep::SweepArgs;
+use super::tune::TuneArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -34,6 +35,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// What can be measured? Lists every metric of a file, with unit and meaning.
     Metrics(MetricsArgs),
+    /// Which settings meet the objective at the least cost? Searches, and looks again at what it found.
+    Tune(TuneArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
     /// Do the expectations still hold, and is anything worse than the baseline? For CI.
@@ -85,8 +88,9 @@ pub struct RunArgs {
 /// How files are played.
 #[derive(Debug, Args)]
 pub struct PlayArgs {
-    /// Changes a setting, such as services.api.replicas=24; may be given again.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
+    /// Changes a setting, such as services.api.replicas=24; may be given again. `@FILE` changes all settings of a file
+    /// of paths and values, as `tune` writes it, and they win over those of variants.
+    #[arg(long = "set", value_name = "PATH=VALUE|@FILE")]
     pub sets: Vec<String>,
     /// The seed of all random numbers.
     #[arg(long, env = "BROWNOUT_SEED")]

@@ -130,7 +130,8 @@ pub fn summed_up(runs: &[SubjectValue]) -> (Option<f64>, Option<(f64, f64)>) {
     (estimate.map(|e| e.mean), estimate.and_then(|e| e.lo.zip(e.hi)))
 }
 
-fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> ExpectationResult {
+/// The verdict of one expectation, from what it was about in each run.
+pub fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> ExpectationResult {
     let (value, ci95) = summed_up(runs);
     ExpectationResult {
         variant: variant.to_string(),

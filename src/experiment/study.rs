@@ -8,6 +8,9 @@ use crate::sim::Stop;
 use crate::spec::experiment::Experiment;
 use crate::spec::load::{Document, Loader, Override};
 use crate::spec::node::Kind;
+use crate::spec::node::{self, Node};
+use crate::spec::policy::positional;
+use crate::spec::source::{Span, Spanned};
 use std::ops::Range;
 
 /// A file, read once.
@@ -38,6 +41,35 @@ impl Study {
     /// The texts read so far, to which those of flags may be added.
     pub fn loader(&mut self) -> &mut Loader {
         &mut self.loader
+    }
+
+    /// How a setting of a variant is written, if it is written at all and not left to its default.
+    pub fn written(&self, variant: &str, path: &str) -> Option<String> {
+        let written = |node: &Node| {
+            let text = self.loader.sources.text(node.span);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        match &self.document {
+            Document::Topology(root) => node::get_path(root, path, &positional).map(written),
+            Document::Experiment(document) => {
+                let mut topology = document.topology.clone();
+                let mut scratch = self.loader.clone();
+                let own =
+                    document.experiment.variants.get(variant).into_iter().flat_map(|v| v.0.set.spanned());
+                let own = own.map(|(path, span, value)| Override {
+                    path: Spanned { value: path.to_string(), span },
+                    value: value.0.clone(),
+                });
+                scratch.apply(&mut topology, &own.chain(document.pinned.iter().cloned()).collect::<Vec<_>>());
+                let found = node::get_path(&topology, path, &positional);
+                found.or_else(|| node::get_path(&document.tree, path, &positional)).map(written)
+            }
+        }
+    }
+
+    /// The text that a span covers.
+    pub fn text(&self, span: Span) -> &str {
+        self.loader.sources.text(span)
     }
 
     /// The plan with settings, each written `PATH=VALUE`, that win over those of the file and of its variants. `name`

@@ -19,10 +19,12 @@ mod scene;
 mod series;
 mod states;
 mod sweep;
+mod tune;
 
 use crate::experiment::blast::BlastResult;
 use crate::experiment::results::ExperimentResult;
 use crate::experiment::sweep::SweepResult;
+use crate::experiment::tune::TuneResult;
 
 /// A picture in two formats.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +84,17 @@ pub fn sweep(result: &SweepResult) -> Result<Vec<Plot>, PlotError> {
     paint::register_font()?;
     let figures = sweep::figures(result);
     figures.iter().map(|(stem, figure)| paint::plot(stem, &layout::scene(figure))).collect()
+}
+
+/// The plots of a search for settings: what was tried, and the front of several aims.
+///
+/// # Errors
+/// If a picture cannot be drawn.
+pub fn tune(result: &TuneResult) -> Result<Vec<Plot>, PlotError> {
+    let charts = [("tune", tune::progress(result)), ("front", tune::front(result))];
+    paint::register_font()?;
+    let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
+    present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
 }
 
 #[cfg(test)]

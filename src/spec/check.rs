@@ -13,6 +13,7 @@ mod names;
 mod sweep;
 mod theory;
 pub mod timeline;
+mod tune;
 mod values;
 
 use super::decode::Context;
@@ -51,6 +52,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
         blast::check(blast, topology, &mut cx);
     }
     sweep::check(experiment, &mut cx);
+    tune::check(experiment, &mut cx);
     cx.diagnostics
 }
 

@@ -12,6 +12,7 @@ use super::quantity::{Ratio, Seconds};
 use super::runs::{Runs, Warmup};
 use super::source::{Places, Span, Spanned};
 use super::sweep::Sweep;
+use super::tune::Tune;
 use crate::{choice, record};
 use std::collections::BTreeMap;
 
@@ -59,6 +60,8 @@ record! {
         blast: Option<Blast> = None,
         /// How the answer moves with some settings, for `brownout sweep`.
         sweep: Option<Sweep> = None,
+        /// Settings that are to be found, for `brownout tune`.
+        tune: Option<Tune> = None,
     }
 }
 

@@ -65,11 +65,27 @@ impl Loader {
     /// Reads a topology or an experiment, with its topology and includes, and settings from the command line.
     pub fn load(&mut self, path: &Path, sets: &[String]) -> Option<Document> {
         let root = self.read(path, None, &mut Vec::new())?;
-        let mut overrides = Vec::new();
+        let (mut overrides, mut pinned) = (Vec::new(), Vec::new());
         for set in sets {
-            overrides.extend(self.parse_setting("--set", set));
+            match set.strip_prefix('@') {
+                Some(file) => pinned.extend(self.settings_file(Path::new(file))?),
+                None => overrides.extend(self.parse_setting("--set", set)),
+            }
         }
-        self.document(root, overrides)
+        let document = self.document(root, overrides)?;
+        if pinned.is_empty() { Some(document) } else { self.overridden(&document, pinned) }
+    }
+
+    /// Reads a file of settings, `{"path": value}`, as `brownout tune` writes it.
+    fn settings_file(&mut self, path: &Path) -> Option<Vec<Override>> {
+        let root = self.read(path, None, &mut Vec::new())?;
+        let Kind::Map(entries) = root.kind else {
+            let message = format!("expected a map of settings, found {}", root.describe());
+            let error = Diagnostic::error(root.span, message);
+            self.diagnostics.push(error.help("for example { \"services.api.replicas\": 24 }"));
+            return None;
+        };
+        Some(entries.into_iter().map(|(path, value)| Override { path, value }).collect())
     }
 
     /// Reads a topology or an experiment from a text that stands in no file. Messages call it `name`; files that it

@@ -412,6 +412,31 @@ fn is_called(element: &Node, name: &str) -> bool {
         || fault.is_some_and(|fault| matches!(&fault.kind, Kind::Text(text) if text == name))
 }
 
+/// The setting at `path`, if it was written; a setting that is left to its default is not there.
+pub fn get_path<'n>(
+    root: &'n Node,
+    path: &str,
+    positional: &dyn Fn(&str) -> &'static [&'static str],
+) -> Option<&'n Node> {
+    let mut here = root;
+    for segment in path.split('.') {
+        here = match &here.kind {
+            Kind::Record { fields: entries, .. } | Kind::Map(entries) => {
+                &entries.iter().find(|(key, _)| key.value == segment)?.1
+            }
+            Kind::Tuple { name: Some(name), items } => {
+                items.get(positional(&name.value).iter().position(|field| *field == segment)?)?
+            }
+            Kind::List(items) => match segment.parse::<usize>() {
+                Ok(index) => items.get(index)?,
+                Err(_) => items.iter().find(|item| item.name().is_some_and(|n| n.value == segment))?,
+            },
+            _ => return None,
+        };
+    }
+    Some(here)
+}
+
 /// Gives the values of `Name(a, b)` their field names, so that a path can reach them.
 fn name_positions(node: &mut Node, positional: &dyn Fn(&str) -> &'static [&'static str]) {
     let Kind::Tuple { name: Some(name), items } = &mut node.kind else { return };

@@ -249,6 +249,22 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Check", "Watch", "Worse"],
     ),
     (
+        "Tuning",
+        "Settings that are to be found by trying: what may be changed, what is to be small or large, and what must \
+         hold.",
+        &[
+            "Tune",
+            "Setting range",
+            "Whole range",
+            "Real range",
+            "Duration range",
+            "Choices",
+            "Sensitivity",
+            "Morris",
+            "Sobol",
+        ],
+    ),
+    (
         "The timeline",
         "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
          target's, unless it is given one.",
