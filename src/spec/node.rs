@@ -429,7 +429,7 @@ pub fn get_path<'n>(
             }
             Kind::List(items) => match segment.parse::<usize>() {
                 Ok(index) => items.get(index)?,
-                Err(_) => items.iter().find(|item| item.name().is_some_and(|n| n.value == segment))?,
+                Err(_) => items.iter().find(|item| is_called(item, segment))?,
             },
             _ => return None,
         };
