@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod failures;
+pub mod capacity;
 pub mod fold;
 pub mod judge;
 
@@ -14,6 +15,7 @@ pub mod plan;
 pub mod recovery;
 pub mod results;
 pub mod run;
+pub mod stationary;
 pub mod study;
 pub mod team;
 pub mod theory;

@@ -6,6 +6,7 @@
 //! the way becomes a [`diagnostic::Diagnostic`] that points into the source, and several are reported at once.
 
 pub mod alert;
+pub mod capacity;
 pub mod autoscaler;
 pub mod brackets;
 pub mod check;

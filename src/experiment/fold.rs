@@ -7,7 +7,7 @@ use super::results::{
     AlertRun, ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
     SeriesColumn, TheoryResult, VariantResult,
 };
-use super::theory;
+use super::{stationary, theory};
 use crate::metrics::estimate::binomial;
 use crate::metrics::{Estimate, Histogram, Proportion, Source};
 use crate::sim::Stop;
@@ -293,7 +293,7 @@ fn not_stationary(plan: &Plan, variant: &VariantPlan, fold: &Fold) -> Vec<String
             cells.map(|c| c.sum / f64::from(c.count.max(1))).sum::<f64>() / (to - from).max(1) as f64
         };
         let (early, late) = (mean(first, first + third), mean(seconds - third, seconds));
-        if late > 1.5 * early && late - early > 10.0 {
+        if stationary::piles_up(early, late) {
             warnings.push(format!(
                 "{}: requests of `{}` pile up (in flight {early:.0} early, {late:.0} late): more is asked than the \
                  system can do, or the warm-up is too short; means over this run depend on its length",

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscalers;
+pub mod capacity;
 mod cycles;
 mod failures;
 mod keys;
@@ -41,6 +42,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     theory::check(experiment, &mut cx);
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
+    capacity::check(experiment, topology, &mut cx);
     cx.diagnostics
 }
 

@@ -1,6 +1,7 @@
 //! An experiment: a topology, variants of it, what happens to it, and what is expected.
 
 use super::alert::Alert;
+use super::capacity::Capacity;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
 use super::dist::Distribution;
 use super::failure::Failures;
@@ -44,6 +45,8 @@ record! {
         series: bool = true,
         /// What theory says of the system, for `brownout validate`.
         theory: Option<Theory> = None,
+        /// How much load the system can take, for `brownout capacity`.
+        capacity: Option<Capacity> = None,
     }
 }
 

@@ -239,6 +239,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Experiment", "Variant", "Objective", "Recovery", "Theory", "Value", "Over"],
     ),
     (
+        "Capacity",
+        "What `brownout capacity` asks: how much load until an objective breaks?",
+        &["Capacity", "Sizes", "Loss", "Lost instances", "Lost zone", "Lost to a fault"],
+    ),
+    (
         "The timeline",
         "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
          target's, unless it is given one.",
