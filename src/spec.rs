@@ -6,9 +6,9 @@
 //! the way becomes a [`diagnostic::Diagnostic`] that points into the source, and several are reported at once.
 
 pub mod alert;
-pub mod capacity;
 pub mod autoscaler;
 pub mod brackets;
+pub mod capacity;
 pub mod check;
 pub mod count;
 pub mod csv_file;

@@ -1,5 +1,6 @@
 //! Flags, and what they mean.
 
+use super::capacity::CapacityArgs;
 use super::deliver::DeliverArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
@@ -27,6 +28,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// What can be measured? Lists every metric of a file, with unit and meaning.
     Metrics(MetricsArgs),
+    /// How much load until an objective breaks? What at 1x, 2x and 10x, and what would that cost?
+    Capacity(CapacityArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
 }
@@ -129,7 +132,8 @@ impl Color {
     }
 }
 
-fn duration(text: &str) -> Result<SimDuration, String> {
+/// A length of time for a run.
+pub fn duration(text: &str) -> Result<SimDuration, String> {
     let seconds = parse_duration(text).map_err(|e| e.to_string())?;
     if seconds <= 0.0 {
         return Err("a run must last longer than no time".into());

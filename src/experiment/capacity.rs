@@ -23,8 +23,8 @@ use super::results::Verdict;
 use super::run::{Progress, RunError};
 use super::study::{Mistakes, Study};
 use super::team::Team;
-use crate::base::units::Unit;
 use crate::base::SimDuration;
+use crate::base::units::Unit;
 use crate::metrics::estimate::stable;
 use crate::spec::capacity::Capacity;
 use crate::spec::diagnostic::Diagnostic;
@@ -337,9 +337,8 @@ fn settings(
         group.map_or(0.0, |group| group.price)
     };
     let given = own.into_iter().flat_map(|own| own.scale.spanned());
-    let given = given.map(|(path, span, range)| {
-        (Spanned { value: path.to_string(), span }, range.from, range.to)
-    });
+    let given =
+        given.map(|(path, span, range)| (Spanned { value: path.to_string(), span }, range.from, range.to));
     for setting in given.chain(asked) {
         wanted.retain(|(path, ..)| path.value != setting.0.value);
         wanted.push(setting);
@@ -458,4 +457,3 @@ fn warnings(found: &Found, question: &Question) -> Vec<String> {
     }
     warnings
 }
-

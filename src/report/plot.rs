@@ -6,6 +6,7 @@
 //! font is needed and the bytes are the same everywhere.
 
 mod axis;
+mod capacity;
 mod ccdf;
 mod figure;
 mod latency;
@@ -18,6 +19,7 @@ mod scene;
 mod series;
 mod states;
 
+use crate::experiment::capacity::CapacityResult;
 use crate::experiment::results::ExperimentResult;
 
 /// A picture in two formats.
@@ -62,6 +64,12 @@ pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
     paint::register_font()?;
     let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
     present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+}
+
+/// The curve of measures over load, with limits, capacity and knee.
+pub fn of_capacity(result: &CapacityResult) -> Result<Plot, PlotError> {
+    paint::register_font()?;
+    paint::plot("capacity", &layout::scene(&capacity::figure(result)))
 }
 
 #[cfg(test)]

@@ -80,8 +80,7 @@ fn services<'m>(model: &'m Model, named: &[Spanned<String>], lost: u32) -> Vec<&
     let groups = model.groups.iter().zip(&model.epochs[0].groups);
     let services = groups.filter(|(group, settings)| {
         let is_named = named.iter().any(|name| name.value == group.name);
-        group.kind == GroupKind::Service
-            && if named.is_empty() { settings.replicas > lost } else { is_named }
+        group.kind == GroupKind::Service && if named.is_empty() { settings.replicas > lost } else { is_named }
     });
     services.map(|(group, _)| group.name.as_str()).collect()
 }

@@ -147,12 +147,7 @@ pub struct Prober<'a> {
 
 impl<'a> Prober<'a> {
     /// Nothing is played yet.
-    pub fn new(
-        study: &'a Study,
-        question: &'a Question,
-        team: &'a Team,
-        progress: &'a dyn Progress,
-    ) -> Self {
+    pub fn new(study: &'a Study, question: &'a Question, team: &'a Team, progress: &'a dyn Progress) -> Self {
         Self { study, question, team, progress, runs: 0, events: 0 }
     }
 
@@ -168,12 +163,11 @@ impl<'a> Prober<'a> {
         let variant = &mut plan.variants[0];
         let resources = resources::all(&variant.model);
         let places = places(&variant.model);
-        let columns: Vec<usize> = places
-            .iter()
-            .map(|(_, gauge)| variant.recorded.column(Source::Level(*gauge, 1.0)))
-            .collect();
+        let columns: Vec<usize> =
+            places.iter().map(|(_, gauge)| variant.recorded.column(Source::Level(*gauge, 1.0))).collect();
         // A fault that ends leaves a backlog that drains: there, growth means nothing.
-        let is_steady = variant.faults.iter().all(|f| f.start == crate::base::SimTime::ZERO && f.end.is_none());
+        let is_steady =
+            variant.faults.iter().all(|f| f.start == crate::base::SimTime::ZERO && f.end.is_none());
         let columns = if is_steady { columns } else { Vec::new() };
         let looks = looks(self.question.runs).len() as f64;
         let tests = looks * plan.variants[0].expectations.len().max(1) as f64;
@@ -281,13 +275,7 @@ fn places(model: &Model) -> Vec<(String, u32)> {
     clients.chain(groups.map(|(group, meters)| (group.name.clone(), meters.in_flight))).collect()
 }
 
-fn sample(
-    plan: &Plan,
-    variant: &VariantPlan,
-    run: u32,
-    resources: &[Resource],
-    columns: &[usize],
-) -> Sample {
+fn sample(plan: &Plan, variant: &VariantPlan, run: u32, resources: &[Resource], columns: &[usize]) -> Sample {
     let played = play(variant, plan.seed, u64::from(run));
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
     let faults = recovery::examine(plan, variant, &played.record);

@@ -108,7 +108,9 @@ pub(super) fn search(
     if first(points, |v| v == Verdict::Failed).is_none() {
         let open = first(points, |v| v != Verdict::Held);
         for factor in [1.0 + within, 1.05, 1.1, 1.25, 1.5, 2.0] {
-            let Some(next) = open.map(|open| rounded(open * factor)).filter(|next| *next <= up_to) else { break };
+            let Some(next) = open.map(|open| rounded(open * factor)).filter(|next| *next <= up_to) else {
+                break;
+            };
             if at(prober, lost, next, runs, points)? == Verdict::Failed {
                 break;
             }
@@ -187,7 +189,8 @@ impl Found {
             let scale = if self.limits[*at].limit == 0.0 { 1.0 } else { self.limits[*at].limit.abs() };
             point.objectives[*at].margin.map_or(-1.0, |margin| margin / scale)
         };
-        let failed = (0..point.objectives.len()).filter(|at| point.objectives[*at].verdict == Verdict::Failed);
+        let failed =
+            (0..point.objectives.len()).filter(|at| point.objectives[*at].verdict == Verdict::Failed);
         failed.min_by(|a, b| worst(a).total_cmp(&worst(b)))
     }
 

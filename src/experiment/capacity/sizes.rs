@@ -95,13 +95,7 @@ fn usage_of(setting: &Setting, resources: &[Resource], point: &Point) -> Option<
 
 /// Sizes at which every resource would be as busy as it may be, if its usage grew in proportion to the load: those of
 /// whole services and databases first, then those that each instance has for itself.
-fn guess(
-    settings: &[Setting],
-    resources: &[Resource],
-    reference: &Point,
-    load: f64,
-    busy: f64,
-) -> Vec<u32> {
+fn guess(settings: &[Setting], resources: &[Resource], reference: &Point, load: f64, busy: f64) -> Vec<u32> {
     let growth = load / reference.load;
     let is_replicas = |setting: &Setting| setting.path.ends_with(".replicas");
     let mut sizes: Vec<u32> = settings.iter().map(|setting| setting.now).collect();
