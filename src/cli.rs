@@ -4,6 +4,7 @@
 
 mod args;
 mod blast;
+mod capacity;
 mod check;
 mod deliver;
 mod files;
@@ -75,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Submit(args) => submit::submit(args),
         Command::Blast(args) => blast::blast(args),
         Command::Tune(args) => tune::tune(args),
+        Command::Capacity(args) => capacity::capacity(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod blast;
+pub mod capacity;
 pub mod check;
 pub mod compare;
 pub mod doubts;

@@ -5,6 +5,7 @@
 //! of hashing, and no digits that a platform could compute otherwise.
 
 pub mod blast;
+pub mod capacity;
 pub mod check;
 pub mod events_jsonl;
 pub mod human;

@@ -9,6 +9,7 @@ pub mod alert;
 pub mod autoscaler;
 pub mod blast;
 pub mod brackets;
+pub mod capacity;
 pub mod check;
 pub mod check_baseline;
 pub mod compare;

@@ -1,6 +1,7 @@
 //! Flags, and what they mean.
 
 use super::blast::BlastArgs;
+use super::capacity::CapacityArgs;
 use super::check::CheckArgs;
 use super::deliver::DeliverArgs;
 use super::merge::MergeArgs;
@@ -37,6 +38,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Which settings meet the objective at the least cost? Searches, and looks again at what it found.
     Tune(TuneArgs),
+    /// How much load until an objective breaks? What at 1x, 2x and 10x, and what would that cost?
+    Capacity(CapacityArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
     /// Do the expectations still hold, and is anything worse than the baseline? For CI.

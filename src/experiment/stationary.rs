@@ -191,6 +191,12 @@ pub fn warnings(variant: &str, results: &[StationaryResult]) -> Vec<String> {
     piles.map(warning).collect()
 }
 
+/// Whether a level, such as requests in flight, has grown from the first third of the measured time to the last by so
+/// much that it will go on: by half, and by ten.
+pub fn piles_up(early: f64, late: f64) -> bool {
+    late > 1.5 * early && late - early > 10.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,12 @@ use super::judge::SubjectValue;
 use super::plan::{Changes, Plan, plan};
 use super::run::{Progress, RunError, examine};
 use super::team::Team;
+use crate::base::units::parse_cores;
 use crate::sim::Stop;
+use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::Experiment;
 use crate::spec::load::{Document, Loader, Override};
-use crate::spec::node::Kind;
-use crate::spec::node::{self, Node};
+use crate::spec::node::{self, Kind, Node};
 use crate::spec::policy::positional;
 use crate::spec::source::{Span, Spanned};
 use std::ops::Range;
@@ -36,6 +37,38 @@ impl Study {
             Document::Experiment(document) => Some(&document.experiment),
             Document::Topology(_) => None,
         }
+    }
+
+    /// A mistake that no plan shows, with all texts read so far.
+    pub fn mistake(&self, diagnostic: Diagnostic) -> Mistakes {
+        let mut loader = self.loader.clone();
+        loader.diagnostics.push(diagnostic);
+        Mistakes(Box::new(loader))
+    }
+
+    /// Whole numbers that a setting of the topology can start from: what it is in the file, or in a variant of it.
+    /// `None` if it is left to its default, or is no number.
+    ///
+    /// # Errors
+    /// If there is no such setting.
+    pub fn number(&self, path: &Spanned<String>, variant: Option<&str>) -> Result<Option<u32>, Diagnostic> {
+        let (mut tree, of_variant) = match &self.document {
+            Document::Topology(tree) => (tree.clone(), None),
+            Document::Experiment(document) => {
+                let variant = variant.and_then(|name| document.experiment.variants.get(name));
+                (document.topology.clone(), variant.and_then(|v| v.0.set.get(&path.value)))
+            }
+        };
+        let node = match of_variant {
+            Some(value) => &value.0,
+            None => node::find_path(&mut tree, path, &positional)?,
+        };
+        let number = match &node.kind {
+            Kind::Number(text) => text.replace('_', "").parse::<f64>().ok(),
+            Kind::Text(text) => parse_cores(text).ok(),
+            _ => None,
+        };
+        Ok(number.filter(|n| (0.0..=1e6).contains(n)).map(|n| (n.ceil() as u32).max(1)))
     }
 
     /// The texts read so far, to which those of flags may be added.

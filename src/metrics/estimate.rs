@@ -32,6 +32,11 @@ impl Estimate {
     /// sample's standard deviation and t the 97.5 % point of Student's t with n - 1 degrees of freedom (Law,
     /// "Simulation Modeling and Analysis", section 4.5).
     pub fn of(values: &[f64]) -> Option<Self> {
+        Self::with(values, CONFIDENCE)
+    }
+
+    /// As [`of`](Self::of), with an interval of another confidence.
+    pub fn with(values: &[f64], confidence: f64) -> Option<Self> {
         if values.is_empty() {
             return None;
         }
@@ -41,7 +46,7 @@ impl Estimate {
             return Some(Self { mean, half_width: None, lo: None, hi: None, runs: 1 });
         }
         let variance = fold_sum(values.iter().map(|x| (x - mean) * (x - mean))) / (n - 1.0);
-        let half = t_quantile(values.len() - 1) * (variance / n).sqrt();
+        let half = student_t(values.len() - 1, confidence) * (variance / n).sqrt();
         Some(Self {
             mean,
             half_width: Some(half),
@@ -97,12 +102,17 @@ pub struct Proportion {
 /// fiducial limits illustrated in the case of the binomial", Biometrika 26, 1934); none of no runs. It covers the
 /// true share with at least 95 % for every share and number of runs: a verdict that holds by it may be believed.
 pub fn binomial(successes: u64, runs: u64) -> Option<Proportion> {
+    binomial_with(successes, runs, CONFIDENCE)
+}
+
+/// As [`binomial`], with an interval of another confidence.
+pub fn binomial_with(successes: u64, runs: u64, confidence: f64) -> Option<Proportion> {
     assert!(successes <= runs, "{successes} of {runs} runs");
     if runs == 0 {
         return None;
     }
     let (k, n) = (successes as f64, runs as f64);
-    let tail = (1.0 - CONFIDENCE) / 2.0;
+    let tail = (1.0 - confidence) / 2.0;
     let lo = if successes == 0 { 0.0 } else { beta_quantile(k, n - k + 1.0, tail) };
     let hi = if successes == runs { 1.0 } else { 1.0 - beta_quantile(n - k, k + 1.0, tail) };
     Some(Proportion { successes, runs, share: k / n, lo, hi })
@@ -134,11 +144,6 @@ pub fn median_interval(sorted: &[f64]) -> Option<(f64, f64)> {
 /// `x` rounded to 12 significant digits: finer than any interval needs, and as far as the quantiles below are right.
 pub fn stable(x: f64) -> f64 {
     format!("{x:.11e}").parse().unwrap_or(x)
-}
-
-/// The two-sided 95 % point of Student's t with `freedom` degrees of freedom, at least 1.
-fn t_quantile(freedom: usize) -> f64 {
-    student_t(freedom, CONFIDENCE)
 }
 
 /// The point that Student's t with `freedom` degrees of freedom, at least 1, stays within on both sides with
@@ -189,7 +194,7 @@ mod tests {
             (1_000, 1.962_339_081),
         ];
         for (freedom, t) in table {
-            assert_relative_eq!(t_quantile(freedom), t, max_relative = 1e-9);
+            assert_relative_eq!(student_t(freedom, CONFIDENCE), t, max_relative = 1e-9);
         }
     }
 
@@ -204,6 +209,15 @@ mod tests {
         );
         assert_eq!((e.lo, e.hi), (Some(3.0 - e.half_width.unwrap()), Some(3.0 + e.half_width.unwrap())));
         assert_eq!(e.relative_half_width(), Some(e.half_width.unwrap() / 3.0));
+    }
+
+    #[test]
+    fn more_confidence_makes_wider_intervals() {
+        // t(4) at 99 %: 4.604094871; one of ten at 99 %: 0.0005011 to 0.5442871 (R's binom.test).
+        let e = Estimate::with(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.99).unwrap();
+        assert_relative_eq!(e.half_width.unwrap(), 4.604_094_871 * 0.5f64.sqrt(), max_relative = 1e-8);
+        let p = binomial_with(1, 10, 0.99).unwrap();
+        assert!((p.lo - 0.000_501_1).abs() < 1e-6 && (p.hi - 0.544_287_1).abs() < 1e-6, "{p:?}");
     }
 
     #[test]

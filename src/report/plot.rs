@@ -7,6 +7,7 @@
 
 mod axis;
 mod blast;
+mod capacity;
 mod ccdf;
 mod figure;
 mod latency;
@@ -22,6 +23,7 @@ mod sweep;
 mod tune;
 
 use crate::experiment::blast::BlastResult;
+use crate::experiment::capacity::CapacityResult;
 use crate::experiment::results::ExperimentResult;
 use crate::experiment::sweep::SweepResult;
 use crate::experiment::tune::TuneResult;
@@ -95,6 +97,12 @@ pub fn tune(result: &TuneResult) -> Result<Vec<Plot>, PlotError> {
     paint::register_font()?;
     let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
     present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+}
+
+/// The curve of measures over load, with limits, capacity and knee.
+pub fn of_capacity(result: &CapacityResult) -> Result<Plot, PlotError> {
+    paint::register_font()?;
+    paint::plot("capacity", &layout::scene(&capacity::figure(result)))
 }
 
 #[cfg(test)]

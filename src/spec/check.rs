@@ -4,6 +4,7 @@ mod alerts;
 mod autoscalers;
 mod baseline;
 mod blast;
+pub mod capacity;
 pub mod compare;
 mod cycles;
 mod failures;
@@ -53,6 +54,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     }
     sweep::check(experiment, &mut cx);
     tune::check(experiment, &mut cx);
+    capacity::check(experiment, topology, &mut cx);
     cx.diagnostics
 }
 

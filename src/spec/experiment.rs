@@ -2,6 +2,7 @@
 
 use super::alert::Alert;
 use super::blast::Blast;
+use super::capacity::Capacity;
 use super::check_baseline::Check;
 use super::compare::Compare;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
@@ -62,6 +63,8 @@ record! {
         sweep: Option<Sweep> = None,
         /// Settings that are to be found, for `brownout tune`.
         tune: Option<Tune> = None,
+        /// How much load the system can take, for `brownout capacity`.
+        capacity: Option<Capacity> = None,
     }
 }
 

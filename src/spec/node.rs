@@ -348,6 +348,16 @@ pub fn set_path(
     value: Node,
     positional: &dyn Fn(&str) -> &'static [&'static str],
 ) -> Result<(), Diagnostic> {
+    *find_path(root, path, positional)? = value;
+    Ok(())
+}
+
+/// The setting at `path`, made if it is left to its default.
+pub fn find_path<'n>(
+    root: &'n mut Node,
+    path: &Spanned<String>,
+    positional: &dyn Fn(&str) -> &'static [&'static str],
+) -> Result<&'n mut Node, Diagnostic> {
     let segments: Vec<&str> = path.value.split('.').collect();
     if path.value.is_empty() {
         return Err(Diagnostic::error(path.span, "the path of a setting is empty")
@@ -373,8 +383,7 @@ pub fn set_path(
         }
         here = step(here, segment, is_last, &so_far, path)?;
     }
-    *here = value;
-    Ok(())
+    Ok(here)
 }
 
 /// Whether this is `At(…)` with something that happens.

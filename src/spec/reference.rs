@@ -265,6 +265,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "Capacity",
+        "What `brownout capacity` asks: how much load until an objective breaks?",
+        &["Capacity", "Sizes", "Loss", "Lost instances", "Lost zone", "Lost to a fault"],
+    ),
+    (
         "The timeline",
         "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
          target's, unless it is given one.",
