@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and messages to standard error. A closed pipe is no error.
 
 mod args;
+mod compare;
 mod deliver;
 mod files;
 mod interrupt;
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Validate(args) => validate::validate(args),
         Command::Metrics(args) => metrics::metrics(args),
+        Command::Compare(args) => compare::compare(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

@@ -4,6 +4,7 @@
 //! calls them writes the files. The same results give the same bytes, on every platform: there are no dates, no orders
 //! of hashing, and no digits that a platform could compute otherwise.
 
+pub mod comparison;
 pub mod events_jsonl;
 pub mod human;
 pub mod json;

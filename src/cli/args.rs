@@ -1,5 +1,6 @@
 //! Flags, and what they mean.
 
+use super::compare::CompareArgs;
 use super::deliver::DeliverArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
@@ -29,6 +30,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// How is a file written? Prints the reference of the language.
     Schema,
+    /// Which variant is better, and is the difference real? Compares variants on the same random numbers.
+    Compare(CompareArgs),
 }
 
 /// What `run` takes.

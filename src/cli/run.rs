@@ -104,7 +104,7 @@ fn reproduce(args: &RunArgs, result: &ExperimentResult) -> String {
 }
 
 /// As a shell would have to be told it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_string()

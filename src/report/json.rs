@@ -66,7 +66,7 @@ pub fn metric_list<'a>(metrics: impl Iterator<Item = (&'a str, Unit, &'a str)>) 
 
 /// A number with twelve significant digits; `null` if it is not finite.
 #[derive(Clone, Copy)]
-struct Number(f64);
+pub(super) struct Number(pub(super) f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -79,9 +79,9 @@ impl Serialize for Number {
 }
 
 /// The ends of an interval.
-type Interval = Option<[Number; 2]>;
+pub(super) type Interval = Option<[Number; 2]>;
 
-fn interval(lo: f64, hi: f64) -> Interval {
+pub(super) fn interval(lo: f64, hi: f64) -> Interval {
     (lo.is_finite() && hi.is_finite()).then_some([Number(lo), Number(hi)])
 }
 
@@ -94,7 +94,7 @@ fn mean_of(estimate: Option<Estimate>) -> Option<Number> {
 }
 
 /// An object whose keys keep their order.
-struct Object<T>(Vec<(String, T)>);
+pub(super) struct Object<T>(pub(super) Vec<(String, T)>);
 
 impl<T: Serialize> Serialize for Object<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

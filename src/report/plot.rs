@@ -7,6 +7,7 @@
 
 mod axis;
 mod ccdf;
+mod compare;
 mod figure;
 mod latency;
 mod layout;
@@ -18,6 +19,7 @@ mod scene;
 mod series;
 mod states;
 
+use crate::experiment::compare::results::Comparison;
 use crate::experiment::results::ExperimentResult;
 
 /// A picture in two formats.
@@ -62,6 +64,16 @@ pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
     paint::register_font()?;
     let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
     present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+}
+
+/// The differences between variants as a picture, if there are any.
+///
+/// # Errors
+/// If it cannot be drawn or encoded.
+pub fn compare(result: &Comparison) -> Result<Option<Plot>, PlotError> {
+    let Some(figure) = compare::figure(result) else { return Ok(None) };
+    paint::register_font()?;
+    paint::plot("compare", &layout::scene(&figure)).map(Some)
 }
 
 #[cfg(test)]
