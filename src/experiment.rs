@@ -4,8 +4,8 @@
 //! any order and merged in order of number, so the results do not depend on how many threads played them.
 
 pub mod alerts;
-mod failures;
 pub mod compare;
+mod failures;
 pub mod fold;
 pub mod judge;
 

@@ -158,8 +158,9 @@ pub fn plan(study: &mut Study, question: &Question, changes: &Changes) -> Result
         Some(wanted) => match names.iter().position(|name| *name == wanted.value) {
             Some(baseline) => baseline,
             None => {
-                let diagnostic = Diagnostic::error(wanted.span, format!("there is no variant `{}`", wanted.value))
-                    .nearest(&wanted.value, names.iter().copied());
+                let diagnostic =
+                    Diagnostic::error(wanted.span, format!("there is no variant `{}`", wanted.value))
+                        .nearest(&wanted.value, names.iter().copied());
                 return Err(refuse(study, diagnostic));
             }
         },
@@ -198,14 +199,18 @@ pub fn plan(study: &mut Study, question: &Question, changes: &Changes) -> Result
 fn variants(study: &mut Study, question: &Question, changes: &Changes) -> Result<Plan, Mistakes> {
     let mut plan = study.plan("--set", &[], changes)?;
     let names: Vec<String> = plan.variants.iter().map(|v| v.name.clone()).collect();
-    let parent = question.baseline.as_ref().map(|b| b.value.as_str()).filter(|b| names.iter().any(|n| n == b));
+    let parent =
+        question.baseline.as_ref().map(|b| b.value.as_str()).filter(|b| names.iter().any(|n| n == b));
     let usual = ["before", "base"].into_iter().find(|usual| names.iter().any(|name| name == usual));
     let parent = parent.or(usual).unwrap_or(&names[0]).to_string();
     for made_up in &question.made_up {
         let changes = Changes { variant: Some(parent.clone()), ..changes.clone() };
         let other = study.plan("--variant", &made_up.settings, &changes)?;
         let mut problem = None;
-        if plan.variants.iter().any(|v| v.name == made_up.name.value) {
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if !made_up.name.value.chars().all(is_legal) {
+            problem = Some(format!("`{}` cannot be the name of a variant", made_up.name.value));
+        } else if plan.variants.iter().any(|v| v.name == made_up.name.value) {
             problem = Some(format!("there is a variant `{}` already", made_up.name.value));
         } else if (other.warmup, other.end) != (plan.warmup, plan.end) {
             problem = Some("variants that are compared must last as long and measure as long".to_string());
@@ -265,7 +270,10 @@ fn measure(
     let tolerance = match asked.tolerance.as_ref().or(question.tolerance.as_ref().filter(|_| !is_event)) {
         None => None,
         Some(text) if is_event && !text.value.trim().ends_with('%') => {
-            return Err(Diagnostic::error(text.span, "the tolerance of a probability is a number of per cent"));
+            return Err(Diagnostic::error(
+                text.span,
+                "the tolerance of a probability is a number of per cent",
+            ));
         }
         Some(text) => Some(tolerance(text, planned.unit, is_event)?),
     };
@@ -289,8 +297,9 @@ fn tolerance(
 ) -> Result<Tolerance, Diagnostic> {
     let written = text.value.trim();
     let wrong = |message: &str| {
-        Err(Diagnostic::error(text.span, message.to_string())
-            .help("a tolerance is a share of the baseline's mean such as \"2%\", or an amount such as \"5ms\""))
+        Err(Diagnostic::error(text.span, message.to_string()).help(
+            "a tolerance is a share of the baseline's mean such as \"2%\", or an amount such as \"5ms\"",
+        ))
     };
     let is_share = written.ends_with('%');
     let unit = if is_share { crate::base::units::Unit::Ratio } else { unit };
@@ -357,7 +366,8 @@ pub enum CompareError {
 /// If a run cannot be played, `progress` says to stop, or the best is wanted by a measure that not every run has.
 pub fn compare(plan: &ComparePlan, jobs: usize, progress: &dyn Progress) -> Result<Comparison, CompareError> {
     let team = Team::new(jobs)?;
-    let mut bench = Bench { plan: &plan.plan, team: &team, values: vec![Vec::new(); plan.plan.variants.len()] };
+    let mut bench =
+        Bench { plan: &plan.plan, team: &team, values: vec![Vec::new(); plan.plan.variants.len()] };
     let all: Vec<usize> = (0..plan.plan.variants.len()).collect();
     bench.play(&all, plan.plan.runs, progress)?;
     let mut measures = plan.measures.clone();

@@ -192,7 +192,10 @@ mod tests {
             (counts(794, 150, 86, 570), 0.021_230_424, 0.058_703_873),
         ] {
             let (ours_lo, ours_hi) = table.interval(0.95).unwrap();
-            assert!((ours_lo + hi).abs() < 1e-8 && (ours_hi + lo).abs() < 1e-8, "{table:?} {ours_lo} {ours_hi}");
+            assert!(
+                (ours_lo + hi).abs() < 1e-8 && (ours_hi + lo).abs() < 1e-8,
+                "{table:?} {ours_lo} {ours_hi}"
+            );
         }
         assert_eq!(YesNo::default().interval(0.95), None);
     }
@@ -224,7 +227,11 @@ mod tests {
     #[test]
     fn the_smallest_difference_that_would_be_seen() {
         // (t.ppf(0.975, 9) + t.ppf(0.8, 9)) s / sqrt(10).
-        assert_relative_eq!(detectable(&DIFFERENCES, 0.05, 0.8).unwrap(), 1.223_493_401_2, max_relative = 1e-9);
+        assert_relative_eq!(
+            detectable(&DIFFERENCES, 0.05, 0.8).unwrap(),
+            1.223_493_401_2,
+            max_relative = 1e-9
+        );
         assert_eq!(detectable(&[1.0; 4], 0.05, 0.8), Some(0.0));
         // 2 / 2^6 = 0.031, 2 / 2^5 = 0.0625.
         assert_eq!((detectable_pairs(0.05), detectable_pairs(0.5), detectable_pairs(0.0)), (6, 2, 1_000));

@@ -113,7 +113,8 @@ impl Selection {
             self.estimate_variances();
         }
         let before = self.contenders.clone();
-        let is_over = if self.runs == self.first { self.first > self.runs_max } else { self.runs > self.runs_max };
+        let is_over =
+            if self.runs == self.first { self.first > self.runs_max } else { self.runs > self.runs_max };
         self.contenders = if is_over { vec![self.leader()] } else { self.screened() };
         before.into_iter().filter(|system| !self.contenders.contains(system)).collect()
     }
@@ -204,10 +205,16 @@ mod tests {
     #[test]
     fn the_constants_are_those_of_the_paper() {
         // η = ((2 α / (k - 1))^(-2 / (n0 - 1)) - 1) / 2 and h² = 2 η (n0 - 1), evaluated in Python for α = 5 %.
-        for (systems, first, eta) in [(2, 10, 0.334_050_268_6), (5, 10, 0.634_967_265_2), (10, 24, 0.239_442_035_6)] {
+        for (systems, first, eta) in
+            [(2, 10, 0.334_050_268_6), (5, 10, 0.634_967_265_2), (10, 24, 0.239_442_035_6)]
+        {
             let selection = Selection::new(systems, 0.95, 1.0, first);
             let expected = 2.0 * eta * f64::from(first - 1);
-            assert!((selection.h_squared / expected - 1.0).abs() < 1e-9, "{} {expected}", selection.h_squared);
+            assert!(
+                (selection.h_squared / expected - 1.0).abs() < 1e-9,
+                "{} {expected}",
+                selection.h_squared
+            );
         }
     }
 

@@ -67,7 +67,9 @@ fn of_formula(formula: &Formula) -> Option<Direction> {
             Arithmetic::Plus => of_formula(a).filter(|direction| of_formula(b) == Some(*direction)),
             Arithmetic::Times | Arithmetic::Over => match (&**a, &**b) {
                 (a, Formula::Number(factor, _)) if *factor > 0.0 => of_formula(a),
-                (Formula::Number(factor, _), b) if *factor > 0.0 && *how == Arithmetic::Times => of_formula(b),
+                (Formula::Number(factor, _), b) if *factor > 0.0 && *how == Arithmetic::Times => {
+                    of_formula(b)
+                }
                 _ => None,
             },
             Arithmetic::Minus => None,

@@ -29,11 +29,13 @@ pub fn select(
         let mut values = Vec::new();
         for variant in &contenders {
             let value = bench.values[*variant][run as usize][best.measure].number();
-            values.push(sign * value.ok_or_else(|| CompareError::NoValue {
-                measure: best.text.clone(),
-                variant: bench.plan.variants[*variant].name.clone(),
-                run,
-            })?);
+            values.push(
+                sign * value.ok_or_else(|| CompareError::NoValue {
+                    measure: best.text.clone(),
+                    variant: bench.plan.variants[*variant].name.clone(),
+                    run,
+                })?,
+            );
         }
         for variant in selection.take(&values) {
             left_after[variant] = Some(selection.runs());

@@ -46,9 +46,8 @@ pub fn human(result: &Comparison, options: &Options) -> String {
 
 /// A measure: its sentences, and the table below them.
 fn section(result: &Comparison, measure: &MeasureComparison, options: &Options) -> String {
-    let is_shown = |pair: &&Pair| {
-        !options.quiet || matches!(pair.verdict, Verdict::Worse | Verdict::Inconclusive)
-    };
+    let is_shown =
+        |pair: &&Pair| !options.quiet || matches!(pair.verdict, Verdict::Worse | Verdict::Inconclusive);
     let shown: Vec<&Pair> = measure.pairs.iter().filter(is_shown).collect();
     if shown.is_empty() {
         return String::new();
@@ -112,9 +111,9 @@ fn times(factor: f64) -> String {
 }
 
 fn heading(measure: &MeasureComparison) -> String {
-    let better = measure.better.map_or("nobody said what is better".to_string(), |better| {
-        format!("{} is better", better.name())
-    });
+    let better = measure
+        .better
+        .map_or("nobody said what is better".to_string(), |better| format!("{} is better", better.name()));
     let tolerance = measure.tolerance.as_ref().map_or(String::new(), |t| format!(", tolerance {}", t.text));
     format!("{} ({better}{tolerance})", measure.text)
 }
@@ -159,8 +158,8 @@ fn notes(result: &Comparison) -> Vec<String> {
     let together = match result.family {
         1 => String::new(),
         family => format!(
-            " p and the verdicts are adjusted for all {family} comparisons together (Holm, 5 %); the intervals are not, \
-             those in the plot and in the files are both."
+            " p and the verdicts are adjusted for all {family} comparisons together (Holm, 5 %); these intervals are \
+             not, the plot and the files have both kinds."
         ),
     };
     notes.push(format!(

@@ -90,7 +90,9 @@ pub fn markdown(result: &Comparison) -> String {
             let _ = writeln!(text, "- {} {}", human::mark(pair.verdict), plain(&sentence));
         }
     }
-    text.push_str("\n| measure | baseline | variant | from | to | difference | 95 % interval | p (Holm) | verdict |\n");
+    text.push_str(
+        "\n| measure | baseline | variant | from | to | difference | 95 % interval | p (Holm) | verdict |\n",
+    );
     text.push_str("|---|---|---|---:|---:|---:|---:|---:|---|\n");
     for measure in &result.measures {
         for pair in &measure.pairs {

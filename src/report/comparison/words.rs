@@ -25,9 +25,21 @@ pub fn signed(unit: Unit, difference: f64) -> String {
     format!("{sign}{}", amount(unit, difference))
 }
 
-/// An interval of a difference: "-29.9 s to -29.7 s".
+/// An interval of a difference: "-29.9 to -29.7 s".
 pub fn interval(unit: Unit, interval: Option<(f64, f64)>) -> Option<String> {
-    interval.map(|(lo, hi)| format!("{} to {}", signed(unit, lo), signed(unit, hi)))
+    interval.map(|(lo, hi)| from_to(&signed(unit, lo), &signed(unit, hi)))
+}
+
+/// Two quantities; their unit is said once where it is the same.
+fn from_to(from: &str, to: &str) -> String {
+    let parts =
+        |text: &str| text.split_once(' ').map(|(number, unit)| (number.to_string(), unit.to_string()));
+    match (parts(from), parts(to)) {
+        (Some((number, unit)), Some((_, other))) if unit == other && !unit.contains(' ') => {
+            format!("{number} to {to}")
+        }
+        _ => format!("{from} to {to}"),
+    }
 }
 
 /// A share of change with its sign: "-99.4 %".
@@ -37,11 +49,11 @@ pub fn change(pair: &Pair) -> Option<String> {
     Some(format!("{sign}{}", ratio_text(relative)))
 }
 
-/// A p value: two digits, or that it is small.
+/// A p value, or that it is small.
 pub fn p_text(p: f64) -> String {
     match p {
         p if p < 0.001 => "< 0.001".to_string(),
-        p if p < 0.01 => format!("{p:.3}"),
+        p if p < 0.1 => format!("{p:.3}"),
         p => format!("{p:.2}"),
     }
 }
@@ -66,8 +78,8 @@ fn less_or_more(measure: &MeasureComparison, pair: &Pair) -> Option<String> {
     let text = format!("{} {word}", amount(unit, difference));
     Some(match pair.ci95 {
         Some((lo, hi)) if lo == hi => format!("{text} in every run"),
-        Some((lo, hi)) if hi < 0.0 => format!("{text} ({} to {})", amount(unit, hi), amount(unit, lo)),
-        Some((lo, hi)) if lo > 0.0 => format!("{text} ({} to {})", amount(unit, lo), amount(unit, hi)),
+        Some((lo, hi)) if hi < 0.0 => format!("{text} ({})", from_to(&amount(unit, hi), &amount(unit, lo))),
+        Some((lo, hi)) if lo > 0.0 => format!("{text} ({})", from_to(&amount(unit, lo), &amount(unit, hi))),
         ci95 => format!("{text}{}", interval(unit, ci95).map_or(String::new(), |i| format!(" ({i})"))),
     })
 }
@@ -188,8 +200,8 @@ pub fn selected(result: &Comparison, selected: &Selected) -> String {
         Some(winner) => {
             let of = selected.contenders[winner];
             format!(
-                "{} is best on {text} with {probability}: {} over {}; whatever is better than it by less than {} \
-                 does not count",
+                "{} is best on {text} with a probability of {probability}: {} over {}; another may be better by less \
+                 than {}",
                 result.variants[winner],
                 value_text(unit, of.mean),
                 many(u64::from(of.runs), "run"),
@@ -197,7 +209,8 @@ pub fn selected(result: &Comparison, selected: &Selected) -> String {
             )
         }
         None => {
-            let left = selected.contenders.iter().zip(&result.variants).filter(|(c, _)| c.left_after.is_none());
+            let left =
+                selected.contenders.iter().zip(&result.variants).filter(|(c, _)| c.left_after.is_none());
             let names: Vec<&str> = left.map(|(_, name)| name.as_str()).collect();
             format!(
                 "no best on {text} yet: {} are still in contention after {}; {} suffice for sure, or a greater \
@@ -208,5 +221,27 @@ pub fn selected(result: &Comparison, selected: &Selected) -> String {
                 amount(unit, selected.indifference)
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_have_signs_and_shares_have_points() {
+        assert_eq!(signed(Unit::Ratio, -0.659), "-65.9 points");
+        assert_eq!(signed(Unit::Seconds, 0.005), "+5 ms");
+        assert_eq!(signed(Unit::PerSecond, 0.0), "0/s");
+        let of = |unit, lo, hi| interval(unit, Some((lo, hi))).unwrap();
+        assert_eq!(of(Unit::Seconds, -0.281, -0.262), "-281 to -262 ms");
+        assert_eq!(of(Unit::Seconds, -0.182, 2.58), "-182 ms to +2.58 s");
+        assert_eq!(of(Unit::Seconds, 70.0, 74.0), "+1 min 10 s to +1 min 14 s");
+        assert_eq!(of(Unit::PerSecond, -1.5, 2.5), "-1.5/s to +2.5/s");
+        assert_eq!(of(Unit::Ratio, 0.0029, 0.0042), "+0.29 to +0.42 points");
+        assert_eq!(
+            (p_text(1e-9), p_text(0.002), p_text(0.047)),
+            ("< 0.001".into(), "0.002".into(), "0.047".into())
+        );
     }
 }

@@ -47,8 +47,11 @@ fn panel(result: &Comparison, measure: &MeasureComparison) -> Option<Panel> {
         let (lo, hi) = p.simultaneous95.or(p.ci95).unwrap_or((0.0, 0.0));
         [p.difference.unwrap_or(0.0), lo, hi]
     });
-    let (lo, hi) = ends.filter(|v| v.is_finite()).fold((0.0f64, 0.0f64), |(lo, hi), v| (lo.min(v), hi.max(v)));
-    let tolerance = measure.tolerance.as_ref().filter(|t| !t.is_relative).map(|t| t.amount);
+    let (lo, hi) =
+        ends.filter(|v| v.is_finite()).fold((0.0f64, 0.0f64), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    let scale = pairs.first().and_then(|p| p.means).map_or(1.0, |(baseline, _)| baseline.abs());
+    let tolerance =
+        measure.tolerance.as_ref().map(|t| if t.is_relative { t.amount * scale } else { t.amount });
     let x = axis(lo.min(-tolerance.unwrap_or(0.0)), hi.max(tolerance.unwrap_or(0.0)), measure);
     let Scale::Linear { lo: left, hi: right } = x.scale else { return None };
     let rows = pairs.len() as f64;
@@ -76,7 +79,7 @@ fn panel(result: &Comparison, measure: &MeasureComparison) -> Option<Panel> {
     Some(Panel {
         title: measure.text.clone(),
         color: None,
-        keys: keys(measure, &pairs),
+        keys: keys(result, measure, &pairs),
         lanes: Vec::new(),
         height: ROW * rows + 10.0,
         x,
@@ -100,14 +103,20 @@ fn label(result: &Comparison, pair: &Pair) -> String {
     if pair.a == result.baseline { name.clone() } else { format!("{name} - {}", result.variants[pair.a]) }
 }
 
-/// What the values are, beside the title.
-fn keys(measure: &MeasureComparison, pairs: &[&Pair]) -> Vec<Key> {
-    let text = pairs.first().and_then(|p| p.means).map(|(baseline, _)| {
-        let baseline = value_text(measure.unit, baseline);
-        format!("difference to {baseline}")
-    });
-    let stroke = Stroke { color: palette::INK, width: 1.5, dash: Dash::Strokes };
-    text.into_iter().map(|text| Key::line(stroke, text)).collect()
+/// What the baseline is and what does not matter, beside the title.
+fn keys(result: &Comparison, measure: &MeasureComparison, pairs: &[&Pair]) -> Vec<Key> {
+    let tolerance = measure.tolerance.as_ref();
+    let mut keys: Vec<Key> = tolerance
+        .map(|t| Key::area(palette::FAULT_BAR.tint(40), format!("within {}", t.text)))
+        .into_iter()
+        .collect();
+    let first = pairs.iter().find(|p| p.a == result.baseline).and_then(|p| p.means);
+    if let Some((baseline, _)) = first {
+        let stroke = Stroke { color: palette::INK, width: 1.5, dash: Dash::Strokes };
+        let name = &result.variants[result.baseline];
+        keys.push(Key::line(stroke, format!("{name}: {}", value_text(measure.unit, baseline))));
+    }
+    keys
 }
 
 /// The intervals as a thin and a thick line, with small bars at their ends, and the mean on them.
