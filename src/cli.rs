@@ -6,6 +6,7 @@ mod args;
 mod blast;
 mod capacity;
 mod check;
+mod compare;
 mod deliver;
 mod files;
 mod find;
@@ -77,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Blast(args) => blast::blast(args),
         Command::Tune(args) => tune::tune(args),
         Command::Capacity(args) => capacity::capacity(args),
+        Command::Compare(args) => compare::compare(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

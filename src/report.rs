@@ -7,6 +7,7 @@
 pub mod blast;
 pub mod capacity;
 pub mod check;
+pub mod comparison;
 pub mod events_jsonl;
 pub mod human;
 pub mod json;

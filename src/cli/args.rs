@@ -3,6 +3,7 @@
 use super::blast::BlastArgs;
 use super::capacity::CapacityArgs;
 use super::check::CheckArgs;
+use super::compare::CompareArgs;
 use super::deliver::DeliverArgs;
 use super::merge::MergeArgs;
 use super::precision::PrecisionArgs;
@@ -52,6 +53,8 @@ pub enum Command {
     Blast(BlastArgs),
     /// How does the answer move with these settings? Plays many points on the same random numbers.
     Sweep(SweepArgs),
+    /// Which variant is better, and is the difference real? Compares variants on the same random numbers.
+    Compare(CompareArgs),
 }
 
 /// What `run` takes.

@@ -207,7 +207,10 @@ fn variants(study: &mut Study, question: &Question, changes: &Changes) -> Result
         let changes = Changes { variant: Some(parent.clone()), ..changes.clone() };
         let other = study.plan("--variant", &made_up.settings, &changes)?;
         let mut problem = None;
-        if plan.variants.iter().any(|v| v.name == made_up.name.value) {
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if !made_up.name.value.chars().all(is_legal) {
+            problem = Some(format!("`{}` cannot be the name of a variant", made_up.name.value));
+        } else if plan.variants.iter().any(|v| v.name == made_up.name.value) {
             problem = Some(format!("there is a variant `{}` already", made_up.name.value));
         } else if (other.warmup, other.end) != (plan.warmup, plan.end) {
             problem = Some("variants that are compared must last as long and measure as long".to_string());

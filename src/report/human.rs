@@ -237,7 +237,7 @@ fn fingerprint(result: &ExperimentResult) -> u64 {
 }
 
 /// A paragraph within a width, its first line behind a bullet and the others below it.
-fn wrapped(paragraph: &str, bullet: &str, width: usize) -> String {
+pub(super) fn wrapped(paragraph: &str, bullet: &str, width: usize) -> String {
     let indent = bullet.chars().count();
     let (mut text, mut used) = (bullet.to_string(), indent);
     for (at, word) in paragraph.split_whitespace().enumerate() {

@@ -94,7 +94,7 @@ fn mean_of(estimate: Option<Estimate>) -> Option<Number> {
 }
 
 /// An object whose keys keep their order.
-struct Object<T>(Vec<(String, T)>);
+pub(super) struct Object<T>(pub(super) Vec<(String, T)>);
 
 impl<T: Serialize> Serialize for Object<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

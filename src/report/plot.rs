@@ -9,6 +9,7 @@ mod axis;
 mod blast;
 mod capacity;
 mod ccdf;
+mod compare;
 mod figure;
 mod latency;
 mod layout;
@@ -24,6 +25,7 @@ mod tune;
 
 use crate::experiment::blast::BlastResult;
 use crate::experiment::capacity::CapacityResult;
+use crate::experiment::compare::results::Comparison;
 use crate::experiment::results::ExperimentResult;
 use crate::experiment::sweep::SweepResult;
 use crate::experiment::tune::TuneResult;
@@ -103,6 +105,16 @@ pub fn tune(result: &TuneResult) -> Result<Vec<Plot>, PlotError> {
 pub fn of_capacity(result: &CapacityResult) -> Result<Plot, PlotError> {
     paint::register_font()?;
     paint::plot("capacity", &layout::scene(&capacity::figure(result)))
+}
+
+/// The differences between variants as a picture, if there are any.
+///
+/// # Errors
+/// If it cannot be drawn or encoded.
+pub fn compare(result: &Comparison) -> Result<Option<Plot>, PlotError> {
+    let Some(figure) = compare::figure(result) else { return Ok(None) };
+    paint::register_font()?;
+    paint::plot("compare", &layout::scene(&figure)).map(Some)
 }
 
 #[cfg(test)]

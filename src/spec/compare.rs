@@ -75,7 +75,8 @@ impl Decode for Compared {
                 let (span, places) = (node.span, Places::default());
                 Self(ComparedMeasure { of, better: None, tolerance: None, span, places })
             }),
-            _ => ComparedMeasure::decode_as("Compared", node, cx).map(Self),
+            Kind::Record { .. } => ComparedMeasure::decode_as("Compared", node, cx).map(Self),
+            _ => cx.expected(node, "a formula such as \"clients.users.latency.mean\" or `Compared(…)`"),
         }
     }
     fn type_name() -> String {

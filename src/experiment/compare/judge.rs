@@ -164,3 +164,147 @@ fn present(values: &[Option<f64>]) -> Vec<bool> {
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().fold(0.0, |sum, x| sum + x) / values.len() as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::VariantValue;
+    use super::*;
+    use crate::base::units::Unit;
+
+    fn measure(better: Option<Direction>, runs: &[&[Option<f64>]]) -> MeasureComparison {
+        let variant =
+            |per_run: &&[Option<f64>]| VariantValue { value: None, ci95: None, per_run: per_run.to_vec() };
+        MeasureComparison {
+            text: "a measure".into(),
+            unit: Unit::Seconds,
+            better,
+            is_event: false,
+            tolerance: None,
+            missing_is_worst: false,
+            variants: runs.iter().map(variant).collect(),
+            pairs: Vec::new(),
+        }
+    }
+
+    fn some(values: [f64; 8]) -> Vec<Option<f64>> {
+        values.map(Some).to_vec()
+    }
+
+    fn judged(measure: MeasureComparison) -> Pair {
+        let mut measures = [measure];
+        assert_eq!(super::judge(&mut measures, &[(0, 1)]), 1);
+        measures[0].pairs[0].clone()
+    }
+
+    const BEFORE: [f64; 8] = [10.0, 50.0, 30.0, 20.0, 41.0, 12.0, 33.0, 27.0];
+    /// About one more in each run.
+    const AFTER: [f64; 8] = [11.0, 51.1, 31.0, 20.9, 42.1, 12.9, 34.0, 28.0];
+
+    #[test]
+    fn what_is_better_depends_on_the_direction() {
+        let runs = [&some(BEFORE)[..], &some(AFTER)[..]];
+        for (better, verdict) in [
+            (Some(Direction::Less), Verdict::Worse),
+            (Some(Direction::More), Verdict::Better),
+            (None, Verdict::More),
+        ] {
+            assert_eq!(judged(measure(better, &runs)).verdict, verdict);
+        }
+        let pair = judged(measure(None, &runs));
+        assert!((pair.difference.unwrap() - 1.0).abs() < 1e-9 && pair.variance_ratio.unwrap() > 1_000.0);
+        assert_eq!((pair.ci95, pair.complete, pair.presence), (pair.simultaneous95, 8, None));
+    }
+
+    #[test]
+    fn chance_is_no_difference() {
+        let other = [50.0, 11.0, 21.0, 31.0, 12.0, 40.0, 27.5, 33.5];
+        let pair = judged(measure(Some(Direction::Less), &[&some(BEFORE), &some(other)]));
+        assert_eq!(pair.verdict, Verdict::NotFound);
+        assert!(pair.detectable.unwrap() > 10.0, "{pair:?}");
+        let same = judged(measure(Some(Direction::Less), &[&some(BEFORE), &some(BEFORE)]));
+        assert_eq!((same.verdict, same.p_value, same.detectable), (Verdict::NotFound, Some(1.0), Some(0.0)));
+    }
+
+    #[test]
+    fn the_last_bits_are_no_difference() {
+        let bits = BEFORE.map(|x| x * (1.0 + 2.0 * f64::EPSILON));
+        assert_eq!(judged(measure(None, &[&some(BEFORE), &some(bits)])).verdict, Verdict::NotFound);
+    }
+
+    #[test]
+    fn within_a_tolerance() {
+        let with = |text: &str, amount, is_relative| MeasureComparison {
+            tolerance: Some(Tolerance { text: text.into(), amount, is_relative }),
+            ..measure(Some(Direction::Less), &[&some(BEFORE), &some(AFTER)])
+        };
+        assert_eq!(judged(with("2s", 2.0, false)).verdict, Verdict::Equivalent);
+        // Different for sure, and by more than half a second.
+        assert_eq!(judged(with("500ms", 0.5, false)).verdict, Verdict::Worse);
+        // One in 28 on average is 3.6 %.
+        assert_eq!(judged(with("10%", 0.1, true)).verdict, Verdict::Equivalent);
+        assert_eq!(judged(with("1%", 0.01, true)).verdict, Verdict::Worse);
+        let far = some([50.0, 11.0, 21.0, 31.0, 12.0, 40.0, 27.5, 33.5]);
+        let vague = MeasureComparison {
+            tolerance: Some(Tolerance { text: "1s".into(), amount: 1.0, is_relative: false }),
+            ..measure(Some(Direction::Less), &[&some(BEFORE), &far])
+        };
+        assert_eq!(judged(vague).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn runs_that_did_not_recover_do_not_drop_out() {
+        let recover = |a: &[Option<f64>], b: &[Option<f64>]| {
+            judged(MeasureComparison { missing_is_worst: true, ..measure(Some(Direction::Less), &[a, b]) })
+        };
+        // Never against always: no pair is complete, and yet it is clear.
+        let pair = recover(&[None; 8], &some(AFTER));
+        assert_eq!((pair.verdict, pair.complete, pair.difference), (Verdict::Better, 0, None));
+        assert_eq!(pair.p_value, Some(0.007_812_5));
+        assert_eq!(recover(&some(AFTER), &[None; 8]).verdict, Verdict::Worse);
+        assert_eq!(recover(&[None; 8], &[None; 8]).verdict, Verdict::NotFound);
+        // In those runs in which both recovered, the first was faster; but it did not in most.
+        let mut rarely = vec![None; 8];
+        rarely.extend([Some(1.0), Some(2.0), Some(3.0)]);
+        let always: Vec<Option<f64>> = (0..11).map(|run| Some(f64::from(run) + 50.0)).collect();
+        let pair = recover(&rarely, &always);
+        assert_eq!((pair.complete, pair.presence.unwrap().only_b), (3, 8));
+        assert_eq!(pair.verdict, Verdict::Inconclusive, "{pair:?}");
+        // As often, and slower.
+        let mut late = some(AFTER);
+        let mut early = some(BEFORE);
+        late[3] = None;
+        early[3] = None;
+        assert_eq!(recover(&early, &late).verdict, Verdict::Worse);
+    }
+
+    #[test]
+    fn events_are_counted() {
+        let event = |a: [f64; 8], b: [f64; 8]| {
+            let of = measure(Some(Direction::More), &[&some(a), &some(b)]);
+            judged(MeasureComparison { is_event: true, unit: Unit::Ratio, ..of })
+        };
+        let pair = event([0.0; 8], [1.0; 8]);
+        assert_eq!(
+            (pair.verdict, pair.difference, pair.p_value),
+            (Verdict::Better, Some(1.0), Some(0.007_812_5))
+        );
+        // Six of eight would have had to differ.
+        let pair = event([0.0; 8], [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!((pair.verdict, pair.detectable), (Verdict::NotFound, Some(0.75)));
+    }
+
+    #[test]
+    fn many_comparisons_are_judged_together() {
+        // Each of ten has a p value of about 2 %: none is found among so many.
+        let after = [11.0, 52.0, 31.5, 20.0, 43.0, 12.0, 33.1, 29.5];
+        let one = || measure(Some(Direction::Less), &[&some(BEFORE), &some(after)]);
+        let alone = judged(one());
+        assert!(alone.verdict == Verdict::Worse && alone.p_value.unwrap() > 0.005, "{alone:?}");
+        let mut many: Vec<MeasureComparison> = (0..10).map(|_| one()).collect();
+        assert_eq!(super::judge(&mut many, &[(0, 1)]), 10);
+        let pair = &many[0].pairs[0];
+        assert_eq!((pair.verdict, pair.ci95, pair.p_value), (Verdict::NotFound, alone.ci95, alone.p_value));
+        let (wide, narrow) = (pair.simultaneous95.unwrap(), pair.ci95.unwrap());
+        assert!(wide.0 < narrow.0 && wide.1 > narrow.1);
+    }
+}
