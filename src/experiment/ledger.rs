@@ -123,7 +123,10 @@ impl Header {
     /// What differs between the inputs of two ledgers, for people: `seed 7 instead of 42`.
     pub fn difference(&self, expected: &Self) -> String {
         let (a, b) = (&self.asked, &expected.asked);
-        let sets = |asked: &Asked| format!("settings `{}`", asked.sets.join("` `"));
+        let sets = |asked: &Asked| match asked.sets.as_slice() {
+            [] => "no --set".to_string(),
+            sets => format!("--set {}", sets.join(" --set ")),
+        };
         let duration = |asked: &Asked| match asked.duration_ns {
             Some(ns) => format!("--duration {ns}ns"),
             None => "the duration of the file".to_string(),
