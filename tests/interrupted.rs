@@ -113,8 +113,8 @@ fn an_interrupted_run_goes_on_to_the_same_bytes() {
     // Other inputs are refused, and leave it as it is.
     let partial = files(&results);
     for (flags, words) in [
-        (&["--seed", "7"][..], "is of other inputs: seed 42 instead of 7"),
-        (&["--runs", "101"], "is of other inputs: 100 runs instead of 101"),
+        (&["--seed", "7"][..], "is of other inputs: seed 42 instead of seed 7"),
+        (&["--runs", "101"], "is of other inputs: 100 runs instead of 101 runs"),
         (
             &["--set", "services.shop.workers=9"],
             "is of other inputs: no --set instead of --set services.shop.workers=9",

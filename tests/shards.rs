@@ -206,10 +206,10 @@ fn what_does_not_belong_together_is_refused() {
     refused(folder, &["merge", "slow bank.ron"], &["slow bank.ron: this is no file of runs"]);
     // Of other inputs, each named.
     for (flags, words) in [
-        (&["--seed", "7"][..], "seed 7 instead of 42"),
+        (&["--seed", "7"][..], "seed 7 instead of seed 42"),
         (&["--set", "services.shop.replicas=3"], "--set services.shop.replicas=3 instead of no --set"),
         (&["--duration", "9s"], "--duration 9000000000ns instead of the duration of the file"),
-        (&[], "5 runs instead of 4"),
+        (&[], "5 runs instead of 4 runs"),
     ] {
         let other = if flags.is_empty() { vec!["--runs", "5"] } else { [&runs[..], flags].concat() };
         quietly(folder, &[&["run", "slow bank.ron", "--shard", "2/2", "--out", "b"], &other[..]].concat());
@@ -269,7 +269,7 @@ fn a_shard_is_not_played_again_if_that_is_not_wanted() {
     assert!(std::fs::read(&path).unwrap() == whole);
     // One of other inputs is not touched.
     let other = [&play[..], &["--seed", "7"]].concat();
-    refused(folder, &other, &["is of other inputs: seed 42 instead of 7"]);
+    refused(folder, &other, &["is of other inputs: seed 42 instead of seed 7"]);
     assert!(std::fs::read(&path).unwrap() == whole);
 }
 
