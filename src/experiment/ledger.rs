@@ -124,10 +124,13 @@ impl Header {
         header
     }
 
-    /// What differs between the inputs of two ledgers, for people: `seed 7 instead of 42`.
+    /// What differs between the inputs of two ledgers, for people: `seed 7 instead of seed 42`.
     pub fn difference(&self, expected: &Self) -> String {
         let (a, b) = (&self.asked, &expected.asked);
-        let sets = |asked: &Asked| format!("settings `{}`", asked.sets.join("` `"));
+        let sets = |asked: &Asked| match asked.sets.as_slice() {
+            [] => "no --set".to_string(),
+            sets => format!("--set {}", sets.join(" --set ")),
+        };
         let duration = |asked: &Asked| match asked.duration_ns {
             Some(ns) => format!("--duration {ns}ns"),
             None => "the duration of the file".to_string(),
@@ -141,31 +144,21 @@ impl Header {
             Some((within, of)) => format!("--precision {within} of `{}`", of.join("` `")),
             None => "the runs of the file".to_string(),
         };
-        let pairs = [
-            (format!("brownout {}", self.brownout), format!("{}", expected.brownout)),
-            (format!("random numbers by {}", self.random), expected.random.clone()),
-            (format!("name {}", self.name), expected.name.clone()),
-            (format!("seed {}", self.seed), format!("{}", expected.seed)),
-            (format!("{} runs", self.runs), format!("{}", expected.runs)),
-            (duration(a), duration(b)),
-            (warmup(a), warmup(b)),
-            (precision(a), precision(b)),
-            (sets(a), sets(b)),
-            (format!("file {}", a.file), b.file.clone()),
+        let differs = |found: String, expected: String| (found != expected).then_some((found, expected));
+        let found = [
+            differs(format!("brownout {}", self.brownout), format!("brownout {}", expected.brownout)),
+            differs(self.random.clone(), expected.random.clone()),
+            differs(format!("name {}", self.name), format!("name {}", expected.name)),
+            differs(format!("seed {}", self.seed), format!("seed {}", expected.seed)),
+            differs(format!("{} runs", self.runs), format!("{} runs", expected.runs)),
+            differs(duration(a), duration(b)),
+            differs(warmup(a), warmup(b)),
+            differs(precision(a), precision(b)),
+            differs(sets(a), sets(b)),
+            differs(format!("file {}", a.file), format!("file {}", b.file)),
         ];
-        let is_same = [
-            self.brownout == expected.brownout,
-            self.random == expected.random,
-            self.name == expected.name,
-            self.seed == expected.seed,
-            self.runs == expected.runs,
-            a.duration_ns == b.duration_ns,
-            a.sets == b.sets,
-            a.file == b.file,
-        ];
-        if let Some(at) = is_same.iter().position(|same| !same) {
-            let (found, wanted) = &pairs[at];
-            return format!("{found} instead of {wanted}");
+        if let Some((found, expected)) = found.into_iter().flatten().next() {
+            return format!("{found} instead of {expected}");
         }
         let text_of = |asked: &Asked, path: &String| {
             asked.texts.iter().find(|(other, _)| other == path).map(|(_, text)| text.clone())
