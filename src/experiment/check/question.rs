@@ -120,7 +120,7 @@ fn usual(loader: &mut Loader, variant: &VariantPlan) -> Vec<Wanted<'static>> {
         all.extend(worse.map(|worse| (subject_of(&expectation.text), worse)));
     }
     let costs = variant.model.catalog.metrics.iter().map(|m| m.path.as_str());
-    all.extend(costs.filter(|path| *path == "cost").map(|path| (path.to_string(), Worse::Higher)));
+    all.extend(costs.filter(|path| is_cost(path)).map(|path| (path.to_string(), Worse::Higher)));
     let mut wanted: Vec<Wanted<'static>> = Vec::new();
     for (text, worse) in all {
         if wanted.iter().all(|w| w.text.value != text) {
@@ -128,6 +128,11 @@ fn usual(loader: &mut Loader, variant: &VariantPlan) -> Vec<Wanted<'static>> {
         }
     }
     wanted
+}
+
+/// Whether a metric is what something costs: `cost.…` or `….cost`.
+fn is_cost(path: &str) -> bool {
+    path.starts_with("cost.") || path.ends_with(".cost")
 }
 
 /// What an expectation is about: all before the comparison that stands in no parentheses.
