@@ -191,6 +191,7 @@ fn other_dice_alone_are_no_regression_and_a_large_one_shows_through_them() {
 
 /// Of 100 changes of the seed alone, at most 5 may look like a regression.
 #[test]
+#[expect(clippy::print_stdout, reason = "how many there are is worth knowing")]
 fn a_hundred_changes_of_the_seed_are_hardly_ever_a_regression() {
     let (alarms, improvements) = false_alarms(100);
     println!("{alarms} false alarms and {improvements} false improvements in 100 changes of the seed");
