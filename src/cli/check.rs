@@ -87,7 +87,7 @@ pub fn check(args: &CheckArgs) -> Ending {
     };
     let mut result =
         CheckResult { since: changed.as_ref().map(|c| c.since.clone()), ..CheckResult::default() };
-    let mut stands_still = false;
+    let mut stands_still = 0;
     for file in &files {
         let found = match prepared(args, file, changed.as_ref()) {
             Prepared::Nothing => {
@@ -104,7 +104,7 @@ pub fn check(args: &CheckArgs) -> Ending {
                 Err(Failure::Wrong(problems)) => Err(problems),
                 Err(Failure::Run(error)) => {
                     message(&format!("{}:\nerror: {error}\n", file.path.display()));
-                    stands_still |= matches!(error, RunError::TimeStandsStill { .. });
+                    stands_still += usize::from(matches!(error, RunError::TimeStandsStill { .. }));
                     Err(vec![about(&file.path, error.to_string())])
                 }
             },
@@ -146,10 +146,10 @@ fn wrong(error: &str) -> Ending {
     Ending::Wrong
 }
 
-fn ending(tally: &Tally, on_inconclusive: OnInconclusive, stands_still: bool) -> Ending {
+fn ending(tally: &Tally, on_inconclusive: OnInconclusive, stands_still: usize) -> Ending {
     let is_vague = tally.inconclusive + tally.misfits > 0;
     match () {
-        () if stands_still && tally.wrong == 1 => Ending::OutOfBudget,
+        () if stands_still > 0 && tally.wrong == stands_still => Ending::OutOfBudget,
         () if tally.wrong > 0 => Ending::Wrong,
         () if tally.failed + tally.worse > 0 => Ending::Failed,
         () if !is_vague || on_inconclusive == OnInconclusive::Pass => Ending::Held,
@@ -185,7 +185,7 @@ fn prepared(args: &CheckArgs, file: &File, changed: Option<&Changed>) -> Prepare
         && !file.is_named
         && !loader.diagnostics.has_errors()
         && !has_baseline
-        && !asks(document)
+        && !asks(document, args.update_baselines)
     {
         return Prepared::Nothing;
     }
@@ -210,21 +210,24 @@ fn prepared(args: &CheckArgs, file: &File, changed: Option<&Changed>) -> Prepare
         // What is damaged is about to be replaced, and needs not be understood.
         false => read_baseline(&kept).ok().filter(|_| question.wants_baseline),
     };
-    if !question.has_expectations() && baseline.is_none() && !args.update_baselines {
-        let shown = kept.display();
-        let message =
-            format!("there is nothing to check: no expectations (`expect`), and no baseline in {shown}");
+    let is_update = args.update_baselines && question.wants_baseline;
+    if !question.has_expectations() && baseline.is_none() && !is_update {
+        let message = format!(
+            "there is nothing to check: no expectations (`expect`), and no baseline in {} (--update-baselines takes \
+             one)",
+            kept.display()
+        );
         return Prepared::Wrong(vec![said(about(&file.path, message))]);
     }
     Prepared::Ready(Box::new(Ready { loader, question, baseline }))
 }
 
-/// Whether a file that was found in a folder asks to be checked.
-fn asks(document: &Document) -> bool {
+/// Whether a file that was found in a folder, and has no baseline, asks to be checked, or to get one.
+fn asks(document: &Document, is_update: bool) -> bool {
     match document {
         Document::Experiment(document) => {
             let check = document.experiment.check.as_ref();
-            !document.experiment.expect.is_empty() || check.is_some_and(|c| c.baseline)
+            !document.experiment.expect.is_empty() || is_update && check.is_some_and(|c| c.baseline)
         }
         Document::Topology(_) => false,
     }

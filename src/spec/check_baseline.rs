@@ -14,8 +14,8 @@ record! {
         baseline: bool = true,
         /// What is compared, each a formula or an event as in expectations, or a `Watch`. If none is given: for each
         /// client population the latency's mean, median and 99th percentile, the error ratio and goodput; for each
-        /// fault recovery, depth and requests unserved; what expectations are about; and `cost`, if there is such a
-        /// metric.
+        /// fault recovery, depth and requests unserved; what expectations are about; and what things cost, if there
+        /// are such metrics.
         measures: Vec<Watched> = [],
         /// How much worse a measure may get before it matters, relative to the baseline.
         tolerance: Ratio = "1%",
@@ -203,8 +203,8 @@ mod tests {
             ("variance of clients.users.latency", None),
             ("faults.weather.recover", Some('+')),
             ("faults.weather.depth", Some('-')),
-            ("cost", Some('+')),
-            ("cost.services.api", Some('+')),
+            ("cost.total", Some('+')),
+            ("services.api.cost", Some('+')),
             ("P(recovered within 60s)", Some('-')),
             ("P(metastable)", Some('+')),
             ("P(clients.users.error_ratio < 1%)", Some('-')),

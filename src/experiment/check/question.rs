@@ -120,14 +120,30 @@ fn usual(loader: &mut Loader, variant: &VariantPlan) -> Vec<Wanted<'static>> {
         all.extend(worse.map(|worse| (subject_of(&expectation.text), worse)));
     }
     let costs = variant.model.catalog.metrics.iter().map(|m| m.path.as_str());
-    all.extend(costs.filter(|path| *path == "cost").map(|path| (path.to_string(), Worse::Higher)));
+    all.extend(costs.filter(|path| is_cost(path)).map(|path| (path.to_string(), Worse::Higher)));
     let mut wanted: Vec<Wanted<'static>> = Vec::new();
     for (text, worse) in all {
-        if wanted.iter().all(|w| w.text.value != text) {
+        let metric = metric_of(&text);
+        if wanted.iter().all(|w| w.text.value != text && Some(&w.text.value) != metric.as_ref()) {
             wanted.push(Wanted { text: loader.quoted("what is compared", &text), worse, watch: None });
         }
     }
     wanted
+}
+
+/// The metric that is the same as a statistic of the whole run: `a.latency.p99` for `p(99) of a.latency`.
+fn metric_of(text: &str) -> Option<String> {
+    let (statistic, path) = text.split_once(" of ")?;
+    let name = match statistic.strip_prefix("p(") {
+        Some(percentile) => format!("p{}", percentile.strip_suffix(')')?.replace('.', "")),
+        None => statistic.to_string(),
+    };
+    Some(format!("{path}.{name}"))
+}
+
+/// Whether a metric is what something costs: `cost.…` or `….cost`.
+fn is_cost(path: &str) -> bool {
+    path.starts_with("cost.") || path.ends_with(".cost")
 }
 
 /// What an expectation is about: all before the comparison that stands in no parentheses.
@@ -205,6 +221,21 @@ impl Question {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_under_two_names() {
+        let table = [
+            ("p(99) of clients.a.latency", Some("clients.a.latency.p99")),
+            ("p(99.9) of clients.a.latency", Some("clients.a.latency.p999")),
+            ("mean of clients.a.latency", Some("clients.a.latency.mean")),
+            // Of a part of the run only: no metric is called so.
+            ("p(99) of clients.a.latency during(x)", Some("clients.a.latency during(x).p99")),
+            ("clients.a.goodput", None),
+        ];
+        for (text, metric) in table {
+            assert_eq!(metric_of(text).as_deref(), metric);
+        }
+    }
 
     #[test]
     fn what_an_expectation_is_about() {

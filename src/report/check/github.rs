@@ -8,6 +8,7 @@ use super::{counted, sentence, tally};
 use crate::experiment::check::{ChangeVerdict, CheckResult, Place};
 use crate::experiment::results::{ExpectationResult, Verdict};
 use crate::report::human::found;
+use crate::report::words::many;
 use std::fmt::Write as _;
 
 /// One line for each annotation, then one line in plain words.
@@ -57,12 +58,12 @@ pub fn annotations(result: &CheckResult) -> String {
     let tally = tally(result);
     let _ = writeln!(
         text,
-        "{} files checked: {} held, {} failed, {} inconclusive; {} measures compared, {} worse, {} better",
-        tally.checked,
+        "{} checked: {} held, {} failed, {} inconclusive; {} compared, {} worse, {} better",
+        many(tally.checked as u64, "file"),
         tally.held,
         tally.failed,
         tally.inconclusive,
-        tally.compared,
+        many(tally.compared as u64, "measure"),
         tally.worse,
         tally.better
     );

@@ -7,6 +7,7 @@ use super::{counted, sentence, tally};
 use crate::experiment::check::{ChangeVerdict, CheckResult};
 use crate::experiment::results::Verdict;
 use crate::report::human::found;
+use crate::report::words::many;
 use std::fmt::Write as _;
 
 /// The most bytes of a summary, somewhat less than GitHub's 1 MiB.
@@ -24,18 +25,22 @@ struct Row {
 /// The summary, with a newline at the end.
 pub fn summary(result: &CheckResult) -> String {
     let tally = tally(result);
-    let is_bad = tally.wrong + tally.failed + tally.worse > 0;
-    let mut text = format!("### {} brownout check\n\n", if is_bad { "❌" } else { "✅" });
+    let mark = match (tally.wrong + tally.failed + tally.worse, tally.inconclusive + tally.misfits) {
+        (0, 0) => "✅",
+        (0, _) => "❓",
+        _ => "❌",
+    };
+    let mut text = format!("### {mark} brownout check\n\n");
     let _ = writeln!(
         text,
-        "{} files checked, {} wrong · {} expectations held, {} failed, {} inconclusive · {} measures compared with a \
+        "{} checked, {} wrong · {} expectations held, {} failed, {} inconclusive · {} compared with a \
          baseline, {} worse, {} better, {} unclear\n",
-        tally.checked,
+        many(tally.checked as u64, "file"),
         tally.wrong,
         tally.held,
         tally.failed,
         tally.inconclusive,
-        tally.compared,
+        many(tally.compared as u64, "measure"),
         tally.worse,
         tally.better,
         tally.unclear
