@@ -174,7 +174,6 @@ fn planned(args: &SweepArgs, team: &Team) -> Result<SweepPlan, Ending> {
     let changes =
         Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration, ..Changes::default() };
     sweep::plan(study, &question, &changes, team, &|| !interrupt::is_asked()).map_err(|error| match error {
-        PlanError::Question(mistakes) => mistaken(mistakes),
         PlanError::Point(number, of, settings, mistakes) => {
             message(&format!("error: point {number} of {of} makes no sense: {settings}\n"));
             mistaken(mistakes)
