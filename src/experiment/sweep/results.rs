@@ -163,7 +163,8 @@ impl SweepPlan {
             path: setting.path.value.clone(),
             unit: setting.unit,
             is_log: setting.is_log,
-            values: match self.is_grid {
+            // What a hypercube draws from a list is in the list, too.
+            values: match self.is_grid || setting.unit.is_none() {
                 true => setting.values.iter().map(SettingValue::from).collect(),
                 false => self.points.iter().map(|point| SettingValue::from(&point[at])).collect(),
             },
