@@ -179,7 +179,8 @@ fn planned(args: &SweepArgs, team: &Team) -> Result<SweepPlan, Ending> {
             mistaken(mistakes)
         }
         PlanError::TooMany(points) => {
-            wrong(&format!("{points} points are more than the {POINTS_MAX} that a sweep may have: take fewer values, or --points"))
+            let most = format!("{points} points are more than the {POINTS_MAX} that a sweep may have");
+            wrong(&format!("{most}: take fewer values, or --points"))
         }
         PlanError::Run(error) => run_failed(&error),
     })
