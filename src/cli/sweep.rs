@@ -174,13 +174,13 @@ fn planned(args: &SweepArgs, team: &Team) -> Result<SweepPlan, Ending> {
     let changes =
         Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration, ..Changes::default() };
     sweep::plan(study, &question, &changes, team, &|| !interrupt::is_asked()).map_err(|error| match error {
-        PlanError::Question(mistakes) => mistaken(mistakes),
         PlanError::Point(number, of, settings, mistakes) => {
             message(&format!("error: point {number} of {of} makes no sense: {settings}\n"));
             mistaken(mistakes)
         }
         PlanError::TooMany(points) => {
-            wrong(&format!("{points} points are more than the {POINTS_MAX} that a sweep may have: take fewer values, or --points"))
+            let most = format!("{points} points are more than the {POINTS_MAX} that a sweep may have");
+            wrong(&format!("{most}: take fewer values, or --points"))
         }
         PlanError::Run(error) => run_failed(&error),
     })

@@ -56,8 +56,6 @@ pub struct SweepPlan {
 /// Why a sweep could not be planned.
 #[derive(Debug)]
 pub enum PlanError {
-    /// The question itself is wrong.
-    Question(Mistakes),
     /// A point makes no sense: its number from 1, how many there are, its settings, and what is wrong with it.
     Point(usize, usize, String, Mistakes),
     /// There are more points than any machine could play.

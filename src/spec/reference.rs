@@ -78,6 +78,8 @@ position, from 0, or by the name before its parenthesis.
 | `policies.weather` | the whole stack |
 | `policies.weather.Retry.max` | a field of the first `Retry` in the stack |
 | `services.api.endpoints.login.0.through` | the policy of the endpoint's first step |
+| `timeline.weather.lasts` | how long a fault of the experiment lasts, by its name; also `timeline.0.lasts` and \
+`timeline.Slow.lasts` |
 
 One mechanism serves all who change settings: `--set PATH=VALUE` on the command line (where a bare word or quantity
 needs no quotes), the `variants` of an experiment, and `Set` on its timeline. The system that results is checked as if

@@ -63,8 +63,6 @@ pub struct SweepMeasure {
     pub is_share: bool,
     /// The limits it is compared with, one or two; none if it is not compared.
     pub limits: Vec<f64>,
-    /// Whether it must stay below its limit: for pictures.
-    pub is_upper: bool,
 }
 
 /// A point.
@@ -138,7 +136,6 @@ impl<'v> Wanted<'v> {
                 Operator::Between => vec![l.limit, l.upper],
                 _ => vec![l.limit],
             }),
-            is_upper: limits.is_some_and(|l| matches!(l.operator, Operator::Less | Operator::AtMost)),
         }
     }
 
@@ -166,7 +163,8 @@ impl SweepPlan {
             path: setting.path.value.clone(),
             unit: setting.unit,
             is_log: setting.is_log,
-            values: match self.is_grid {
+            // What a hypercube draws from a list is in the list, too.
+            values: match self.is_grid || setting.unit.is_none() {
                 true => setting.values.iter().map(SettingValue::from).collect(),
                 false => self.points.iter().map(|point| SettingValue::from(&point[at])).collect(),
             },

@@ -82,19 +82,21 @@ fn place(setting: &SettingResult, result: &SweepResult, point: usize, at: usize)
 /// The axis of a measure: from zero, or logarithmic where values spread widely.
 fn measure_axis(measure: &SweepMeasure, found: &[&Measured]) -> Axis {
     let finite = |v: &f64| v.is_finite();
-    let means = found.iter().filter_map(|m| m.value);
-    let ends = found.iter().filter_map(|m| m.ci95).flat_map(|(lo, hi)| [lo, hi]);
-    let all: Vec<f64> =
-        means.clone().chain(ends).chain(measure.limits.iter().copied()).filter(finite).collect();
-    let hi = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let least = means.filter(finite).fold(f64::INFINITY, f64::min);
-    let lowest = all.iter().copied().fold(f64::INFINITY, f64::min);
+    let means = || found.iter().filter_map(|m| m.value).chain(measure.limits.iter().copied()).filter(finite);
+    let ends = found.iter().filter_map(|m| m.ci95).map(|(_, hi)| hi).filter(finite);
+    let (least, greatest) =
+        means().fold((f64::INFINITY, 0.0), |(lo, hi): (f64, f64), v| (lo.min(v), hi.max(v)));
+    let hi = match measure.unit {
+        // What is a part of a whole needs no room beyond it.
+        Unit::Ratio if greatest <= 1.0 => ends.fold(greatest, f64::max).min(1.0),
+        _ => ends.fold(greatest, f64::max),
+    };
     if least > 0.0 && hi / least > WIDE && matches!(measure.unit, Unit::Seconds) {
         return axis::log_durations(least, hi);
     }
-    match lowest < 0.0 {
-        true => axis::range(lowest, hi, measure.unit, false),
-        false => axis::from_zero(if measure.is_share { hi.max(1.0) } else { hi }, measure.unit),
+    match least < 0.0 {
+        true => axis::range(least, hi, measure.unit, false),
+        false => axis::from_zero(if measure.is_share { 1.0 } else { hi }, measure.unit),
     }
 }
 
@@ -106,10 +108,8 @@ fn value(found: &Measured) -> Option<f64> {
 /// The interval of a mean, kept on the axis.
 fn interval(found: &Measured, axis: &Axis) -> Option<(f64, f64)> {
     let (lo, hi) = found.ci95.filter(|(lo, hi)| lo.is_finite() && hi.is_finite())?;
-    let least = match axis.scale {
-        Scale::Log { lo, .. } | Scale::Linear { lo, .. } => lo,
-    };
-    Some((lo.max(least), hi))
+    let (Scale::Linear { lo: least, hi: most } | Scale::Log { lo: least, hi: most }) = axis.scale;
+    Some((lo.max(least), hi.min(most)))
 }
 
 /// The limits of a measure as lines across a panel, and what the legend says of them.

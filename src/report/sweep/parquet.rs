@@ -80,7 +80,9 @@ mod tests {
         ];
         let bytes = write(&columns).unwrap();
         assert_eq!(bytes, write(&columns).unwrap());
-        let reader = SerializedFileReader::new(bytes::Bytes::from(bytes)).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let reader = SerializedFileReader::try_from(file.path()).unwrap();
         let names: Vec<String> = reader
             .metadata()
             .file_metadata()

@@ -69,7 +69,8 @@ fn panel(
                 whiskers(result, &points, (x, measure), (&y_axis, aside), look, &mut lines);
             }
         }
-        if let Some(at) = other {
+        // All panels have the same lines: the legend of the first will do.
+        if let Some(at) = other.filter(|_| measure == 0) {
             let text =
                 format!("{} = {}", short(&result.settings[at].path), result.settings[at].values[*group].text);
             keys.push(Key::curve(look, text));
@@ -77,7 +78,7 @@ fn panel(
     }
     let (limit_lines, limit_keys) = limits(asked, &x_axis);
     keys.extend(limit_keys);
-    keys.extend(overload_key(result));
+    keys.extend(overload_key(result).filter(|_| measure == 0));
     Panel {
         title: asked.text.clone(),
         color: None,
@@ -129,7 +130,11 @@ fn drawn(
             let stroke = Stroke { width: 2.0, dash: Dash::Solid, ..look.stroke };
             bands.push(Layer::Line { points: vec![lower[0], upper[0]], stroke });
         } else {
-            bands.push(Layer::Band { upper, lower, color: look.stroke.color.tint(75) });
+            // Bands hide one another; their edges, drawn above all of them, do not.
+            let stroke = Stroke { color: look.stroke.color.tint(45), width: 1.2, dash: Dash::Solid };
+            lines.insert(0, Layer::Line { points: upper.clone(), stroke });
+            lines.insert(0, Layer::Line { points: lower.clone(), stroke });
+            bands.push(Layer::Band { upper, lower, color: look.stroke.color.tint(80) });
         }
     }
     for point in points {

@@ -2,7 +2,7 @@
 
 use super::{interval, limits, measure_axis, name, overload_key, place, setting_axis, spread, value};
 use crate::experiment::results::Verdict;
-use crate::experiment::sweep::{Measured, SweepResult};
+use crate::experiment::sweep::{Measured, SettingValue, SweepResult};
 use crate::report::plot::axis::{self, Axis};
 use crate::report::plot::figure::{self, Figure, Key, Labels, Layer, Panel, Sign};
 use crate::report::plot::palette::{self, Color, Dash, Mark, Stroke};
@@ -78,18 +78,21 @@ fn panel(result: &SweepResult, measure: usize, at: usize, height: f64) -> Panel 
     }
 }
 
-/// The values of a grid as they are; round ones for a hypercube.
+/// The values that were played if they are few; round ones if they are many.
 fn x_axis(result: &SweepResult, at: usize) -> Axis {
-    let setting = &result.settings[at];
-    let Some(unit) = setting.unit else {
-        let mut distinct = setting.clone();
-        distinct.values.dedup();
-        return setting_axis(&distinct);
-    };
-    if result.is_grid && setting.values.len() <= TICKS_MAX {
-        return setting_axis(setting);
+    let mut setting = result.settings[at].clone();
+    if setting.unit.is_some() {
+        let number = |value: &SettingValue| value.number.unwrap_or(f64::NAN);
+        setting.values.sort_by(|a, b| number(a).total_cmp(&number(b)));
+        setting.values.dedup();
     }
-    let numbers = setting.values.iter().filter_map(|v| v.number);
-    let (lo, hi) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
-    axis::range(lo, hi, unit, setting.is_log)
+    match setting.unit {
+        Some(unit) if setting.values.len() > TICKS_MAX => {
+            let ends = setting.values.first().zip(setting.values.last());
+            let (lo, hi) =
+                ends.map_or((0.0, 1.0), |(a, b)| (a.number.unwrap_or(0.0), b.number.unwrap_or(1.0)));
+            axis::range(lo, hi, unit, setting.is_log)
+        }
+        _ => setting_axis(&setting),
+    }
 }
