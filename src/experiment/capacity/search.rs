@@ -12,6 +12,8 @@ use crate::spec::expression::Limits;
 const LOAD_MIN: f64 = 1.0 / 64.0;
 /// A resource is full when so much of it is used, on average over time: beyond it, waiting takes over.
 const FULL: f64 = 0.95;
+/// The least usage that is prolonged to higher loads.
+const USED: f64 = 0.01;
 
 /// What was found of one system.
 #[derive(Clone, Debug)]
@@ -172,7 +174,7 @@ impl Found {
         (holds > fails).then_some((fails, holds))
     }
 
-    /// The point of a load, straight lines between those that were played.
+    /// Requests per second at a load, in proportion to the nearest load that was played.
     pub fn rate(&self, load: f64) -> Option<f64> {
         // What is sent is in proportion to the load, but for whole users.
         let near = self.points.iter().filter(|p| p.rate.is_some()).min_by(|a, b| {
@@ -221,7 +223,8 @@ impl Found {
             };
             return Some(Full { resource, load, is_measured: true });
         }
-        let used = usage(reference).filter(|used| *used > 1e-9)?;
+        // What is hardly used at all is not prolonged: chance would be.
+        let used = usage(reference).filter(|used| *used >= USED)?;
         Some(Full { resource, load: reference.load * FULL / used, is_measured: false })
     }
 

@@ -131,7 +131,10 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Columns side by side, two blanks between them; the first to the left, the others to the right.
+/// Headers of the columns that hold words.
+const WORDS: [&str; 6] = ["load", "objective", "resource", "setting", "missing", "because"];
+
+/// Columns side by side, two blanks between them; words to the left, numbers to the right.
 fn table(header: &[String], rows: &[Vec<String>], color: bool) -> String {
     if rows.is_empty() {
         return String::new();
@@ -150,7 +153,11 @@ fn table(header: &[String], rows: &[Vec<String>], color: bool) -> String {
         let mut text = String::from(" ");
         for (at, cell) in cells.iter().enumerate() {
             let gap = " ".repeat(widths[at].saturating_sub(width(cell)));
-            let _ = if at == 0 { write!(text, " {cell}{gap}") } else { write!(text, "  {gap}{cell}") };
+            let lead = if at == 0 { " " } else { "  " };
+            let _ = match WORDS.contains(&header[at].as_str()) {
+                true => write!(text, "{lead}{cell}{gap}"),
+                false => write!(text, "{lead}{gap}{cell}"),
+            };
         }
         text.trim_end().to_string() + "\n"
     };
@@ -228,8 +235,7 @@ fn capacity(result: &CapacityResult) -> Section {
     }
     if let Some(knee) = result.knee {
         lines.push(format!(
-            "knee at {}, between {} and {}: throughput over latency is greatest there, beyond it waiting \
-             grows faster than throughput",
+            "knee at {}, between {} and {}: beyond it waiting grows faster than throughput",
             with_rate(found, knee.load),
             times(knee.between.0),
             times(knee.between.1)
@@ -269,7 +275,7 @@ fn interval(unit: Unit, bounds: Bounds) -> String {
 }
 
 fn objectives(result: &CapacityResult) -> Section {
-    let header = ["load", "", "objective", "value", "margin", "runs"].map(String::from).to_vec();
+    let header = ["load", "objective", "value", "margin", "runs"].map(String::from).to_vec();
     let mut rows = Vec::new();
     for multiple in &result.multiples {
         let point = &multiple.point;
@@ -279,14 +285,14 @@ fn objectives(result: &CapacityResult) -> Section {
         };
         for (measured, info) in point.objectives.iter().zip(&result.objectives) {
             let margin = measured.margin.map_or("–".into(), |m| value_text(info.unit, m));
-            let cells =
-                [mark(measured.verdict).into(), info.text.clone(), value(info.unit, measured), margin];
+            let text = format!("{} {}", mark(measured.verdict), info.text);
+            let cells = [text, value(info.unit, measured), margin];
             let head = std::mem::take(&mut first);
             rows.push([head].into_iter().chain(cells).chain([point.runs.to_string()]).collect());
         }
         if let Some(pile) = &point.pile {
             let levels = format!("{} to {} in flight", count_text(pile.early), count_text(pile.late));
-            let cells = ["✗".into(), format!("requests pile up at {}", pile.place), levels, "–".into()];
+            let cells = [format!("✗ requests pile up at {}", pile.place), levels, "–".into()];
             rows.push([String::new()].into_iter().chain(cells).chain([point.runs.to_string()]).collect());
         }
     }
@@ -372,6 +378,10 @@ fn sizes(result: &CapacityResult) -> Option<Section> {
         "The least sizes at which the objectives surely hold, each setting made as small as it may be while the \
          others stand, the dearest first.",
     )];
+    if now.is_some() && first.sizes.iter().any(|size| !size.path.ends_with(".replicas")) {
+        let note = "Prices are of instances as they stand in the file: more cores or workers in each cost no more here.";
+        notes.push(note.into());
+    }
     for (multiple, sized) in &sized {
         let load = times(multiple.point.load);
         if !sized.holds {

@@ -33,8 +33,8 @@ pub fn figure(result: &CapacityResult) -> Figure {
     Figure {
         title: format!("Capacity of {}{estimate}", result.name),
         subtitle: format!(
-            "Each point the mean over 5 to {} runs with its interval ({} confidence, all looks together); light \
-             stripe: neither surely held nor surely failed",
+            "Means over 5 to {} runs with their intervals ({} confidence); in the grey stripe it is open whether all \
+             holds",
             result.runs,
             ratio_text(result.confidence)
         ),
@@ -139,21 +139,24 @@ fn usage(result: &CapacityResult, points: &[&Point], x: Axis) -> Panel {
     let y = axis::from_zero(1.0, crate::base::units::Unit::Ratio);
     let (mut layers, before, _) = markers(result, 0.0, 1.06);
     let mut keys = Vec::new();
+    let mut lines = Vec::new();
     for (place, full) in result.full.iter().take(RESOURCES_MAX).enumerate() {
         let look: Look = palette::variant(place);
         let seen = points.iter().filter_map(|p| Some((p.load, p.usage[full.resource]?)));
         let seen: Vec<(f64, Bounds)> = seen.collect();
-        let line =
-            |of: fn(&Bounds) -> f64| seen.iter().map(|(load, b)| (*load, of(b).clamp(0.0, 1.06))).collect();
+        let line = |of: fn(&Bounds) -> f64| -> Vec<(f64, f64)> {
+            seen.iter().map(|(load, b)| (*load, of(b).clamp(0.0, 1.06))).collect()
+        };
+        // All bands lie behind all lines.
         layers.push(Layer::Band {
             upper: line(|b| b.hi),
             lower: line(|b| b.lo),
             color: look.stroke.color.tint(80),
         });
-        let points: Vec<(f64, f64)> = line(|b| b.mean);
-        layers.push(Layer::Line { points, stroke: look.stroke });
+        lines.push(Layer::Line { points: line(|b| b.mean), stroke: look.stroke });
         keys.push(Key::line(look.stroke, result.resources[full.resource].replace('`', "")));
     }
+    layers.extend(lines);
     layers.extend(before);
     let title = "Resources in use".to_string();
     Panel { title, color: None, keys, lanes: Vec::new(), height: 260.0, x, y, layers, note: None }
