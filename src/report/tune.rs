@@ -308,11 +308,15 @@ pub fn settings(result: &TuneResult, one: &Confirmed, command: &str) -> String {
         many(u64::from(one.runs), "run"),
         result.fresh_seed
     );
-    text.push_str("{\n");
+    let mut set = "{\n".to_string();
     for (setting, value) in result.settings.iter().zip(&one.values) {
-        let _ = writeln!(text, "    {:?}: {value},", setting.path);
+        let _ = writeln!(set, "    {:?}: {value},", setting.path);
     }
-    text + "}\n"
+    set.push('}');
+    match result.is_variant {
+        true => text + &format!("Settings(variant: {:?}, set: {set})\n", result.variant),
+        false => text + &set + "\n",
+    }
 }
 
 // ---- for machines ----
