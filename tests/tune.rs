@@ -221,6 +221,19 @@ fn what_is_found_can_be_played_by_any_verb() {
     let (shown, errors) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{shown}{errors}");
     assert!(shown.contains("policies.database.Pool.max") && shown.contains("--set @o/tuned.ron"), "{shown}");
+    for part in [
+        "✓ two (slim): settings that meet every constraint, on 12 runs",
+        "present  found",
+        "Search: ",
+        "difference -",
+    ] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    let again = shown.lines().find_map(|line| line.strip_prefix("reproduce: brownout ")).unwrap();
+    assert!(
+        again.contains("--minimise 'p(99) of clients.users.latency'") && again.contains("--seed 42"),
+        "{again}"
+    );
     for name in ["tuned.ron", "tune.json", "tune.csv", "tune.svg", "tune.png"] {
         assert!(files.path("o").join(name).exists(), "{name}");
     }
@@ -234,8 +247,14 @@ fn what_is_found_can_be_played_by_any_verb() {
     let of =
         |variant: &str| played["variants"][variant]["metrics"]["clients.users.latency.p99"]["mean"].clone();
     assert_eq!(of("slim"), tuned["found"][0]["aims"][0]["value"]);
-    // They win over the settings of variants, which then differ in nothing.
-    assert_eq!(of("slim"), of("wide"));
+    // They are for the variant that was tuned, and leave the others as they are.
+    assert_ne!(of("slim"), of("wide"));
+    // A map is for all variants, which then differ in nothing.
+    let size = tuned["found"][0]["settings"][0].as_str().unwrap();
+    files.write("all.ron", &format!("{{ \"policies.database.Pool.max\": {size} }}"));
+    let played = brownout(&folder, &["run", "two.ron", "--set", "@all.ron", "--no-out", "--format", "json"]);
+    let played: serde_json::Value = serde_json::from_slice(&played.stdout).unwrap();
+    assert_eq!(played["variants"]["slim"]["fingerprints"], played["variants"]["wide"]["fingerprints"]);
     let lines = text(&std::fs::read(files.path("o/tune.csv")).unwrap()).lines().count();
     assert!(lines > 10, "{lines}");
 }
@@ -248,6 +267,8 @@ fn a_file_of_settings_is_checked_like_any_other() {
         (r#"{ "policies.database.Pool.mx": 3 }"#, "did you mean `max`?"),
         (r#"{ "policies.databse.Pool.max": 3 }"#, "database"),
         ("[ 3 ]", "expected a map of settings, found a list"),
+        (r#"Settings(variant: "a", set: {})"#, "a topology has no variants"),
+        (r#"Settings(varant: "a", set: {})"#, "did you mean `variant`?"),
         (r#"{ "policies.database.Pool.max": 3, "policies.database.Pool.max": 4 }"#, "given twice"),
     ] {
         files.write("tuned.ron", settings);

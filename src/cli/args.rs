@@ -95,7 +95,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct PlayArgs {
     /// Changes a setting, such as services.api.replicas=24; may be given again. `@FILE` changes all settings of a file
-    /// of paths and values, as `tune` writes it, and they win over those of variants.
+    /// of paths and values, as `tune` writes it; they win over those of variants.
     #[arg(long = "set", value_name = "PATH=VALUE|@FILE")]
     pub sets: Vec<String>,
     /// The seed of all random numbers.

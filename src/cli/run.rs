@@ -227,7 +227,7 @@ pub fn reproducing(
 
 /// As a shell would have to be told it.
 pub fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_string()
     } else {

@@ -299,7 +299,13 @@ fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<
     let tree = node::parse(source, &text, &mut loader.diagnostics)?;
     let mut experiment: Experiment = loader.decode(&tree)?;
     experiment.name = Some(topology.name);
-    let document = ExperimentDocument { experiment, tree, topology: node.clone(), pinned: Vec::new() };
+    let document = ExperimentDocument {
+        experiment,
+        tree,
+        topology: node.clone(),
+        pinned: Vec::new(),
+        pinned_of: Vec::new(),
+    };
     plan_experiment(loader, &document, &Changes { duration: None, ..changes.clone() })
 }
 
@@ -411,7 +417,7 @@ fn plan_variant(
         loader.apply(&mut node, &sets);
         timeline.extend(&variant.0.timeline);
     }
-    loader.apply(&mut node, &document.pinned);
+    loader.apply(&mut node, &document.pinned_for(name));
     // In order of time, then of writing: the sort is stable.
     timeline.sort_by_key(|at| at.at.duration());
     let epochs = epochs(loader, &mut node, &timeline)?;

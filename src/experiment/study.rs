@@ -93,7 +93,7 @@ impl Study {
                     path: Spanned { value: path.to_string(), span },
                     value: value.0.clone(),
                 });
-                scratch.apply(&mut topology, &own.chain(document.pinned.iter().cloned()).collect::<Vec<_>>());
+                scratch.apply(&mut topology, &own.chain(document.pinned_for(variant)).collect::<Vec<_>>());
                 let found = node::get_path(&topology, path, &positional);
                 found.or_else(|| node::get_path(&document.tree, path, &positional)).map(written)
             }

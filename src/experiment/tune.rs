@@ -72,6 +72,8 @@ pub struct TuneResult {
     pub name: String,
     /// The variant that was tuned.
     pub variant: String,
+    /// Whether the file has variants, so that what is found is for one of them.
+    pub is_variant: bool,
     /// The seed of the search.
     pub seed: u64,
     /// The seed of the final look.
@@ -261,6 +263,7 @@ pub fn tune(question: &Question, jobs: usize, progress: &dyn Progress) -> Result
             .iter()
             .flat_map(|p| p.constraints.iter().map(|c| (p.file.clone(), c.expectation.text.clone(), c.unit)))
             .collect(),
+        is_variant: question.files[0].study.experiment().is_some_and(|e| !e.variants.is_empty()),
         name,
         variant,
         seed,

@@ -267,12 +267,16 @@ fn search(result: &TuneResult) -> String {
     }
     let most = result.trials.iter().skip(1).map(|t| t.runs).max().unwrap_or(0);
     let mut text = format!(
-        "Search: {} by {}, {} each and up to {most} for the best of them\n  {meets} meet the constraints in the mean, \
-         {} do not, {impossible} cannot be played; {} of a budget of {}, seed {} and for the final look {}\n",
+        "Search: {}, {} each at first and up to {most} for the best\n  by {}\n",
         many(all, "candidate"),
-        result.method,
         many(u64::from(result.first_runs), "run"),
-        all - meets - impossible,
+        result.method,
+    );
+    let misses = all - meets - impossible;
+    let _ = writeln!(
+        text,
+        "  {meets} meet the constraints in the mean, {misses} do not, {impossible} cannot be played\n  {} of a budget of \
+         {}, seed {} and for the final look {}",
         many(u64::from(result.runs), "run"),
         result.budget,
         result.seed,
@@ -308,11 +312,15 @@ pub fn settings(result: &TuneResult, one: &Confirmed, command: &str) -> String {
         many(u64::from(one.runs), "run"),
         result.fresh_seed
     );
-    text.push_str("{\n");
+    let mut set = "{\n".to_string();
     for (setting, value) in result.settings.iter().zip(&one.values) {
-        let _ = writeln!(text, "    {:?}: {value},", setting.path);
+        let _ = writeln!(set, "    {:?}: {value},", setting.path);
     }
-    text + "}\n"
+    set.push('}');
+    match result.is_variant {
+        true => text + &format!("Settings(variant: {:?}, set: {set})\n", result.variant),
+        false => text + &set + "\n",
+    }
 }
 
 // ---- for machines ----

@@ -1,13 +1,14 @@
 //! Reading files: their text, their includes, and what they turn out to be.
 
-use super::decode::{Context, Decode};
+use super::decode::{Anything, Context, Decode, Map};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::experiment::{Experiment, TopologySource};
 use super::files::Files;
 use super::node::{self, Kind, Node};
 use super::policy::positional;
-use super::source::{Sources, Span, Spanned};
+use super::source::{Places, Sources, Span, Spanned};
 use super::topology::Topology;
+use crate::record;
 use std::path::{Path, PathBuf};
 
 /// The largest file that is read, in bytes: far above any real system, far below what would exhaust memory.
@@ -39,6 +40,26 @@ pub struct ExperimentDocument {
     pub topology: Node,
     /// Settings of the topology that win over those of variants, in order of application.
     pub pinned: Vec<Override>,
+    /// The same for one variant each, by its name.
+    pub pinned_of: Vec<(String, Override)>,
+}
+
+impl ExperimentDocument {
+    /// The settings that win over those of a variant, in order of application.
+    pub fn pinned_for(&self, variant: &str) -> Vec<Override> {
+        let own = self.pinned_of.iter().filter(|(name, _)| name == variant).map(|(_, o)| o);
+        self.pinned.iter().chain(own).cloned().collect()
+    }
+}
+
+record! {
+    /// A file of settings for one variant.
+    pub struct SettingsFile as "Settings" {
+        /// The variant; all of them if not given.
+        variant: Option<Spanned<String>> = None,
+        /// Settings by path. They win over those of variants.
+        set: Map<Anything>,
+    }
 }
 
 /// A setting given from outside the files, such as `services.api.replicas=24`.
@@ -65,27 +86,64 @@ impl Loader {
     /// Reads a topology or an experiment, with its topology and includes, and settings from the command line.
     pub fn load(&mut self, path: &Path, sets: &[String]) -> Option<Document> {
         let root = self.read(path, None, &mut Vec::new())?;
-        let (mut overrides, mut pinned) = (Vec::new(), Vec::new());
+        let (mut overrides, mut files) = (Vec::new(), Vec::new());
         for set in sets {
             match set.strip_prefix('@') {
-                Some(file) => pinned.extend(self.settings_file(Path::new(file))?),
+                Some(file) => files.push(self.settings_file(Path::new(file))?),
                 None => overrides.extend(self.parse_setting("--set", set)),
             }
         }
-        let document = self.document(root, overrides)?;
-        if pinned.is_empty() { Some(document) } else { self.overridden(&document, pinned) }
+        let mut document = self.document(root, overrides)?;
+        for file in files {
+            document = self.with_file(document, file)?;
+        }
+        Some(document)
     }
 
-    /// Reads a file of settings, `{"path": value}`, as `brownout tune` writes it.
-    fn settings_file(&mut self, path: &Path) -> Option<Vec<Override>> {
-        let root = self.read(path, None, &mut Vec::new())?;
-        let Kind::Map(entries) = root.kind else {
-            let message = format!("expected a map of settings, found {}", root.describe());
-            let error = Diagnostic::error(root.span, message);
-            self.diagnostics.push(error.help("for example { \"services.api.replicas\": 24 }"));
+    /// The document with the settings of a file.
+    fn with_file(&mut self, document: Document, file: SettingsFile) -> Option<Document> {
+        let given = file.set.spanned().map(|(path, span, value)| Override {
+            path: Spanned { value: path.to_string(), span },
+            value: value.0.clone(),
+        });
+        let given = given.collect();
+        let Some(variant) = file.variant else { return self.overridden(&document, given) };
+        let Document::Experiment(mut document) = document else {
+            self.diagnostics.push(Diagnostic::error(variant.span, "a topology has no variants"));
             return None;
         };
-        Some(entries.into_iter().map(|(path, value)| Override { path, value }).collect())
+        if document.experiment.variants.get(&variant.value).is_none() {
+            let message = format!("there is no variant `{}`", variant.value);
+            let names = document.experiment.variants.names();
+            self.diagnostics.push(Diagnostic::error(variant.span, message).nearest(&variant.value, names));
+            return None;
+        }
+        let (of_topology, of_experiment) = apart(&document.tree, given);
+        if let Some(wrong) = of_experiment.first() {
+            let message = format!("`{}` is the same for all variants", wrong.path.value);
+            self.diagnostics.push(Diagnostic::error(wrong.path.span, message));
+            return None;
+        }
+        document.pinned_of.extend(of_topology.into_iter().map(|o| (variant.value.clone(), o)));
+        Some(Document::Experiment(document))
+    }
+
+    /// Reads a file of settings, as `brownout tune` writes it: `{"path": value}`, or `Settings(…)` for one variant.
+    fn settings_file(&mut self, path: &Path) -> Option<SettingsFile> {
+        let root = self.read(path, None, &mut Vec::new())?;
+        match &root.kind {
+            Kind::Map(_) => {
+                let set = self.decode(&root)?;
+                Some(SettingsFile { variant: None, set, span: root.span, places: Places::default() })
+            }
+            _ if root.name().is_some_and(|name| name.value == "Settings") => self.decode(&root),
+            _ => {
+                let message = format!("expected a map of settings, found {}", root.describe());
+                let error = Diagnostic::error(root.span, message);
+                self.diagnostics.push(error.help("for example { \"services.api.replicas\": 24 }"));
+                None
+            }
+        }
     }
 
     /// Reads a topology or an experiment from a text that stands in no file. Messages call it `name`; files that it
@@ -129,7 +187,13 @@ impl Loader {
         let experiment: Experiment = self.decode(&root)?;
         let mut topology = self.topology_of(&experiment)?;
         self.apply(&mut topology, &of_topology);
-        let document = ExperimentDocument { experiment, tree: root, topology, pinned: Vec::new() };
+        let document = ExperimentDocument {
+            experiment,
+            tree: root,
+            topology,
+            pinned: Vec::new(),
+            pinned_of: Vec::new(),
+        };
         Some(Document::Experiment(Box::new(document)))
     }
 
@@ -160,8 +224,18 @@ impl Loader {
                     self.apply(&mut document.tree, &of_experiment);
                     document.experiment = self.decode(&document.tree)?;
                 }
-                // Applied here as well, so that what the experiment is checked against has them.
-                self.apply(&mut document.topology, &of_topology);
+                // Applied here as well, so that what the experiment is checked against has them. What only a variant
+                // has a place for is left to the variant, which says so if it has none either.
+                let has_variants = !document.experiment.variants.is_empty();
+                for o in of_topology.iter().filter(|_| has_variants) {
+                    let mut changed = document.topology.clone();
+                    if node::set_path(&mut changed, &o.path, o.value.clone(), &positional).is_ok() {
+                        document.topology = changed;
+                    }
+                }
+                if !has_variants {
+                    self.apply(&mut document.topology, &of_topology);
+                }
                 document.pinned.extend(of_topology);
                 Document::Experiment(document)
             }

@@ -198,6 +198,8 @@ pub fn knob_of_flag(text: &Spanned<String>) -> Result<(String, Knob), Diagnostic
                 _ => return Err(wrong(&format!("`{range}` is not a range of numbers or durations"))),
             }
         }
+    } else if !range.contains('|') {
+        return Err(wrong(&format!("`{range}` is not a range, nor are there values to choose from")));
     } else {
         let mut values = Vec::new();
         let mut at = start;

@@ -81,7 +81,7 @@ fn panel(result: &TuneResult, aim: usize) -> Panel {
     let known: Vec<(f64, f64, bool)> = tried(result)
         .filter_map(|(number, trial)| Some((number as f64, value(trial)?, trial.meets)))
         .collect();
-    let last = result.trials.len().max(2) as f64 - 1.0;
+    let last = tried(result).map(|(number, _)| number).max().unwrap_or(1) as f64;
     let present = result.present.aims[aim].0.filter(|v| v.is_finite());
     let met = known.iter().filter(|(_, _, meets)| *meets);
     // What misses the constraints may be far away: it is shown at the edge.
@@ -100,6 +100,12 @@ fn panel(result: &TuneResult, aim: usize) -> Panel {
         layers.push(Layer::Line { points: vec![(0.0, present), (last, present)], stroke });
         keys.push(Key::line(stroke, "present settings"));
     }
+    if result.aims.len() == 1 {
+        let best = best_so_far(&known, result.aims[aim].is_large, last);
+        let stroke = line(BEST, Dash::Solid);
+        layers.push(Layer::Line { points: best, stroke });
+        keys.push(Key::line(stroke, "best so far"));
+    }
     for (at, v, meets) in &known {
         let (mark, color, radius) = if *meets { (Mark::Circle, MET, 4.0) } else { (Mark::Cross, TRIED, 4.0) };
         layers.push(Layer::Point { at: (*at, *v), mark, color, radius });
@@ -108,12 +114,6 @@ fn panel(result: &TuneResult, aim: usize) -> Panel {
         keys.push(points(TRIED, Mark::Cross, "misses a constraint"));
     }
     keys.push(points(MET, Mark::Circle, "meets them"));
-    if result.aims.len() == 1 {
-        let best = best_so_far(&known, result.aims[aim].is_large, last);
-        let stroke = line(BEST, Dash::Solid);
-        layers.push(Layer::Line { points: best, stroke });
-        keys.push(Key::line(stroke, "best so far"));
-    }
     for one in &result.found {
         if let Some(v) = one.aims[aim].0 {
             layers.push(Layer::Point {
@@ -168,6 +168,13 @@ pub fn front(result: &TuneResult) -> Option<Figure> {
     let mut shown: Vec<(f64, f64)> =
         tried(result).filter(|(_, t)| t.meets).filter_map(|(_, t)| pair(&t.aims)).collect();
     let found: Vec<(f64, f64)> = result.found.iter().filter_map(|one| pair(&one.aims)).collect();
+    let ends = |ci95: Option<(f64, f64)>, value: f64| {
+        ci95.map_or([value; 2], |(lo, hi)| [lo.max(0.0).min(value), hi])
+    };
+    for (one, (a, b)) in result.found.iter().zip(&found) {
+        let corners = ends(one.aims[0].1, *a).into_iter().zip(ends(one.aims[1].1, *b));
+        shown.extend(corners);
+    }
     shown.extend(&found);
     let present = pair(&result.present.aims);
     shown.extend(present);
