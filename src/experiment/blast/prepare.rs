@@ -66,7 +66,7 @@ fn of_topology(loader: &mut Loader, topology: Node) -> Option<ExperimentDocument
     let tree = node::parse(source, OF_A_TOPOLOGY, &mut loader.diagnostics)?;
     let mut experiment: Experiment = loader.decode(&tree)?;
     experiment.name = Some(name);
-    Some(ExperimentDocument { experiment, tree, topology, pinned: Vec::new() })
+    Some(ExperimentDocument { experiment, tree, topology, pinned: Vec::new(), pinned_of: Vec::new() })
 }
 
 /// Takes away whatever else would happen, and what is expected of it.
