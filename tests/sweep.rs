@@ -290,7 +290,7 @@ fn mistakes_are_found_before_anything_is_played() {
     says(&["--over", "load=1s,2s"], &["`load` is a factor"]);
     says(&["--over", "load=2..1"], &["must end above its beginning"]);
     says(&["--over", "clients.users.timeout=1..10s"], &["units of one kind"]);
-    says(&["--over", "load=0..2 log"], &["must begin above 0"]);
+    says(&["--over", "clients.users.timeout=0s..2s log"], &["must begin above 0"]);
     says(&["--over", "load=1..2/1"], &["at least 2 values"]);
     says(&["--over", "load=1..2/5", "--points", "5"], &["draws from the whole range"]);
     says(&["--over", "load=1..2", "--points", "1"], &["at least 2 points"]);

@@ -338,8 +338,8 @@ fn push_unique(
 
 /// Replaces the setting at `path` (segments between dots) by `value`.
 ///
-/// Segments name fields, map keys, list positions (`2`) or the first list element of a name (`Retry`). What happens on a
-/// timeline is found by its position, by what it is (`Slow`) or by the fault's name, and its fields without a further
+/// Segments name fields, map keys, list positions (`2`) or the first list element of a name (`Retry`). What happens on
+/// a timeline is found by its position, by what it is (`Slow`) or by the fault's name, and its fields without a further
 /// segment: `timeline.weather.lasts`.
 /// Intermediate fields that are left to their defaults are made; intermediate map keys must exist.
 pub fn set_path(
@@ -409,8 +409,8 @@ fn action(moment: &mut Node) -> Option<&mut Node> {
     }
 }
 
-/// Whether an element of a list goes by this name: that before its parenthesis; on a timeline also that of what happens,
-/// and the fault's.
+/// Whether an element of a list goes by this name: that before its parenthesis; on a timeline also that of what
+/// happens, and the fault's.
 fn is_called(element: &Node, name: &str) -> bool {
     if element.name().is_some_and(|n| n.value == name) {
         return true;
