@@ -9,6 +9,7 @@ mod files;
 mod interrupt;
 mod metrics;
 mod progress;
+mod rare;
 mod run;
 mod schema;
 mod validate;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::validate(args),
         Command::Metrics(args) => metrics::metrics(args),
         Command::Blast(args) => blast::blast(args),
+        Command::Rare(args) => rare::rare(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

@@ -12,6 +12,7 @@ pub mod judge;
 pub mod log;
 pub mod measures;
 pub mod plan;
+pub mod rare;
 pub mod recovery;
 pub mod results;
 pub mod run;

@@ -22,6 +22,7 @@ pub mod load;
 pub mod node;
 pub mod policy;
 pub mod quantity;
+pub mod rare;
 pub mod reference;
 pub mod source;
 pub mod topology;

@@ -2,6 +2,7 @@
 
 use super::blast::BlastArgs;
 use super::deliver::DeliverArgs;
+use super::rare::RareArgs;
 use crate::base::SimDuration;
 use crate::base::units::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -32,6 +33,8 @@ pub enum Command {
     Schema,
     /// If X fails, what else breaks, for every X? Fails everything in turn and shows who suffers.
     Blast(BlastArgs),
+    /// How often do failures coincide so that the system is out, however rare that is?
+    Rare(RareArgs),
 }
 
 /// What `run` takes.

@@ -8,6 +8,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod rare;
 mod theory;
 pub mod timeline;
 mod values;
@@ -44,6 +45,9 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     alerts::check(experiment, topology, &mut cx);
     if let Some(blast) = &experiment.blast {
         blast::check(blast, topology, &mut cx);
+    }
+    if let Some(rare) = &experiment.rare {
+        rare::check(rare, experiment, &mut cx);
     }
     cx.diagnostics
 }

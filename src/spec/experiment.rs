@@ -7,6 +7,7 @@ use super::dist::Distribution;
 use super::failure::Failures;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
+use super::rare::Rare;
 use super::source::{Places, Span, Spanned};
 use crate::{choice, record};
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ record! {
         theory: Option<Theory> = None,
         /// What fails, one after another, for `brownout blast`.
         blast: Option<Blast> = None,
+        /// What an outage is, for `brownout rare`.
+        rare: Option<Rare> = None,
     }
 }
 

@@ -271,6 +271,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Alert", "BurnRate", "Threshold"],
     ),
     ("The blast radius", "What `brownout blast` fails, one component after another.", &["Blast"]),
+    ("Rare events", "What `brownout rare` asks of the random failures.", &["Rare"]),
 ];
 
 const EXPECTATIONS: &str = "

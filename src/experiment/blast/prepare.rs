@@ -70,7 +70,7 @@ fn of_topology(loader: &mut Loader, topology: Node) -> Option<ExperimentDocument
 }
 
 /// Takes away whatever else would happen, and what is expected of it.
-fn undisturbed(experiment: &mut Experiment) {
+pub fn undisturbed(experiment: &mut Experiment) {
     experiment.timeline.clear();
     experiment.failures = Map::default();
     experiment.expect = Map::default();
@@ -106,7 +106,8 @@ fn wish(loader: &mut Loader, question: &mut Blast, wishes: &Wishes) -> Option<()
     Some(())
 }
 
-fn decoded<T: Decode>(loader: &mut Loader, name: &str, text: &str) -> Option<T> {
+/// A text of the language that stands in no file; mistakes are left in the loader, and shown as of `name`.
+pub fn decoded<T: Decode>(loader: &mut Loader, name: &str, text: &str) -> Option<T> {
     let source = loader.sources.add(name, text, Path::new("."));
     let tree = node::parse(source, text, &mut loader.diagnostics)?;
     loader.decode(&tree)
