@@ -179,7 +179,7 @@ pub struct Asked {
 pub fn ask(mut loader: Loader, document: Document, wishes: &Wishes) -> Result<Asked, Box<Loader>> {
     let Document::Experiment(document) = document else {
         let message = "nothing fails at random in a topology";
-        let help = "ask an experiment with `failures: { \"db\": Failures(target: \"db\", up: Exponential(\"30d\"), …) }`";
+        let help = "ask an experiment with `failures: { \"db\": Failures(target: \"db\", …) }`";
         loader.diagnostics.push(Diagnostic::general(message).help(help));
         return Err(Box::new(loader));
     };
