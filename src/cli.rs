@@ -17,6 +17,7 @@ mod metrics;
 mod partial;
 mod precision;
 mod progress;
+mod rare;
 mod run;
 mod schema;
 mod shard;
@@ -79,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Tune(args) => tune::tune(args),
         Command::Capacity(args) => capacity::capacity(args),
         Command::Compare(args) => compare::compare(args),
+        Command::Rare(args) => rare::rare(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

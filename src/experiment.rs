@@ -17,6 +17,7 @@ pub mod log;
 pub mod measures;
 pub mod plan;
 pub mod precision;
+pub mod rare;
 pub mod recovery;
 pub mod results;
 pub mod run;

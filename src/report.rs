@@ -12,6 +12,7 @@ pub mod events_jsonl;
 pub mod human;
 pub mod json;
 pub mod plot;
+pub mod rare;
 pub mod series_csv;
 pub mod sweep;
 pub mod tune;

@@ -7,6 +7,7 @@ use super::compare::CompareArgs;
 use super::deliver::DeliverArgs;
 use super::merge::MergeArgs;
 use super::precision::PrecisionArgs;
+use super::rare::RareArgs;
 use super::shard::ShardArgs;
 use super::submit::SubmitArgs;
 use super::sweep::SweepArgs;
@@ -55,6 +56,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// Which variant is better, and is the difference real? Compares variants on the same random numbers.
     Compare(CompareArgs),
+    /// How often do failures coincide so that the system is out, however rare that is?
+    Rare(RareArgs),
 }
 
 /// What `run` takes.

@@ -8,7 +8,7 @@
 //! Invariant: runs are compared in order of fault, variant and run, whoever played them.
 
 mod compare;
-mod prepare;
+pub(super) mod prepare;
 mod rows;
 mod watch;
 
@@ -26,7 +26,7 @@ use compare::Frame;
 use watch::{Seen, Watch};
 
 pub use prepare::{Wishes, study};
-pub use rows::{Blow, Struck};
+pub use rows::{Blow, Struck, action};
 pub use watch::{Kind, Sufferer};
 
 /// What the failures did.

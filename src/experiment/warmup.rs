@@ -49,6 +49,14 @@ pub struct Found {
     pub is_too_short: bool,
 }
 
+/// Finds the warm-up of an experiment that wants it found, once and for all that will happen to the system.
+pub fn settle(loader: &Loader, document: &mut ExperimentDocument) {
+    if document.experiment.warmup == Warmup::Auto {
+        let seconds = find(loader, document, &Changes::default()).map_or(0, |found| found.seconds);
+        document.experiment.warmup = Warmup::For(Seconds(seconds as f64));
+    }
+}
+
 /// Looks for the warm-up of an experiment; none if it cannot be planned, if somebody asked to stop, or if a model lets
 /// time stand still, all of which show again when it is played.
 pub fn find(loader: &Loader, document: &ExperimentDocument, changes: &Changes) -> Option<Found> {

@@ -11,6 +11,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod rare;
 mod sweep;
 mod theory;
 pub mod timeline;
@@ -55,6 +56,9 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     sweep::check(experiment, &mut cx);
     tune::check(experiment, &mut cx);
     capacity::check(experiment, topology, &mut cx);
+    if let Some(rare) = &experiment.rare {
+        rare::check(rare, experiment, &mut cx);
+    }
     cx.diagnostics
 }
 

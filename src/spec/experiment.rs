@@ -10,6 +10,7 @@ use super::dist::Distribution;
 use super::failure::Failures;
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
+use super::rare::Rare;
 use super::runs::{Runs, Warmup};
 use super::source::{Places, Span, Spanned};
 use super::sweep::Sweep;
@@ -65,6 +66,8 @@ record! {
         tune: Option<Tune> = None,
         /// How much load the system can take, for `brownout capacity`.
         capacity: Option<Capacity> = None,
+        /// What an outage is, for `brownout rare`.
+        rare: Option<Rare> = None,
     }
 }
 

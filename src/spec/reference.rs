@@ -309,6 +309,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         "How does the answer move with these settings? `brownout sweep` plays all points on the same random numbers.",
         &["Sweep", "Swept values", "Values", "Linear", "Log", "Design", "LatinHypercube"],
     ),
+    ("Rare events", "What `brownout rare` asks of the random failures.", &["Rare"]),
 ];
 
 const EXPECTATIONS: &str = "

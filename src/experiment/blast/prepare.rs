@@ -1,6 +1,7 @@
 //! From a file and flags to a study with one question.
 
 use crate::experiment::study::Study;
+use crate::experiment::warmup;
 use crate::spec::blast::Blast;
 use crate::spec::decode::{Decode, Map};
 use crate::spec::experiment::{Experiment, Variant};
@@ -50,6 +51,7 @@ fn prepared(loader: &mut Loader, document: Document, wishes: &Wishes) -> Option<
         Document::Topology(topology) => of_topology(loader, topology)?,
     };
     undisturbed(&mut document.experiment);
+    warmup::settle(loader, &mut document);
     let asked = document.experiment.blast.take();
     let mut question = match asked {
         Some(question) => question,
@@ -70,7 +72,7 @@ fn of_topology(loader: &mut Loader, topology: Node) -> Option<ExperimentDocument
 }
 
 /// Takes away whatever else would happen, and what is expected of it.
-fn undisturbed(experiment: &mut Experiment) {
+pub fn undisturbed(experiment: &mut Experiment) {
     experiment.timeline.clear();
     experiment.failures = Map::default();
     experiment.expect = Map::default();
@@ -106,7 +108,8 @@ fn wish(loader: &mut Loader, question: &mut Blast, wishes: &Wishes) -> Option<()
     Some(())
 }
 
-fn decoded<T: Decode>(loader: &mut Loader, name: &str, text: &str) -> Option<T> {
+/// A text of the language that stands in no file; mistakes are left in the loader, and shown as of `name`.
+pub fn decoded<T: Decode>(loader: &mut Loader, name: &str, text: &str) -> Option<T> {
     let source = loader.sources.add(name, text, Path::new("."));
     let tree = node::parse(source, text, &mut loader.diagnostics)?;
     loader.decode(&tree)

@@ -137,26 +137,29 @@ pub fn timeline(row: &Row, frame: &Frame) -> Vec<At> {
     let at = Seconds(frame.start.seconds());
     let lasts = Some(Seconds(frame.end.since(frame.start).seconds()));
     let (span, places) = (Span::default(), Places::default());
-    let action = |(number, s): (usize, &Struck)| {
-        let target = Spanned { value: s.target.clone(), span };
-        let instances = s.instances.map_or(Instances::All, |count| {
-            Instances::Number(Number { count, span, places: places.clone() })
-        });
-        // The instance that is struck is found by the fault's name: the same for every fault.
-        let (name, places) = (Some(format!("blast-{}", number + 1)), places.clone());
-        match s.what {
-            Blow::Down => Action::Down(Down { target, instances, lasts, name, span, places }),
-            Blow::Hang => Action::Hang(Hang { target, instances, lasts, name, span, places }),
-            Blow::Errors(ratio) => {
-                let ratio = Ratio(ratio);
-                Action::Errors(Errors { target, ratio, instances, lasts, name, span, places })
-            }
-            Blow::Slow(factor) => {
-                let (factor, latency) = (Some(factor), None);
-                Action::Slow(Slow { target, factor, latency, instances, lasts, name, span, places })
-            }
-        }
-    };
-    let actions = row.struck.iter().enumerate().map(action);
+    let actions = row.struck.iter().enumerate().map(|(number, struck)| action(number, struck, lasts));
     actions.map(|action| At { at, action, span, places: places.clone() }).collect()
+}
+
+/// What strikes, as something on the timeline. The instances that are struck are found by the fault's name, which is
+/// its number: the same for every kind of fault.
+pub fn action(number: usize, struck: &Struck, lasts: Option<Seconds>) -> Action {
+    let (span, places) = (Span::default(), Places::default());
+    let target = Spanned { value: struck.target.clone(), span };
+    let instances = struck
+        .instances
+        .map_or(Instances::All, |count| Instances::Number(Number { count, span, places: places.clone() }));
+    let name = Some(format!("blast-{}", number + 1));
+    match struck.what {
+        Blow::Down => Action::Down(Down { target, instances, lasts, name, span, places }),
+        Blow::Hang => Action::Hang(Hang { target, instances, lasts, name, span, places }),
+        Blow::Errors(ratio) => {
+            let ratio = Ratio(ratio);
+            Action::Errors(Errors { target, ratio, instances, lasts, name, span, places })
+        }
+        Blow::Slow(factor) => {
+            let (factor, latency) = (Some(factor), None);
+            Action::Slow(Slow { target, factor, latency, instances, lasts, name, span, places })
+        }
+    }
 }
