@@ -217,6 +217,8 @@ fn mistakes_in_a_question_are_shown() {
     let latency = wrong("p(99) of clients.user.latency < 1s", None);
     assert!(latency.contains("--objective") && latency.contains("clients.users"), "{latency}");
     let scale = wrong("clients.users.error_ratio < 1%", Some("services.server.wrkers"));
+    assert!(scale.contains("did you mean `workers`?"), "{scale}");
+    let scale = wrong("clients.users.error_ratio < 1%", Some("services.server.queue.capacity"));
     assert!(scale.contains("has no number to start from"), "{scale}");
     let nothing = ask(&queue(1, 10.0), None, |_| Asked::default()).unwrap_err();
     assert!(nothing.contains("it is not said what must hold"), "{nothing}");

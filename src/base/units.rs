@@ -34,7 +34,8 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The symbol in exports: "s", "1/s", "B", "cores", "1/h" for money per hour, the name of the counted things, and "1" for pure numbers.
+    /// The symbol in exports: "s", "1/s", "B", "cores", "1/h" for money per hour, the name of the counted things, and
+    /// "1" for pure numbers.
     pub fn symbol(self) -> &'static str {
         match self {
             Self::Seconds => "s",

@@ -359,6 +359,8 @@ fn settings(
             Err(diagnostic) => return Err(study.mistake(diagnostic)),
         };
         let Some(now) = now else {
+            // A setting that does not exist has a better message.
+            study.plan("--scale", &[format!("{}=1", path.value)], &Changes::default())?;
             let message = format!("`{}` has no number to start from", path.value);
             let help = "write the setting in the file, as a whole number";
             return Err(study.mistake(Diagnostic::error(path.span, message).help(help)));

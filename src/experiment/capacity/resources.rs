@@ -125,7 +125,7 @@ fn layers(model: &Model, found: &mut Vec<Resource>) {
     for slot in &model.epochs[0].slots {
         let (layer, edge) = (&model.layers[slot.layer as usize], &model.edges[slot.edge as usize]);
         let meters = &model.catalog.layers[slot.meters as usize];
-        // The gauges of a pool are its size, those lent and those who wait; a bulkhead's those in progress and who wait.
+        // The gauges of a pool: its size, those lent, those who wait; of a bulkhead: those in progress, those who wait.
         let (kind, field, most, gauge, wait) = match &layer.kind {
             LayerKind::Pool { config, .. } => {
                 ("pool", "Pool.max", config.max, meters.gauge + 1, Some(meters.wait))
