@@ -31,11 +31,8 @@ fn main() {
 fn planned(file: &str, runs: u32, seconds: u64) -> Plan {
     let mut loader = Loader::default();
     let document = loader.load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file), &[]);
-    let changes = Changes {
-        runs: Some(runs),
-        duration: Some(SimDuration::from_secs(seconds)),
-        ..Changes::default()
-    };
+    let changes =
+        Changes { runs: Some(runs), duration: Some(SimDuration::from_secs(seconds)), ..Changes::default() };
     match document.and_then(|document| plan(&mut loader, document, &changes)) {
         Some(plan) => plan,
         None => panic!("{file} has no mistakes"),

@@ -1,12 +1,12 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
-use super::log;
 use super::doubts::{self, PercentilePlan};
+use super::log;
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
 use super::precision::{self, PrecisePlan, PrecisionChange};
-use super::warmup::{self, Found, Pilot};
 use super::stationary;
+use super::warmup::{self, Found, Pilot};
 use crate::base::units::Unit;
 use crate::base::{SimDuration, SimTime};
 use crate::model::{Model, compile};

@@ -100,12 +100,18 @@ pub fn change(experiment: &mut Experiment, changes: &Changes, topology: &Topolog
 }
 
 /// Plans what is to be known precisely of a variant; mistakes are left in the loader's diagnostics.
-pub fn plan(experiment: &Experiment, variant: &mut VariantPlan, run: (SimTime, SimTime), loader: &mut Loader) {
+pub fn plan(
+    experiment: &Experiment,
+    variant: &mut VariantPlan,
+    run: (SimTime, SimTime),
+    loader: &mut Loader,
+) {
     let Runs::Precise(precise) = &experiment.runs else { return };
     for text in &precise.metric.0 {
         let planned = super::plan::wanted(text, variant, run).and_then(|wanted| {
             let absolute = precise.absolute.as_ref();
-            let absolute = absolute.map(|text| parse_value(&text.value, wanted.unit, text.span)).transpose()?;
+            let absolute =
+                absolute.map(|text| parse_value(&text.value, wanted.unit, text.span)).transpose()?;
             Ok(PrecisePlan { wanted, within: precise.within.map(|w| w.0), absolute })
         });
         match planned {
@@ -174,9 +180,12 @@ pub fn results(variant: &VariantPlan, runs: &[Vec<SubjectValue>]) -> Vec<Precisi
 pub fn warning(results: &[PrecisionResult], runs: u32) -> Option<String> {
     let missed: Vec<&PrecisionResult> = results.iter().filter(|r| !r.is_reached).collect();
     let worst = missed.iter().max_by(|a, b| a.times_too_wide().total_cmp(&b.times_too_wide()))?;
-    let mut text = format!("the precision asked for was not reached in {runs} runs: {}: {}", worst.variant, worst.text);
+    let mut text =
+        format!("the precision asked for was not reached in {runs} runs: {}: {}", worst.variant, worst.text);
     match (worst.half_width, worst.value) {
-        (Some(half), Some(value)) => text += &format!(" is {} ± {}", worst.unit.text(value), worst.unit.text(half)),
+        (Some(half), Some(value)) => {
+            text += &format!(" is {} ± {}", worst.unit.text(value), worst.unit.text(half))
+        }
         _ => text += " has no interval",
     }
     if missed.len() > 1 {

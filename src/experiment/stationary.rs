@@ -92,7 +92,8 @@ fn is_plain(levels: &[f64]) -> bool {
 /// Whether nothing strikes, fails or changes, and the load is the same all the time: then the system should settle.
 pub fn is_calm(variant: &VariantPlan) -> bool {
     let steady = |client: &Client| {
-        let is_steady = |factor: &Factor| matches!(factor, Factor::Steps(p) if p.iter().all(|(at, _)| *at <= 0.0));
+        let is_steady =
+            |factor: &Factor| matches!(factor, Factor::Steps(p) if p.iter().all(|(at, _)| *at <= 0.0));
         client.profile.factors.iter().all(is_steady)
             && !matches!(client.arrivals, Arrivals::Times(_) | Arrivals::Rates(_))
     };
@@ -129,7 +130,9 @@ pub fn levels(variant: &VariantPlan, record: &Record, from: SimTime, to: SimTime
 
 fn of_series(variant: &VariantPlan, record: &Record, gauge: u32, from: SimTime, to: SimTime) -> Vec<f64> {
     let columns = &variant.recorded.columns;
-    let Some(column) = columns.iter().position(|c| *c == Source::Level(gauge, 1.0)) else { return Vec::new() };
+    let Some(column) = columns.iter().position(|c| *c == Source::Level(gauge, 1.0)) else {
+        return Vec::new();
+    };
     let seconds: Vec<f64> = record.rows.iter().skip(column).step_by(columns.len()).copied().collect();
     let (first, last) = (from.seconds().ceil() as usize, (to.seconds() as usize).min(seconds.len()));
     if last < first + SEGMENTS {

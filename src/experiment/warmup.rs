@@ -68,7 +68,8 @@ pub fn find(loader: &Loader, document: &ExperimentDocument, changes: &Changes) -
     let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let units: Vec<(usize, u64)> =
         (0..plan.variants.len()).flat_map(|variant| (0..PILOTS).map(move |pilot| (variant, pilot))).collect();
-    let mut sums: Vec<Vec<Vec<Sum>>> = plan.variants.iter().map(|v| vec![Vec::new(); v.recorded.columns.len()]).collect();
+    let mut sums: Vec<Vec<Vec<Sum>>> =
+        plan.variants.iter().map(|v| vec![Vec::new(); v.recorded.columns.len()]).collect();
     let played = Team::new(jobs).ok()?.each(
         &units,
         |(variant, pilot)| play(&plan.variants[*variant], plan.seed, PILOT_FIRST + pilot).record.rows,

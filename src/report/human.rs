@@ -175,7 +175,11 @@ fn precision(result: &ExperimentResult, width: usize) -> String {
         let mark = if p.is_reached { "✓" } else { "?" };
         let found = match (p.value, p.half_width) {
             (Some(value), Some(half)) => {
-                let share = if value == 0.0 { String::new() } else { format!(" ({})", ratio_text(half / value.abs())) };
+                let share = if value == 0.0 {
+                    String::new()
+                } else {
+                    format!(" ({})", ratio_text(half / value.abs()))
+                };
                 format!("{} ± {}{share}", p.unit.text(value), value_text(p.unit, half))
             }
             _ => "no interval".to_string(),
