@@ -358,3 +358,52 @@ fn log_dropped(variant: &VariantPlan, fold: &Fold, runs: u32) -> Vec<String> {
     });
     lines.into_iter().chain(logs).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::run::examine;
+    use crate::experiment::{Changes, plan};
+    use crate::spec::load::Loader;
+
+    const SYSTEM: &str = r#"Experiment(
+        topology: Topology(
+            name: "t",
+            clients: { "users": Clients(arrivals: Poisson("5/s"), requests: { "s/e": 1 }) },
+            services: { "s": Service(endpoints: { "e": [ Work("1ms") ] }) },
+        ),
+        duration: "2s", runs: 6,
+    )"#;
+
+    #[test]
+    fn logs_are_kept_whole_or_not_at_all_and_that_is_said() {
+        let mut loader = Loader::default();
+        let document = loader.load_text("t", SYSTEM);
+        let plan = document.and_then(|d| plan(&mut loader, d, &Changes::default())).unwrap();
+        let variant = &plan.variants[0];
+        let mut fold = Fold::new(variant);
+        let line = LogLine {
+            time_s: 1.0,
+            kind: "up".into(),
+            component: String::new(),
+            instance: String::new(),
+            detail: String::new(),
+        };
+        // Two logs fit, the third does not, and the fourth would, but a hole is worse than an end.
+        for (run, lines) in [100_000, 99_999, 2, 0, 5, 0].into_iter().enumerate() {
+            let mut data = examine(&plan, variant, run as u32);
+            data.log = vec![line.clone(); lines];
+            data.log_dropped = 3;
+            fold.add(run as u32, data);
+        }
+        let result = result(&plan, vec![fold]);
+        let logs = &result.variants[0].log;
+        assert_eq!(
+            logs.iter().map(|l| (l.run, l.lines.len())).collect::<Vec<_>>(),
+            [(0, 100_000), (1, 99_999)]
+        );
+        let said = |words: &str| result.warnings.iter().any(|w| w.contains(words));
+        assert!(said("the event log ends before run 2") && said("18 state changes"), "{:?}", result.warnings);
+        assert_eq!(result.variants[0].metrics[0].per_run.len(), 6);
+    }
+}

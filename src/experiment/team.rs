@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use std::panic;
 use std::sync::mpsc;
 
+/// How many pieces for each thread may be begun and not yet taken. With two, a piece that takes three times as long as
+/// the others makes threads wait; variants of one experiment often differ more than that.
+const AHEAD: usize = 8;
+
 /// A pool of threads.
 ///
 /// Results are taken in the order of the work, whoever finishes first, so nothing that is made of them can depend on
-/// the number of threads. At most twice as many pieces as there are threads are begun and not yet taken: memory is
-/// bounded by the number of threads and not by that of pieces, and no thread waits for the slowest of a batch.
+/// the number of threads. At most [`AHEAD`] pieces for each thread are begun and not yet taken: memory is bounded by
+/// the number of threads and not by that of pieces, and no thread waits for the slowest of a batch.
 #[derive(Debug)]
 pub struct Team {
     pool: rayon::ThreadPool,
@@ -50,7 +54,7 @@ impl Team {
                     drop(sender.send((number, result)));
                 });
             };
-            while begun < units.len().min(2 * self.jobs) {
+            while begun < units.len().min(AHEAD * self.jobs) {
                 begin(begun);
                 begun += 1;
             }
@@ -93,7 +97,7 @@ mod tests {
                     unit * 2
                 },
                 |number, result| {
-                    assert!(begun.load(Ordering::SeqCst) <= number + 2 * jobs);
+                    assert!(begun.load(Ordering::SeqCst) <= number + AHEAD * jobs);
                     assert_eq!(result, number * 2);
                     taken.push(number);
                     Ok(())
@@ -113,6 +117,6 @@ mod tests {
             |number, _| if number == 9 { Err("enough") } else { Ok(()) },
         );
         assert_eq!(outcome, Err("enough"));
-        assert!(begun.load(Ordering::SeqCst) <= 14);
+        assert!(begun.load(Ordering::SeqCst) <= 10 + 2 * AHEAD);
     }
 }
