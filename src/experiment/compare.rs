@@ -248,8 +248,10 @@ fn usual_measures(variants: &[VariantPlan]) -> Vec<String> {
             }
         }
     }
-    if variants.iter().all(|v| v.model.catalog.find("cost").is_some()) {
-        measures.push("cost".to_string());
+    for metric in first.model.catalog.metrics.iter().filter(|m| m.path.starts_with("cost.")) {
+        if variants.iter().all(|v| v.model.catalog.find(&metric.path).is_some()) {
+            measures.push(metric.path.clone());
+        }
     }
     // A fault that strikes twice under one name is one.
     let mut seen = std::collections::BTreeSet::new();

@@ -153,7 +153,7 @@ mod tests {
             ("faults.weather.recover + 1s", Some(Direction::Less)),
             ("faults.weather.depth", Some(Direction::More)),
             ("mean of services.api.queue", Some(Direction::Less)),
-            ("cost", Some(Direction::Less)),
+            ("cost.total", Some(Direction::Less)),
             ("P(recovered within 60s)", Some(Direction::More)),
             ("P(metastable)", Some(Direction::Less)),
             ("P(clients.users.error_ratio < 1%)", Some(Direction::More)),

@@ -1,7 +1,7 @@
 //! For people at a terminal: a line for each variant, then each measure in words and as a table.
 
 use super::words;
-use crate::base::units::{duration_text, ratio_text};
+use crate::base::units::{Unit, duration_text, ratio_text};
 use crate::experiment::compare::results::{Comparison, MeasureComparison, Pair, Selected, Verdict};
 use crate::report::human::Options;
 use crate::report::human::grid::{self, Row};
@@ -92,10 +92,12 @@ fn cells(measure: &MeasureComparison, variant: usize, pair: Option<&Pair>) -> Ve
     }
     let Some(pair) = pair else { return vec![value] };
     let none = || "–".to_string();
+    // Percentage points.
+    let short = |text: String| text.replace(" points", " pp");
     vec![
         value,
-        pair.difference.map_or_else(none, |d| words::signed(measure.unit, d)),
-        words::interval(measure.unit, pair.ci95).unwrap_or_else(none),
+        short(pair.difference.map_or_else(none, |d| words::signed(measure.unit, d))),
+        short(words::interval(measure.unit, pair.ci95).unwrap_or_else(none)),
         words::change(pair).filter(|_| !measure.is_event).unwrap_or_else(none),
         pair.variance_ratio.map_or_else(none, times),
         pair.p_adjusted.map_or_else(none, words::p_text),
@@ -163,8 +165,8 @@ fn notes(result: &Comparison) -> Vec<String> {
         ),
     };
     notes.push(format!(
-        "Differences are taken run by run against {}; each interval is 95 % by itself (Student's t; for events McNemar's \
-         exact test and Newcombe's interval).{together}",
+        "Differences are taken run by run against {}; each interval is 95 % by itself (Student's t; for events \
+         McNemar's exact test and Newcombe's interval).{together}",
         result.variants[result.baseline]
     ));
     if result.measures.iter().flat_map(|m| &m.pairs).any(|p| p.variance_ratio.is_some()) {
@@ -173,10 +175,13 @@ fn notes(result: &Comparison) -> Vec<String> {
                 .to_string(),
         );
     }
+    if result.measures.iter().any(|m| m.unit == Unit::Ratio) {
+        notes.push("Shares differ by points (pp): hundredths, not per cent of each other.".to_string());
+    }
     if result.measures.iter().flat_map(|m| &m.pairs).any(|p| p.verdict == Verdict::NotFound) {
         notes.push(
-            "Where no difference was found there may be a small one: what these runs would have shown is what they find \
-             in 4 of 5 cases."
+            "Where no difference was found there may be a small one: what these runs would have shown is what they \
+             find in 4 of 5 cases."
                 .to_string(),
         );
     }

@@ -211,13 +211,17 @@ pub fn selected(result: &Comparison, selected: &Selected) -> String {
         None => {
             let left =
                 selected.contenders.iter().zip(&result.variants).filter(|(c, _)| c.left_after.is_none());
-            let names: Vec<&str> = left.map(|(_, name)| name.as_str()).collect();
+            let mut names: Vec<&str> = left.map(|(_, name)| name.as_str()).collect();
+            let last = names.pop().unwrap_or_default();
+            let suffice = match selected.runs_needed {
+                u32::MAX => String::new(),
+                runs => format!("{} suffice for sure, or ", many(u64::from(runs), "run")),
+            };
             format!(
-                "no best on {text} yet: {} are still in contention after {}; {} suffice for sure, or a greater \
-                 indifference than {}",
-                names.join(" and "),
+                "no best on {text} yet: {} and {last} are still in contention after {}; {suffice}say that more than {} \
+                 does not matter",
+                names.join(", "),
                 many(u64::from(selected.at_most), "run"),
-                many(u64::from(selected.runs_needed), "run"),
                 amount(unit, selected.indifference)
             )
         }
