@@ -1,7 +1,7 @@
 //! Tuning: which settings meet what is asked at the least cost?
 //!
-//! 1. *Explore.* Many candidates, a few runs each. All of them play the same runs, so they are compared on the same luck
-//!    (common random numbers), and what is noise between runs is not noise between candidates.
+//! 1. *Explore.* Many candidates, a few runs each. All of them play the same runs, so they are compared on the same
+//!    luck (common random numbers), and what is noise between runs is not noise between candidates.
 //! 2. *Halve.* The better ones are played again and again, fewer of them each time.
 //! 3. *Confirm.* The best of them is played on runs under another seed, which the search has not seen. What is reported
 //!    comes from these runs alone: the least of many noisy numbers is too good to be true, and no search can be asked

@@ -119,8 +119,11 @@ pub fn sobol(settings: usize, outputs: &[Option<f64>]) -> Vec<Effect> {
     };
     let variance = deviation * deviation;
     let share = |term: &dyn Fn(&Vec<f64>) -> f64| {
+        if deviation <= 1e-12 * mean.abs() {
+            return None;
+        }
         let terms: Vec<f64> = samples.iter().map(|sample| term(sample) / variance).collect();
-        Estimate::of(&terms).filter(|_| deviation > 1e-12 * mean.abs())
+        Estimate::of(&terms)
     };
     let effect = |setting: usize| Effect {
         setting,
