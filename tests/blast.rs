@@ -39,7 +39,8 @@ const SYSTEM: &str = r#"Topology(
     },
 )"#;
 
-const SHORT: &str = r#"warmup: "2s", duration: "30s", runs: 3, recovery: Recovery(window: "2s", stable: "4s", goodput: "80%")"#;
+const SHORT: &str = r#"warmup: "2s", duration: "30s", runs: 3,
+    recovery: Recovery(window: "2s", stable: "4s", goodput: "80%")"#;
 
 fn asked(question: &str, changes: &Changes, jobs: usize) -> BlastResult {
     let text = format!(

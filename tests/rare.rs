@@ -127,7 +127,8 @@ fn what_is_over_soon_does_not_count() {
 #[test]
 fn together_and_by_one_cause() {
     let failures = format!(
-        "{FIVE}, \"rack\": Failures(target: \"a\", each: Component, up: Exponential(\"700d\"), down: Exponential(\"20m\"))"
+        "{FIVE}, \"rack\": Failures(target: \"a\", each: Component, \
+         up: Exponential(\"700d\"), down: Exponential(\"20m\"))"
     );
     let question =
         "outage: [ \"failures.a.down + failures.rack.down + failures.rack.down >= 4\" ], samples: 400_000";
@@ -194,7 +195,8 @@ const SHOP: &str = r#"Topology(
     },
 )"#;
 
-const SHOP_FAILURES: &str = r#"warmup: "2s", duration: "8s", runs: 3, objectives: { "people": Objective(availability: "95%") },
+const SHOP_FAILURES: &str = r#"warmup: "2s", duration: "8s", runs: 3,
+    objectives: { "people": Objective(availability: "95%") },
     failures: {
         "web": Failures(target: "web", up: Exponential("10d"), down: Exponential("1h")),
         "login": Failures(target: "login", up: Exponential("300d"), down: Exponential("10m")),
