@@ -2,7 +2,6 @@
 
 mod beta;
 pub mod comparison;
-pub mod difference;
 pub mod estimate;
 pub mod gauge;
 pub mod histogram;
@@ -13,7 +12,6 @@ pub mod pairs;
 pub mod recorder;
 pub mod selection;
 
-pub use difference::Difference;
 pub use estimate::{Estimate, Proportion};
 pub use gauge::TimeAverage;
 pub use histogram::Histogram;

@@ -1,7 +1,7 @@
 //! What an interrupted `run` leaves: the runs that were finished, in the folder of the results.
 //!
-//! Every run is appended as it finishes, in one piece, so that even a process that is killed loses no more than the runs
-//! under way. The file goes when all runs are there and the results are written.
+//! Every run is appended as it finishes, in one piece, so that even a process that is killed loses no more than the
+//! runs under way. The file goes when all runs are there and the results are written.
 
 use super::files;
 use super::message;

@@ -18,7 +18,7 @@ use super::run::{Progress, RunError};
 use super::study::sample;
 use super::team::Team;
 use crate::base::units::Unit;
-use crate::metrics::Difference;
+use crate::metrics::comparison::TTest;
 use crate::metrics::estimate::stable;
 use crate::spec::check_baseline::Worse;
 use std::collections::BTreeMap;
@@ -170,7 +170,7 @@ pub struct Change {
     /// The mean now.
     pub after: Option<f64>,
     /// After less before; none with fewer than two runs.
-    pub difference: Option<Difference>,
+    pub difference: Option<TTest>,
     /// The probability of such a difference by chance, corrected for the number of measures.
     pub p_corrected: Option<f64>,
     /// How much of a difference does not matter.

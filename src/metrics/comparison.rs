@@ -36,8 +36,8 @@ pub fn paired_t(a: &[f64], b: &[f64], confidence: f64) -> Option<TTest> {
 /// The mean of `b` less that of `a`, two independent samples with variances that may differ, with its interval at a
 /// level of confidence such as 0.95, and the two-sided p value of no difference; none if either has fewer than two
 /// values. Degrees of freedom after Welch ("The generalization of Student's problem when several different population
-/// variances are involved", Biometrika 34, 1947) and Satterthwaite (1946). Samples without any spread leave no doubt,
-/// as in [`paired_t`].
+/// variances are involved", Biometrika 34, 1947) and Satterthwaite (1946). Of samples without any spread t says nothing:
+/// p is then that of all values of one sample on one side by chance, as in Fisher's exact test.
 pub fn welch_t(a: &[f64], b: &[f64], confidence: f64) -> Option<TTest> {
     let (a, b) = (moments(a)?, moments(b)?);
     let (of_a, of_b) = (a.variance / a.n, b.variance / b.n);
@@ -47,7 +47,18 @@ pub fn welch_t(a: &[f64], b: &[f64], confidence: f64) -> Option<TTest> {
     } else {
         a.n + b.n - 2.0
     };
-    Some(t_test(b.mean - a.mean, squared, freedom, confidence))
+    let test = t_test(b.mean - a.mean, squared, freedom, confidence);
+    let p_value = match squared {
+        0.0 if test.difference != 0.0 => of_a_split(a.n, b.n),
+        _ => test.p_value,
+    };
+    Some(TTest { p_value, ..test })
+}
+
+/// Twice the share of the ways to choose `n` of `m + n` that is a single one.
+fn of_a_split(m: f64, n: f64) -> f64 {
+    let ways = (1..=n as u32).fold(1.0, |ways, k| ways * (m + f64::from(k)) / f64::from(k));
+    (2.0 / ways).min(1.0)
 }
 
 /// The p values adjusted for being many, in the order given: a hypothesis may be rejected at level α if its adjusted
@@ -163,7 +174,11 @@ mod tests {
         let same = paired_t(&[0.1, 0.2, 0.3], &[0.1, 0.2, 0.3], 0.95).unwrap();
         assert_eq!((same.difference, same.lo, same.hi, same.p_value), (0.0, 0.0, 0.0, 1.0));
         let other = welch_t(&[0.1; 3], &[0.3; 2], 0.95).unwrap();
-        assert_eq!((other.p_value, other.freedom, other.hi - other.lo), (0.0, 3.0, 0.0));
+        assert_eq!((other.freedom, other.hi - other.lo), (3.0, 0.0));
+        // Two ways of ten to choose two of five.
+        assert_relative_eq!(other.p_value, 0.2, max_relative = 1e-12);
+        // The same dice and always one more: that is no chance.
+        assert_eq!(paired_t(&[1.0; 3], &[2.0; 3], 0.95).unwrap().p_value, 0.0);
         assert_eq!(paired_t(&[1.0], &[2.0], 0.95), None);
         assert_eq!(welch_t(&[1.0, 2.0], &[2.0], 0.95), None);
     }

@@ -116,10 +116,10 @@ fn sentence(change: &Change) -> String {
 /// By how much, relative to the baseline and in the direction that it took: "5.2 % (4.8 % to 5.6 %)".
 fn by(change: &Change) -> Option<String> {
     let (difference, before) = (change.difference?, change.before.filter(|b| *b != 0.0)?);
-    let relative = |value: f64| value / before.abs() * if difference.mean < 0.0 { -1.0 } else { 1.0 };
+    let relative = |value: f64| value / before.abs() * if difference.difference < 0.0 { -1.0 } else { 1.0 };
     let (one, other) = (relative(difference.lo), relative(difference.hi));
     let (lo, hi) = (one.min(other), one.max(other));
-    let mean = percent(relative(difference.mean));
+    let mean = percent(relative(difference.difference));
     Some(if lo == hi { mean } else { format!("{mean} ({} to {})", percent(lo), percent(hi)) })
 }
 
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::base::units::Unit;
     use crate::experiment::check::Place;
-    use crate::metrics::Difference;
+    use crate::metrics::comparison::TTest;
 
     fn change(verdict: ChangeVerdict, before: f64, after: f64, half: f64) -> Change {
         let mean = after - before;
@@ -162,7 +162,13 @@ mod tests {
             is_higher_worse: true,
             before: Some(before),
             after: Some(after),
-            difference: Some(Difference { mean, lo: mean - half, hi: mean + half, p: 0.001 }),
+            difference: Some(TTest {
+                difference: mean,
+                lo: mean - half,
+                hi: mean + half,
+                p_value: 0.001,
+                freedom: 4.0,
+            }),
             p_corrected: Some(0.002),
             tolerance: 0.001,
             verdict,

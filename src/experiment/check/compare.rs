@@ -2,8 +2,9 @@
 
 use super::{Asked, Baseline, Change, ChangeVerdict, Comparison, Misfit, Place, Question, sign};
 use crate::experiment::plan::WantedPlan;
-use crate::metrics::difference::holm;
-use crate::metrics::{Difference, Estimate};
+use crate::metrics::Estimate;
+use crate::metrics::comparison::{holm, paired_t, welch_t};
+use crate::metrics::estimate::CONFIDENCE;
 
 /// A difference is no chance if its corrected probability is at most this.
 const SIGNIFICANCE: f64 = 0.05;
@@ -105,8 +106,8 @@ fn change(
 ) -> Change {
     let mean = |values: &[f64]| Estimate::of(values).map(|e| e.mean);
     let difference = match is_paired {
-        true => Difference::of_pairs(before, after),
-        false => Difference::of_samples(before, after),
+        true => paired_t(before, after, CONFIDENCE),
+        false => welch_t(before, after, CONFIDENCE),
     };
     let relative = asked.tolerance * mean(before).map_or(0.0, f64::abs);
     Change {
@@ -129,7 +130,7 @@ fn judge(changes: &mut [Change], is_touched: &[bool]) {
     let family: Vec<usize> =
         (0..changes.len()).filter(|at| is_touched[*at] && changes[*at].difference.is_some()).collect();
     let p: Vec<f64> =
-        family.iter().filter_map(|at| changes[*at].difference.map(|difference| difference.p)).collect();
+        family.iter().filter_map(|at| changes[*at].difference.map(|difference| difference.p_value)).collect();
     for (at, corrected) in family.into_iter().zip(holm(&p)) {
         changes[at].p_corrected = Some(corrected);
     }
@@ -144,10 +145,10 @@ fn verdict(change: &Change) -> ChangeVerdict {
         return if is_same { ChangeVerdict::Same } else { ChangeVerdict::Unclear };
     };
     let is_chance = change.p_corrected.is_none_or(|p| p > SIGNIFICANCE);
-    let is_small = difference.mean.abs() <= change.tolerance;
+    let is_small = difference.difference.abs() <= change.tolerance;
     let within = -change.tolerance..=change.tolerance;
     match (is_chance, is_small) {
-        (false, false) if (difference.mean > 0.0) == change.is_higher_worse => ChangeVerdict::Worse,
+        (false, false) if (difference.difference > 0.0) == change.is_higher_worse => ChangeVerdict::Worse,
         (false, false) => ChangeVerdict::Better,
         (false, true) => ChangeVerdict::Same,
         (true, _) if within.contains(&difference.lo) && within.contains(&difference.hi) => {
@@ -180,7 +181,7 @@ mod tests {
             is_higher_worse,
             before: None,
             after: None,
-            difference: Difference::of_pairs(before, after),
+            difference: paired_t(before, after, CONFIDENCE),
             p_corrected: None,
             tolerance,
             verdict: ChangeVerdict::Unclear,
@@ -212,7 +213,7 @@ mod tests {
     fn many_questions_ask_for_stronger_evidence() {
         // t = 4.9 with 3 degrees of freedom: p is 1.6 %.
         let (before, after) = ([0.0; 4], [0.6, 1.0, 1.4, 1.0]);
-        let p = Difference::of_pairs(&before, &after).unwrap().p;
+        let p = paired_t(&before, &after, CONFIDENCE).unwrap().p_value;
         assert!((0.005..0.05).contains(&p), "{p}");
         assert_eq!(judged(changed(&before, &after, 0.1, true), 0), ChangeVerdict::Worse);
         assert_eq!(judged(changed(&before, &after, 0.1, true), 50), ChangeVerdict::Unclear);
