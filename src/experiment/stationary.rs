@@ -20,12 +20,14 @@ use crate::model::{Arrivals, Client};
 pub const SEGMENTS: usize = 10;
 /// The confidence of the interval that must lie above zero: half of the rest are false alarms at most.
 const CONFIDENCE: f64 = 0.99;
-/// With fewer runs there is no interval worth the name, and each run must show it plainly.
+/// With fewer runs there is no interval worth the name.
 const RUNS_FOR_INTERVAL: usize = 3;
+/// With fewer runs the interval is so wide that it will also do if each run shows it plainly.
+const RUNS_FOR_CERTAINTY: usize = 5;
 /// The least rise in requests, and relative to the mean level.
 const RISE_MIN: f64 = 1.0;
 const SHARE_MIN: f64 = 0.5;
-/// The least rise relative to the mean level, where there are too few runs for an interval. That of a queue without
+/// The least rise relative to the mean level, where there are too few runs for a narrow interval. That of a queue without
 /// bounds is more unless the warm-up took more than a quarter of the run.
 const SHARE_PLAIN: f64 = 1.2;
 
@@ -59,10 +61,8 @@ pub fn trend(runs: &[Vec<f64>]) -> Option<Trend> {
         let half = student_t(runs.len() - 1, CONFIDENCE) * (squares / (n - 1.0)).sqrt();
         (average - half, average + half)
     });
-    let is_certain = match interval {
-        Some((lo, _)) => lo > 0.0,
-        None => runs.iter().all(|run| is_plain(run)),
-    };
+    let is_certain = interval.is_some_and(|(lo, _)| lo > 0.0)
+        || runs.len() < RUNS_FOR_CERTAINTY && runs.iter().all(|run| is_plain(run));
     Some(Trend {
         early: mean_of(&|run| run[0]),
         late: mean_of(&|run| run[SEGMENTS - 1]),
@@ -234,5 +234,9 @@ mod tests {
         assert!(!trend(&[dented.clone()]).unwrap().grows);
         assert!(!trend(&[line(10.0, 100.0), dented]).unwrap().grows);
         assert!(!trend(&[line(80.0, 100.0)]).unwrap().grows);
+        // Three runs that differ so much that their interval reaches below zero.
+        let three = [line(1.0, 20.0), line(1.0, 200.0), line(1.0, 30.0)];
+        let found = trend(&three).unwrap();
+        assert!(found.grows && found.interval.unwrap().0 < 0.0);
     }
 }
