@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a table is what it is for")]
 
 use brownout::base::SimDuration;
+use brownout::experiment::precision::WIDER;
 use brownout::experiment::run::{merged, play};
 use brownout::experiment::team::Team;
 use brownout::experiment::{Changes, Plan, plan, run, stationary};
@@ -19,12 +20,15 @@ const RATE: f64 = 70.0;
 const SERVICE_S: [f64; 2] = [0.010, 0.009];
 const RUNS: u64 = 10;
 
+/// Plays so many repetitions and prints what it finds.
+type Table = fn(&Team, u64);
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let repetitions: u64 = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(1_000);
     let names: Vec<&String> = arguments.iter().filter(|a| a.parse::<u64>().is_err()).collect();
     let team = Team::new(std::thread::available_parallelism().map_or(1, usize::from)).expect("threads");
-    let tables: [(&str, fn(&Team, u64)); 5] = [
+    let tables: [(&str, Table); 5] = [
         ("fixed", fixed),
         ("bias", bias),
         ("sequential", sequential),
@@ -187,6 +191,14 @@ fn bias(team: &Team, repetitions: u64) {
     }
 }
 
+/// Where an experiment stopped.
+struct Stopped {
+    mean: f64,
+    half: f64,
+    runs: u32,
+    is_reached: bool,
+}
+
 /// Runs until the answer is precise.
 fn sequential(team: &Team, repetitions: u64) {
     println!("\nRuns until half the interval is so narrow (10 to 400 runs): contains the truth in");
@@ -204,21 +216,21 @@ fn sequential(team: &Team, repetitions: u64) {
             let changes = Changes { seed: Some(seed), variant: Some("a".into()), ..Changes::default() };
             let result = run(&queue(RATE, &fields, &changes), 1, &()).expect("it runs");
             let p = &result.precision[0];
-            (p.value.unwrap_or(0.0), p.half_width.unwrap_or(0.0), result.runs, p.is_reached)
+            let (mean, half) = (p.value.unwrap_or(0.0), p.half_width.unwrap_or(0.0));
+            Stopped { mean, half, runs: result.runs, is_reached: p.is_reached }
         });
         let truth = truth(SERVICE_S[0])[what];
         let n = found.len() as f64;
-        let share = |is: &dyn Fn(&(f64, f64, u32, bool)) -> bool| {
-            100.0 * found.iter().filter(|f| is(f)).count() as f64 / n
-        };
-        let runs = found.iter().map(|f| f64::from(f.2)).sum::<f64>() / n;
+        let share = |is: &dyn Fn(&Stopped) -> bool| 100.0 * found.iter().filter(|f| is(f)).count() as f64 / n;
+        let runs = found.iter().map(|f| f64::from(f.runs)).sum::<f64>() / n;
+        let limit = if within == "5%" { 0.05 } else { 0.10 };
         println!(
-            "{metric:31} {within:>4} {seconds:>4} s {:5.1} %  (Student's t alone {:5.1} %)  {runs:6.1} runs, reached {:.1} %, \
-                 within it of the truth {:.1} %",
-            share(&|(mean, half, ..)| (mean - truth).abs() <= *half),
-            share(&|(mean, half, ..)| (mean - truth).abs() <= half / brownout::experiment::precision::WIDER),
-            share(&|(.., reached)| *reached),
-            share(&|(mean, ..)| (mean / truth - 1.0).abs() <= if within == "5%" { 0.05 } else { 0.10 })
+            "{metric:31} {within:>4} {seconds:>4} s {:5.1} %  (Student's t alone {:5.1} %)  {runs:6.1} runs, \
+             reached {:.1} %, within it of the truth {:.1} %",
+            share(&|f| (f.mean - truth).abs() <= f.half),
+            share(&|f| (f.mean - truth).abs() <= f.half / WIDER),
+            share(&|f| f.is_reached),
+            share(&|f| (f.mean / truth - 1.0).abs() <= limit)
         );
     }
 }

@@ -20,11 +20,16 @@ use crate::model::{Arrivals, Client};
 pub const SEGMENTS: usize = 10;
 /// The confidence of the interval that must lie above zero: half of the rest are false alarms at most.
 const CONFIDENCE: f64 = 0.99;
-/// With fewer runs there is no interval worth the name, and each run must show it plainly.
+/// With fewer runs there is no interval worth the name.
 const RUNS_FOR_INTERVAL: usize = 3;
+/// With fewer runs the interval is so wide that it will also do if each run shows it plainly.
+const RUNS_FOR_CERTAINTY: usize = 5;
 /// The least rise in requests, and relative to the mean level.
 const RISE_MIN: f64 = 1.0;
 const SHARE_MIN: f64 = 0.5;
+/// The least rise relative to the mean level, where there are too few runs for a narrow interval. That of a queue without
+/// bounds is more unless the warm-up took more than a quarter of the run.
+const SHARE_PLAIN: f64 = 1.2;
 
 /// How what a population has in flight changes over the measured time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +61,8 @@ pub fn trend(runs: &[Vec<f64>]) -> Option<Trend> {
         let half = student_t(runs.len() - 1, CONFIDENCE) * (squares / (n - 1.0)).sqrt();
         (average - half, average + half)
     });
-    let is_certain = match interval {
-        Some((lo, _)) => lo > 0.0,
-        None => runs.iter().all(|run| is_plain(run)),
-    };
+    let is_certain = interval.is_some_and(|(lo, _)| lo > 0.0)
+        || runs.len() < RUNS_FOR_CERTAINTY && runs.iter().all(|run| is_plain(run));
     Some(Trend {
         early: mean_of(&|run| run[0]),
         late: mean_of(&|run| run[SEGMENTS - 1]),
@@ -82,11 +85,11 @@ fn rise(levels: &[f64]) -> f64 {
 }
 
 /// Whether one run alone shows it: each fifth of the time has more in flight than the one before, and the rise is more
-/// than the mean. Five levels in random order rise in one case of 120.
+/// than the mean by a fifth. Five levels in random order rise in one case of 120.
 fn is_plain(levels: &[f64]) -> bool {
     let fifths: Vec<f64> = levels.chunks(2).map(|pair| pair[0] + pair[1]).collect();
     let mean = levels.iter().sum::<f64>() / SEGMENTS as f64;
-    fifths.windows(2).all(|pair| pair[0] < pair[1]) && rise(levels) > mean
+    fifths.windows(2).all(|pair| pair[0] < pair[1]) && rise(levels) > SHARE_PLAIN * mean
 }
 
 /// Whether nothing strikes, fails or changes, and the load is the same all the time: then the system should settle.
@@ -237,5 +240,9 @@ mod tests {
         assert!(!trend(&[dented.clone()]).unwrap().grows);
         assert!(!trend(&[line(10.0, 100.0), dented]).unwrap().grows);
         assert!(!trend(&[line(80.0, 100.0)]).unwrap().grows);
+        // Three runs that differ so much that their interval reaches below zero.
+        let three = [line(1.0, 20.0), line(1.0, 200.0), line(1.0, 30.0)];
+        let found = trend(&three).unwrap();
+        assert!(found.grows && found.interval.unwrap().0 < 0.0);
     }
 }
