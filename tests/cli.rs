@@ -213,8 +213,17 @@ fn results_are_written_whole_or_not_at_all() {
     std::fs::create_dir_all(folder.path().join("there/summary.json")).expect("a folder");
     let output = brownout(folder.path(), &["run", "expect.ron", "--out", "there"]);
     assert_eq!(output.status.code(), Some(2));
-    let left: Vec<_> = std::fs::read_dir(folder.path().join("there")).expect("a folder").collect();
-    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(err(&output).contains("all runs are kept in there/expect.partial"), "{}", err(&output));
+    let there =
+        || std::fs::read_dir(folder.path().join("there")).expect("a folder").map(|e| e.expect("an entry"));
+    let mut left: Vec<_> = there().map(|entry| entry.file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["expect.partial", "summary.json"]);
+    // Once it is out of the way, nothing is played again.
+    std::fs::remove_dir(folder.path().join("there/summary.json")).expect("empty");
+    let output = brownout(folder.path(), &["run", "expect.ron", "--out", "there", "--resume"]);
+    assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), "going on after 3 of 3 runs\n"));
+    assert!(there().all(|entry| entry.file_name() != "expect.partial"));
     let before = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(brownout(folder.path(), &["run", "expect.ron", "--no-out"]).status.code(), Some(0));
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), before);

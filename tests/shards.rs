@@ -32,7 +32,9 @@ const EXPERIMENT: &str = r#"Experiment(
     timeline: [ At("4s", Slow(target: "bank", latency: Constant("3s"), lasts: "3s")) ],
     objectives: { "users": Objective(availability: "90%") },
     recovery: Recovery(window: "1s", stable: "1s"),
-    alerts: { "slow": Threshold(metric: "clients.users.latency.p99", above: "500ms", for: "1s", interval: "1s", window: "1s") },
+    alerts: { "slow": Threshold(
+        metric: "clients.users.latency.p99", above: "500ms", for: "1s", interval: "1s", window: "1s",
+    ) },
     expect: {
         "bare": [ "p(99) of clients.users.latency > 100ms", "P(recovered within 60s) >= 0.1" ],
         "guarded": [ "P(alerts.slow.fired <= 12s) <= 100%", "clients.users.error_ratio < 0.1%" ],

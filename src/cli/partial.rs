@@ -17,12 +17,14 @@ pub struct Partial {
     /// Locked as long as it is open, so that two processes do not write to one file.
     writer: Option<Writer<File>>,
     known: Option<Ledger<File>>,
+    /// Folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
 }
 
 impl Partial {
     /// Keeps nothing.
     pub fn nowhere() -> Self {
-        Self { path: PathBuf::new(), writer: None, known: None }
+        Self { path: PathBuf::new(), writer: None, known: None, made: Vec::new() }
     }
 
     /// Begins the file, or goes on with it if it is there and that is wanted.
@@ -33,6 +35,8 @@ impl Partial {
         let path = folder.join(format!("{}.partial", files::stem(&header.name)));
         let shown = path.display().to_string();
         let cannot = |error: &dyn std::fmt::Display| format!("{shown}: {error}");
+        let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let made: Vec<PathBuf> = folder.ancestors().take_while(is_new).map(Path::to_path_buf).collect();
         std::fs::create_dir_all(folder)
             .map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| cannot(&e))?;
@@ -71,7 +75,7 @@ impl Partial {
             }
             file.set_len(0).map_err(|e| cannot(&e))?;
             let writer = Some(Writer::new(file, header).map_err(|e| cannot(&e))?);
-            return Ok(Self { path, writer, known: None });
+            return Ok(Self { path, writer, known: None, made });
         };
         if known.header.digest != header.digest {
             let difference = known.header.difference(header);
@@ -81,7 +85,7 @@ impl Partial {
         file.set_len(known.trusted()).map_err(|e| cannot(&e))?;
         let (kept, total) = (known.runs().count(), header.runs as usize * header.variants.len());
         message(&format!("going on after {kept} of {total} runs\n"));
-        Ok(Self { path, writer: Some(Writer::appending(file)), known: Some(known) })
+        Ok(Self { path, writer: Some(Writer::appending(file)), known: Some(known), made })
     }
 
     /// Where the runs are, if any are kept.
@@ -89,11 +93,14 @@ impl Partial {
         (!self.path.as_os_str().is_empty()).then_some(&self.path)
     }
 
-    /// Takes the file away.
+    /// Takes the file away, and the folders that were made for it if nothing else is in them.
     pub fn remove(self) {
         if self.path().is_some() {
             // Who cannot take it away has it in the way of nothing: the next run replaces it.
             let _ = std::fs::remove_file(&self.path);
+            for folder in &self.made {
+                let _ = std::fs::remove_dir(folder);
+            }
         }
     }
 }

@@ -74,8 +74,12 @@ fn played(args: &RunArgs, shard: Option<Shard>) -> Result<Ending, String> {
     let Some(result) = outcome.result else { return Err("there was nothing to play".into()) };
     let folder = (!args.no_out).then_some(folder.as_path());
     let ending = report(&result, folder, &args.deliver, args.quiet, reproduce);
-    if ending != Ending::Wrong {
-        partial.remove();
+    match partial.path() {
+        // A disk that is full, say: whoever mends that needs not play again.
+        Some(path) if ending == Ending::Wrong => {
+            message(&format!("all runs are kept in {}; --resume goes on with them\n", path.display()));
+        }
+        _ => partial.remove(),
     }
     Ok(ending)
 }
