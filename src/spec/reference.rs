@@ -267,7 +267,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
-        "Capacity",
+        "How much it can take",
         "What `brownout capacity` asks: how much load until an objective breaks?",
         &["Capacity", "Sizes", "Loss", "Lost instances", "Lost zone", "Lost to a fault"],
     ),
