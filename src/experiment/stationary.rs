@@ -27,8 +27,8 @@ const RUNS_FOR_CERTAINTY: usize = 5;
 /// The least rise in requests, and relative to the mean level.
 const RISE_MIN: f64 = 1.0;
 const SHARE_MIN: f64 = 0.5;
-/// The least rise relative to the mean level, where there are too few runs for a narrow interval. That of a queue without
-/// bounds is more unless the warm-up took more than a quarter of the run.
+/// The least rise relative to the mean level, where there are too few runs for a narrow interval. That of a queue
+/// without bounds is more unless the warm-up took more than a quarter of the run.
 const SHARE_PLAIN: f64 = 1.2;
 
 /// How what a population has in flight changes over the measured time.
