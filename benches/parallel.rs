@@ -17,7 +17,7 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("64 runs, one thread and two in turn, {ROUNDS} times; {cores} cores");
     for (name, file, seconds) in
-        [("M/M/1", "models/queueing/mm1.ron", 2_000), ("cascade", "models/lb-timeout-cascade.ron", 20)]
+        [("M/M/1", "models/queueing/mm1.ron", 500), ("cascade", "models/lb-timeout-cascade.ron", 20)]
     {
         speed(name, &planned(file, 64, seconds));
     }

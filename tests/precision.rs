@@ -177,8 +177,8 @@ fn a_warm_up_is_found_for_all_variants_and_on_any_number_of_threads() {
 
 #[test]
 fn a_load_that_rises_at_the_start_is_left_out() {
-    // From a tenth of 50/s to all of it within 80 s: what is in flight rises 20-fold, most of it at the end. What chance
-    // lets look like a start comes on top.
+    // From a tenth of 50/s to all of it within 80 s: what is in flight rises 20-fold, most of it at the end. What
+    // chance lets look like a start comes on top.
     let text = queue(50.0, r#"warmup: Auto, duration: "600s", series: false"#)
         .replace("requests:", r#"profile: [ Ramp(from: 0.1, to: 1, start: "0s", lasts: "80s") ], requests:"#);
     let found =

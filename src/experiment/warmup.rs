@@ -7,10 +7,10 @@
 //! Conference 2000). Only the first half may be left out: what is found at its end says that the run is too short.
 //!
 //! The series are those of what each client population has in flight and of its mean latency, second by second, each
-//! averaged over [`PILOTS`] runs of each variant (Welch's idea: it takes the noise and leaves the transient). The latest
-//! end of a transient counts, for all variants. The runs have numbers of their own, so what is found does not depend on
-//! what is measured afterwards. They are played until something first happens on the timeline, and nothing fails at
-//! random in them: what strikes is not a transient of the start.
+//! averaged over [`PILOTS`] runs of each variant (Welch's idea: it takes the noise and leaves the transient). The
+//! latest end of a transient counts, for all variants. The runs have numbers of their own, so what is found does not
+//! depend on what is measured afterwards. They are played until something first happens on the timeline, and nothing
+//! fails at random in them: what strikes is not a transient of the start.
 
 use super::measures::Recorded;
 use super::plan::{Changes, Plan, plan_experiment};

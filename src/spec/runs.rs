@@ -26,7 +26,7 @@ record! {
         /// What is to be known, such as `p(99) of clients.users.latency` or `P(recovered within 60s)`; or a list, if
         /// several things are.
         metric: Metrics,
-        /// How wide half the interval may be, relative to the mean. If `absolute` is given as well, one of them will do.
+        /// How wide half the interval may be, relative to the mean. With `absolute` as well, one of them will do.
         within: Option<Ratio> = None,
         /// How wide half the interval may be, in the metric's unit, such as `"5ms"` or `"2%"`.
         absolute: Option<Spanned<String>> = None,
