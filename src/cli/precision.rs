@@ -4,7 +4,7 @@ use super::{interrupt, threads};
 use crate::base::SimDuration;
 use crate::base::units::{parse_duration, parse_ratio};
 use crate::experiment::Changes;
-use crate::experiment::ledger::Asked;
+use crate::experiment::ledger::{Asked, AskedPrecision, AskedWarmup};
 use crate::experiment::precision::PrecisionChange;
 use crate::experiment::warmup::Pilot;
 use crate::spec::load::Loader;
@@ -53,7 +53,7 @@ impl PrecisionArgs {
     }
 
     /// The precision and the warm-up that were asked for, as ledgers keep them.
-    pub fn asked(&self) -> (Option<(f64, Vec<String>)>, Option<Option<u64>>) {
+    pub fn asked(&self) -> (AskedPrecision, AskedWarmup) {
         let warmup = self.warmup.map(|warmup| match warmup {
             Warmup::For(seconds) => Some(seconds.duration().ns()),
             Warmup::Auto => None,

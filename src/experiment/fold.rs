@@ -65,7 +65,7 @@ fn at_its_end() -> Stop {
 /// The runs of one variant so far.
 ///
 /// What is kept of each run are numbers: one for each metric, expectation, fault and alert. Series and histograms are
-/// merged, and logs are kept up to [`LOG_LINES_MAX`]: memory does not grow with what runs record.
+/// merged, and logs are kept up to a limit: memory does not grow with what runs record.
 #[derive(Debug)]
 pub struct Fold {
     columns: usize,

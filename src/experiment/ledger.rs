@@ -58,6 +58,12 @@ impl From<io::Error> for LedgerError {
     }
 }
 
+/// The warm-up that was asked for, if any: its nanoseconds, or none if it is to be found.
+pub type AskedWarmup = Option<Option<u64>>;
+
+/// The precision that was asked for, as a share, and of what.
+pub type AskedPrecision = Option<(f64, Vec<String>)>;
+
 /// What was asked: all that determines the runs and how they are reported, beside seed and number of runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
@@ -68,9 +74,9 @@ pub struct Asked {
     /// The simulated time of each run in nanoseconds, if the command line gave it.
     pub duration_ns: Option<u64>,
     /// The warm-up, if the command line gave it: its nanoseconds, or none if it is to be found.
-    pub warmup_ns: Option<Option<u64>>,
+    pub warmup_ns: AskedWarmup,
     /// The precision that the command line wants, as a share, and of what.
-    pub precision: Option<(f64, Vec<String>)>,
+    pub precision: AskedPrecision,
     /// Every file that was read: path and bytes, in order of path.
     pub texts: Vec<(String, Vec<u8>)>,
 }

@@ -12,7 +12,7 @@ const AHEAD: usize = 8;
 /// A pool of threads.
 ///
 /// Results are taken in the order of the work, whoever finishes first, so nothing that is made of them can depend on
-/// the number of threads. At most [`AHEAD`] pieces for each thread are begun and not yet taken: memory is bounded by
+/// the number of threads. At most eight pieces for each thread are begun and not yet taken: memory is bounded by
 /// the number of threads and not by that of pieces, and no thread waits for the slowest of a batch.
 #[derive(Debug)]
 pub struct Team {

@@ -178,10 +178,13 @@ pub struct TrialResult {
     /// Why it cannot be played, if it cannot.
     pub impossible: Option<String>,
     /// Each aim with its interval.
-    pub aims: Vec<(Option<f64>, Option<(f64, f64)>)>,
+    pub aims: Vec<Aimed>,
     /// Each constraint's value.
     pub constraints: Vec<Option<f64>>,
 }
+
+/// The value of an aim over runs, and its 95 % confidence interval.
+pub type Aimed = (Option<f64>, Option<(f64, f64)>);
 
 /// A candidate on the runs of the final look.
 #[derive(Clone, Debug)]
@@ -193,7 +196,7 @@ pub struct Confirmed {
     /// Runs under the seed of the final look.
     pub runs: u32,
     /// Each aim with its interval.
-    pub aims: Vec<(Option<f64>, Option<(f64, f64)>)>,
+    pub aims: Vec<Aimed>,
     /// How much each aim differs from the settings as they are, run by run on the same random numbers.
     pub differences: Vec<Option<Estimate>>,
     /// The verdict of each constraint.

@@ -5,11 +5,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// What was read, if it could be.
+type Contents = Option<Arc<[u8]>>;
+
 /// Every file that was read, by path as it was asked for; those that could not be read are known, too. Clones share
 /// what they have read.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    read: Arc<Mutex<BTreeMap<PathBuf, Option<Arc<[u8]>>>>>,
+    read: Arc<Mutex<BTreeMap<PathBuf, Contents>>>,
     /// Whether there are no others.
     is_closed: bool,
 }

@@ -1,8 +1,8 @@
 //! Candidates: settings, and what was found of them so far. Run k of every candidate is played on the same random
 //! numbers, so candidates are compared on the same luck.
 
-use super::Question;
 use super::knobs::Dial;
+use super::{Aimed, Question};
 use crate::base::units::Unit;
 use crate::experiment::judge::{SubjectValue, summed_up, verdict};
 use crate::experiment::plan::{Changes, ExpectationPlan, Plan};
@@ -303,7 +303,7 @@ impl<'b> Bench<'b> {
     }
 
     /// The value and interval of each aim.
-    pub fn aim_values(&self, trial: &Trial) -> Vec<(Option<f64>, Option<(f64, f64)>)> {
+    pub fn aim_values(&self, trial: &Trial) -> Vec<Aimed> {
         trial.aims.iter().map(|runs| summed_up(runs)).collect()
     }
 

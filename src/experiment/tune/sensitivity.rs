@@ -83,9 +83,10 @@ fn deviation(values: &[f64]) -> Option<f64> {
 pub fn sobol_points(settings: usize, samples: usize, rng: &mut Rng) -> Vec<Vec<f64>> {
     let columns: Vec<Vec<f64>> = (0..2 * settings).map(|_| stratified(samples, rng)).collect();
     let mut points = Vec::new();
+    let point = |columns: &[Vec<f64>], sample: usize| columns.iter().map(|c| c[sample]).collect::<Vec<f64>>();
     for sample in 0..samples {
-        let a: Vec<f64> = (0..settings).map(|s| columns[s][sample]).collect();
-        let b: Vec<f64> = (0..settings).map(|s| columns[settings + s][sample]).collect();
+        let a = point(&columns[..settings], sample);
+        let b = point(&columns[settings..], sample);
         points.push(a.clone());
         points.push(b.clone());
         for setting in 0..settings {

@@ -76,7 +76,7 @@ struct Line {
     runs: Vec<Option<f64>>,
 }
 
-/// Reads what [`write`] has written.
+/// Reads what [`write()`] has written.
 ///
 /// # Errors
 /// If the text is damaged, or of a format that this version does not know.

@@ -5,7 +5,7 @@ use super::figure::{Figure, Key, Labels, Layer, Panel, Sign};
 use super::palette::{self, Color, Dash, Mark, Stroke};
 use super::series::Line;
 use crate::base::units::Unit;
-use crate::experiment::tune::{State, TrialResult, TuneResult};
+use crate::experiment::tune::{Aimed, State, TrialResult, TuneResult};
 use crate::report::words::value_text;
 
 const TRIED: Color = Color(0x9a, 0x9a, 0x9a);
@@ -61,9 +61,7 @@ fn tried(result: &TuneResult) -> impl Iterator<Item = (usize, &TrialResult)> {
 
 /// How the best came about: a panel for each aim.
 pub fn progress(result: &TuneResult) -> Option<Figure> {
-    if tried(result).next().is_none() {
-        return None;
-    }
+    tried(result).next()?;
     Some(Figure {
         title: format!("What was tried for {}", result.name),
         subtitle: format!(
@@ -163,7 +161,7 @@ fn best_so_far(known: &[(f64, f64, bool)], is_large: bool, last: f64) -> Line {
 /// The front: the first two aims of every candidate, and of those found with their intervals.
 pub fn front(result: &TuneResult) -> Option<Figure> {
     let [first, second, ..] = result.aims.as_slice() else { return None };
-    let pair = |aims: &[(Option<f64>, Option<(f64, f64)>)]| Some((aims[0].0?, aims[1].0?));
+    let pair = |aims: &[Aimed]| Some((aims[0].0?, aims[1].0?));
     let mut layers = Vec::new();
     let mut shown: Vec<(f64, f64)> =
         tried(result).filter(|(_, t)| t.meets).filter_map(|(_, t)| pair(&t.aims)).collect();
