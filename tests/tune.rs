@@ -194,7 +194,10 @@ fn what_is_found_can_be_played_by_any_verb() {
     files.write(
         "two.ron",
         r#"Experiment(topology: "topology.ron", warmup: "5s", duration: "25s", runs: 2,
-            variants: { "slim": { "policies.database.Pool.max": 11 }, "tight": { "policies.database.Pool.max": 10 } })"#,
+            variants: {
+                "slim": { "policies.database.Pool.max": 11 },
+                "tight": { "policies.database.Pool.max": 10 },
+            })"#,
     );
     let folder = files.path("");
     let output = brownout(
@@ -360,8 +363,8 @@ fn the_guards_of_incident_a_can_be_better_than_those_of_its_operators() {
 fn the_figures_of_incident_a_hold() {
     let mut loader = Loader::default();
     let document = loader.load(&support::repository("experiments/pool-exhaustion.ron"), &[]);
-    let changes = Changes { runs: Some(3), ..Changes::default() };
-    let plan = document.and_then(|document| plan(&mut loader, document, &changes)).expect("a plan");
+    let plan =
+        document.and_then(|document| plan(&mut loader, document, &Changes::default())).expect("a plan");
     let result = run(&plan, 2, &()).unwrap();
     for expectation in &result.expectations {
         assert_eq!(expectation.verdict.name(), "held", "{expectation:?}");

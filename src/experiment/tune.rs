@@ -7,8 +7,8 @@
 //!    comes from these runs alone: the least of many noisy numbers is too good to be true, and no search can be asked
 //!    for an honest estimate of what it has found.
 //!
-//! Constraints come first: a candidate that meets them beats one that does not, whatever its aims (Deb 2000). In the end
-//! they have to hold with their whole confidence interval.
+//! Constraints come first: a candidate that meets them beats one that does not, whatever its aims (Deb 2000). In the
+//! end they have to hold with their whole confidence interval.
 
 pub mod bench;
 pub mod knobs;

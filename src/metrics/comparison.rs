@@ -36,8 +36,8 @@ pub fn paired_t(a: &[f64], b: &[f64], confidence: f64) -> Option<TTest> {
 /// The mean of `b` less that of `a`, two independent samples with variances that may differ, with its interval at a
 /// level of confidence such as 0.95, and the two-sided p value of no difference; none if either has fewer than two
 /// values. Degrees of freedom after Welch ("The generalization of Student's problem when several different population
-/// variances are involved", Biometrika 34, 1947) and Satterthwaite (1946). Of samples without any spread t says nothing:
-/// p is then that of all values of one sample on one side by chance, as in Fisher's exact test.
+/// variances are involved", Biometrika 34, 1947) and Satterthwaite (1946). Of samples without any spread t says
+/// nothing: p is then that of all values of one sample on one side by chance, as in Fisher's exact test.
 pub fn welch_t(a: &[f64], b: &[f64], confidence: f64) -> Option<TTest> {
     let (a, b) = (moments(a)?, moments(b)?);
     let (of_a, of_b) = (a.variance / a.n, b.variance / b.n);

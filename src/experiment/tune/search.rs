@@ -1,8 +1,8 @@
 //! The search: where candidates come from, and which of them are played again.
 //!
-//! Optimisers are behind [`Optimiser`], a trait of one function, so that they can be replaced. They see the unit box and
-//! numbers, and nothing of systems. All of them are from `heuropt`, whose tree-structured Parzen estimator is not used:
-//! it is worse than random search.
+//! Optimisers are behind [`Optimiser`], a trait of one function, so that they can be replaced. They see the unit box
+//! and numbers, and nothing of systems. All of them are from `heuropt`, whose tree-structured Parzen estimator is not
+//! used: it is worse than random search.
 
 use super::bench::{Bench, Standing};
 use crate::base::mix;

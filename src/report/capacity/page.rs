@@ -379,7 +379,8 @@ fn sizes(result: &CapacityResult) -> Option<Section> {
          others stand, the dearest first.",
     )];
     if now.is_some() && first.sizes.iter().any(|size| !size.path.ends_with(".replicas")) {
-        let note = "Prices are of instances as they stand in the file: more cores or workers in each cost no more here.";
+        let note =
+            "Prices are of instances as they stand in the file: more cores or workers in each cost no more.";
         notes.push(note.into());
     }
     for (multiple, sized) in &sized {

@@ -87,8 +87,8 @@ pub fn read(text: &str) -> Result<Baseline, Damage> {
         None => return Err(elsewhere("this is no baseline: it has no `brownout_baseline`".into())),
         Some(format) if format != FORMAT => {
             return Err(elsewhere(format!(
-                "the baseline is of format {format}, and this version of brownout reads format {FORMAT}: take a new one \
-                 with --update-baselines"
+                "the baseline is of format {format}, and this version of brownout reads format {FORMAT}: take a new \
+                 one with --update-baselines"
             )));
         }
         Some(_) => {}
