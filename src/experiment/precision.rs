@@ -32,9 +32,9 @@ use crate::spec::topology::Topology;
 
 /// How many times as many runs there are at the next checkpoint.
 const STEP: f64 = 1.5;
-/// How many times as wide as Student's the interval is that must be narrow enough. Without it, intervals of normal values
-/// at which is stopped cover the truth in 93.7 % where it is worst; with it, the mean of an M/M/1 queue was covered in
-/// 95.7 % (within 10 %) and 94.6 % (within 5 %) of 1,000 experiments.
+/// How many times as wide as Student's the interval is that must be narrow enough. Without it, intervals of normal
+/// values at which is stopped cover the truth in 93.7 % where it is worst; with it, the mean of an M/M/1 queue was
+/// covered in 95.7 % (within 10 %) and 94.6 % (within 5 %) of 1,000 experiments.
 pub const WIDER: f64 = 1.06;
 /// The fewest and the most runs, if only the command line asks for precision.
 const AT_LEAST: u32 = 10;
