@@ -22,12 +22,33 @@ struct Recording {
 
 /// All recordings `tests/conformance/<product>/*.jsonl.gz`, by name.
 fn recordings(product: &str) -> Vec<Recording> {
+    files(product, ".jsonl.gz").iter().map(|path| read(path)).collect()
+}
+
+/// All recordings of one format (the `format` of their first lines), of a product that has several.
+#[allow(dead_code, reason = "for products with several formats")]
+fn recordings_in(product: &str, format: &str) -> Vec<Recording> {
+    let mut recordings = recordings(product);
+    recordings.retain(|recording| recording.header["format"] == format);
+    assert!(!recordings.is_empty(), "no recordings of {product} in {format}");
+    recordings
+}
+
+/// All documents `tests/conformance/<product>/*.json`, by name.
+#[allow(dead_code, reason = "for products whose recordings are documents")]
+fn documents(product: &str) -> Vec<(String, Value)> {
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let value = |path: &Path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    files(product, ".json").iter().map(|path| (name(path), value(path))).collect()
+}
+
+fn files(product: &str, ending: &str) -> Vec<std::path::PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(product);
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.to_string_lossy().ends_with(".jsonl.gz"));
+    paths.retain(|path| path.to_string_lossy().ends_with(ending));
     paths.sort();
     assert!(!paths.is_empty(), "no recordings of {product}");
-    paths.iter().map(|path| read(path)).collect()
+    paths
 }
 
 fn read(path: &Path) -> Recording {
