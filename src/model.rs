@@ -22,7 +22,7 @@ use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
 use crate::components::pool::PoolConfig;
-use crate::components::queue::Discipline;
+use crate::components::queue::QueueConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::RetryConfig;
 use catalog::Catalog;
@@ -536,10 +536,14 @@ pub struct Group {
     pub sets_replicas: bool,
     /// Requests each executes at once.
     pub workers: Option<u32>,
-    /// Requests that may wait for a worker.
-    pub queue_capacity: Option<u32>,
-    /// In which order they are served.
-    pub discipline: Discipline,
+    /// Where requests wait for a worker.
+    pub queue: QueueConfig,
+    /// How many bytes each request has, if bytes are limited, and the salt of the draw.
+    pub queue_bytes: Option<(Count, u64)>,
+    /// How long after it came a request of each endpoint is due; empty where that does not matter.
+    pub queue_deadlines: Vec<SimDuration>,
+    /// The salt of whom the queue turns away by chance.
+    pub queue_salt: u64,
     /// The longest wait for a worker, drawn for each request.
     pub queue_wait_max: Option<Draw>,
     /// Cores of each instance, as far as it may use them; `None` for one core for everyone.

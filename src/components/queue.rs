@@ -1,4 +1,4 @@
-//! The waiting room of an instance: who waits for a worker, and who is called next.
+//! The waiting room of an instance: who waits for a worker, who is called next, and who is turned away.
 //!
 //! Intuition: a waiting room holds the line, not the clock. Under overload first-come-first-served keeps everybody
 //! waiting for longer than they have patience; last-come-first-served serves the fresh and lets the stale give up.
@@ -8,40 +8,137 @@
 //! who leaves is found at the front at once, however many wait behind. If each has a patience of their own, the line is
 //! searched from the front.
 //!
-//! Source: the disciplines are those of queueing theory (Kleinrock, Queueing Systems, 1975).
+//! Sources: Kleinrock, Queueing Systems (1975) for the classical orders; Golestani, "A Self-Clocked Fair Queueing
+//! Scheme for Broadband Applications" (INFOCOM 1994); Liu and Layland, "Scheduling Algorithms for Multiprogramming in a
+//! Hard-Real-Time Environment" (JACM 1973) for deadlines; Maurer, "Fail at Scale" (ACM Queue 2015) for adaptive LIFO.
 
-use std::collections::VecDeque;
+mod line;
+mod shed;
 
-/// Gaps that a line may have beyond one for each who waits, before it is closed up.
-const GAPS_SPARE: usize = 64;
+use crate::base::{SimDuration, SimTime};
+pub use line::Line;
+pub use shed::{Shed, ShedConfig};
 
 /// In which order the waiting are called.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Discipline {
     /// First come, first served.
     Fifo,
     /// Last come, first served.
     Lifo,
+    /// First come, first served up to so many; last come, first served while more wait (Facebook).
+    AdaptiveLifo {
+        /// How many may wait in order.
+        above: u32,
+    },
     /// Higher priority first; first come, first served among equals.
     Priority,
+    /// Classes share the calls by their weights as far as they have somebody waiting (self-clocked fair queueing).
+    WeightedFair {
+        /// The weight of each class; 1 for those beyond.
+        weights: Vec<f64>,
+    },
+    /// Whose deadline is first; first come, first served among equals.
+    EarliestDeadline,
 }
 
-/// The waiting room of one instance: bounded or not, holding tokens `W`.
+/// How a [`WaitQueue`] behaves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct QueueConfig {
+    /// In which order.
+    pub discipline: Discipline,
+    /// Who is turned away before it is full.
+    pub shed: ShedConfig,
+    /// How many may wait; `None` for no bound.
+    pub capacity: Option<u32>,
+    /// How many bytes those who wait may have together; `None` for no bound.
+    pub bytes_max: Option<u64>,
+}
+
+impl QueueConfig {
+    /// First come, first served, any number.
+    pub const UNBOUNDED: Self =
+        Self { discipline: Discipline::Fifo, shed: ShedConfig::None, capacity: None, bytes_max: None };
+}
+
+/// Who comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Newcomer<W> {
+    /// The token by which it is called.
+    pub waiter: W,
+    /// When it came.
+    pub at: SimTime,
+    /// Its priority, higher first.
+    pub priority: u8,
+    /// Its class, for fair shares.
+    pub class: u32,
+    /// When it should be served.
+    pub deadline: SimTime,
+    /// How large it is.
+    pub bytes: u64,
+}
+
+/// What becomes of a newcomer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// It waits, no longer than this if that is limited.
+    Waits(Option<SimDuration>),
+    /// There is no room.
+    Full,
+    /// There is room, and it is turned away all the same.
+    Shed,
+}
+
+/// Who is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Called<W> {
+    /// To be served.
+    Serve(W),
+    /// To be turned away.
+    Shed(W),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting<W> {
+    waiter: W,
+    at: SimTime,
+    bytes: u64,
+    /// What the order goes by, where there are classes: smaller first.
+    tag: f64,
+    /// Newcomers are numbered: earlier first among equals.
+    number: u64,
+}
+
+/// The waiting room of one instance, holding tokens `W`.
 #[derive(Clone, Debug)]
 pub struct WaitQueue<W> {
-    discipline: Discipline,
-    capacity: Option<usize>,
-    /// The line of all under FIFO and LIFO; unused under priority.
-    line: Line<W>,
-    /// One line per priority that was ever seen, highest first.
-    classes: Vec<(u8, Line<W>)>,
+    config: QueueConfig,
+    shed: Shed,
+    /// The line of all, for orders that know no classes.
+    line: Line<Waiting<W>>,
+    /// One line for each class that was ever seen, each in order of its tags.
+    classes: Vec<Class<W>>,
+    /// The tag of the one called last (fair shares).
+    clock: f64,
+    newcomers: u64,
     len: usize,
+    bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Class<W> {
+    id: u32,
+    /// The tag of the last who came.
+    last: f64,
+    line: Line<Waiting<W>>,
 }
 
 impl<W: Copy + PartialEq> WaitQueue<W> {
-    /// An empty waiting room with room for `capacity`, `None` for no bound.
-    pub fn new(discipline: Discipline, capacity: Option<usize>) -> Self {
-        Self { discipline, capacity, line: Line::new(), classes: Vec::new(), len: 0 }
+    /// An empty waiting room.
+    pub fn new(config: QueueConfig) -> Self {
+        let shed = Shed::new(config.shed);
+        let (line, classes) = (Line::new(), Vec::new());
+        Self { config, shed, line, classes, clock: 0.0, newcomers: 0, len: 0, bytes: 0 }
     }
 
     /// How many wait.
@@ -56,272 +153,129 @@ impl<W: Copy + PartialEq> WaitQueue<W> {
         self.len == 0
     }
 
-    /// Changes the bound. Those who wait stay, even if they are now too many.
-    pub fn set_capacity(&mut self, capacity: Option<usize>) {
-        self.capacity = capacity;
+    /// Changes the bounds. Those who wait stay, even if they are now too many.
+    pub fn set_bounds(&mut self, capacity: Option<u32>, bytes_max: Option<u64>) {
+        self.config.capacity = capacity;
+        self.config.bytes_max = bytes_max;
     }
 
-    /// Lets `waiter` wait; false if the room is full. `priority` counts under [`Discipline::Priority`] only.
+    /// Turns away by another rule from now on.
+    pub fn set_shed(&mut self, shed: ShedConfig) {
+        self.config.shed = shed;
+        self.shed = Shed::new(shed);
+    }
+
+    /// Somebody comes. `random` is uniform from 0 to 1, and counts where chance decides.
     #[inline]
-    pub fn push(&mut self, waiter: W, priority: u8) -> bool {
-        if self.capacity.is_some_and(|capacity| self.len >= capacity) {
-            return false;
+    pub fn push(&mut self, now: SimTime, newcomer: Newcomer<W>, random: f64) -> Entry {
+        let bytes = self.bytes + newcomer.bytes;
+        if self.config.capacity.is_some_and(|capacity| self.len >= capacity as usize)
+            || self.config.bytes_max.is_some_and(|max| bytes > max)
+        {
+            return Entry::Full;
         }
+        if self.shed.turns_away(now, self.len, random) {
+            return Entry::Shed;
+        }
+        let limit = self.shed.limit(now, self.len);
+        self.bytes = bytes;
         self.len += 1;
-        if self.discipline == Discipline::Priority {
-            self.class(priority).push(waiter);
-        } else {
-            self.line.push(waiter);
-        }
-        true
+        self.newcomers += 1;
+        let Newcomer { waiter, at, bytes, .. } = newcomer;
+        let mut waiting = Waiting { waiter, at, bytes, tag: 0.0, number: self.newcomers };
+        let class = match &self.config.discipline {
+            Discipline::Fifo | Discipline::Lifo | Discipline::AdaptiveLifo { .. } => {
+                self.line.push(waiting);
+                return Entry::Waits(limit);
+            }
+            Discipline::Priority => {
+                waiting.tag = -f64::from(newcomer.priority);
+                u32::from(newcomer.priority)
+            }
+            Discipline::EarliestDeadline => {
+                waiting.tag = newcomer.deadline.ns() as f64;
+                newcomer.class
+            }
+            Discipline::WeightedFair { weights } => {
+                let weight = weights.get(newcomer.class as usize).copied().unwrap_or(1.0);
+                let last = self.classes.iter().find(|c| c.id == newcomer.class).map_or(0.0, |c| c.last);
+                waiting.tag = last.max(self.clock) + 1.0 / weight;
+                newcomer.class
+            }
+        };
+        self.class(class, waiting);
+        Entry::Waits(limit)
     }
 
     /// Calls the next; `None` if nobody waits.
     #[inline]
-    pub fn pop(&mut self) -> Option<W> {
+    pub fn pop(&mut self, now: SimTime) -> Option<Called<W>> {
         if self.len == 0 {
             return None;
         }
+        let next = self.take_next()?;
         self.len -= 1;
-        match self.discipline {
+        self.bytes -= next.bytes;
+        if self.len == 0 {
+            self.shed.emptied(now);
+        }
+        self.clock = next.tag;
+        if self.shed.drops(now, now.since(next.at)) {
+            return Some(Called::Shed(next.waiter));
+        }
+        Some(Called::Serve(next.waiter))
+    }
+
+    fn take_next(&mut self) -> Option<Waiting<W>> {
+        match self.config.discipline {
             Discipline::Fifo => self.line.pop(),
             Discipline::Lifo => self.line.pop_last(),
-            Discipline::Priority => self.classes.iter_mut().find_map(|(_, line)| line.pop()),
+            Discipline::AdaptiveLifo { above } if self.len > above as usize => self.line.pop_last(),
+            Discipline::AdaptiveLifo { .. } => self.line.pop(),
+            _ => {
+                let mut best: Option<(usize, f64, u64)> = None;
+                for (at, class) in self.classes.iter_mut().enumerate() {
+                    let Some(first) = class.line.front() else { continue };
+                    if best.is_none_or(|(_, tag, number)| (first.tag, first.number) < (tag, number)) {
+                        best = Some((at, first.tag, first.number));
+                    }
+                }
+                best.and_then(|(at, ..)| self.classes[at].line.pop())
+            }
         }
     }
 
     /// `waiter` gives up; false if it does not wait here.
     pub fn remove(&mut self, waiter: W) -> bool {
-        let is_found = if self.discipline == Discipline::Priority {
-            self.classes.iter_mut().any(|(_, line)| line.remove(|w| *w == waiter))
-        } else {
-            self.line.remove(|w| *w == waiter)
-        };
-        self.len -= usize::from(is_found);
-        is_found
+        let lines = std::iter::once(&mut self.line).chain(self.classes.iter_mut().map(|c| &mut c.line));
+        let mut found = lines.filter_map(|line| line.take_while(|_| true, |w| w.waiter == waiter));
+        let found = found.next();
+        if let Some(gone) = &found {
+            self.len -= 1;
+            self.bytes -= gone.bytes;
+        }
+        found.is_some()
     }
 
     /// Sends everybody away, appending them to `out` in the order in which they would have been called.
     pub fn drain(&mut self, out: &mut Vec<W>) {
-        while let Some(waiter) = self.pop() {
-            out.push(waiter);
+        while let Some(next) = self.take_next() {
+            self.len -= 1;
+            self.bytes -= next.bytes;
+            out.push(next.waiter);
         }
     }
 
-    /// The line of one priority, opened on first use.
-    fn class(&mut self, priority: u8) -> &mut Line<W> {
-        let at = self.classes.partition_point(|(p, _)| *p > priority);
-        if self.classes.get(at).is_none_or(|(p, _)| *p != priority) {
-            self.classes.insert(at, (priority, Line::new()));
+    /// Joins the line of a class, opened on first use. The lines are in order of class.
+    fn class(&mut self, id: u32, waiting: Waiting<W>) {
+        let at = self.classes.partition_point(|c| c.id < id);
+        if self.classes.get(at).is_none_or(|c| c.id != id) {
+            self.classes.insert(at, Class { id, last: 0.0, line: Line::new() });
         }
-        &mut self.classes[at].1
-    }
-}
-
-/// A line that anybody may leave: a ring buffer whose gaps are skipped.
-#[derive(Clone, Debug)]
-pub struct Line<T> {
-    /// The waiting from front to back; `None` where somebody left.
-    places: VecDeque<Option<T>>,
-    len: usize,
-}
-
-impl<T> Default for Line<T> {
-    fn default() -> Self {
-        Self { places: VecDeque::new(), len: 0 }
-    }
-}
-
-impl<T> Line<T> {
-    /// An empty line.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How many stand in line.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nobody stands in line.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Joins at the back.
-    #[inline]
-    pub fn push(&mut self, item: T) {
-        self.len += 1;
-        self.places.push_back(Some(item));
-    }
-
-    /// Takes the one at the front.
-    #[inline]
-    pub fn pop(&mut self) -> Option<T> {
-        loop {
-            if let Some(item) = self.places.pop_front()? {
-                self.len -= 1;
-                return Some(item);
-            }
-        }
-    }
-
-    /// Takes the one at the back.
-    #[inline]
-    pub fn pop_last(&mut self) -> Option<T> {
-        loop {
-            if let Some(item) = self.places.pop_back()? {
-                self.len -= 1;
-                return Some(item);
-            }
-        }
-    }
-
-    /// Takes out the first for whom `is_it` holds, searching from the front; false if there is none.
-    pub fn remove(&mut self, is_it: impl Fn(&T) -> bool) -> bool {
-        self.remove_while(|_| true, is_it)
-    }
-
-    /// As [`Line::remove`], but gives up at the first for whom `may_be_behind` does not hold.
-    pub fn remove_while(&mut self, may_be_behind: impl Fn(&T) -> bool, is_it: impl Fn(&T) -> bool) -> bool {
-        while let Some(None) = self.places.front() {
-            self.places.pop_front();
-        }
-        for place in &mut self.places {
-            let Some(item) = place else { continue };
-            if is_it(item) {
-                *place = None;
-                self.len -= 1;
-                self.close_up();
-                return true;
-            }
-            if !may_be_behind(item) {
-                return false;
-            }
-        }
-        false
-    }
-
-    /// Sends everybody away.
-    pub fn clear(&mut self) {
-        self.places.clear();
-        self.len = 0;
-    }
-
-    /// Removes all gaps once they are more than the waiting: constant work per departure, on average.
-    fn close_up(&mut self) {
-        if self.places.len() > 2 * self.len + GAPS_SPARE {
-            self.places.retain(Option::is_some);
-        }
+        self.classes[at].last = waiting.tag;
+        self.classes[at].line.push(waiting);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Plays a script: a letter joins with priority by case (upper 1, lower 0), `.` calls the next, `-x` x gives up.
-    fn replay(discipline: Discipline, capacity: Option<usize>, script: &str) -> String {
-        let mut queue = WaitQueue::new(discipline, capacity);
-        let mut called = String::new();
-        let mut letters = script.chars();
-        while let Some(letter) = letters.next() {
-            match letter {
-                '.' => called.push(queue.pop().unwrap_or('_')),
-                '-' => called.push(if queue.remove(letters.next().unwrap()) { '-' } else { '?' }),
-                _ if queue.push(letter, u8::from(letter.is_ascii_uppercase())) => {}
-                _ => called.push('!'),
-            }
-        }
-        called
-    }
-
-    #[test]
-    fn each_discipline_calls_in_its_order() {
-        assert_eq!(replay(Discipline::Fifo, None, "abC....ab.."), "abC_ab");
-        assert_eq!(replay(Discipline::Lifo, None, "abC....ab.."), "Cba_ba");
-        assert_eq!(replay(Discipline::Priority, None, "aBcD.b....."), "BDacb_");
-    }
-
-    #[test]
-    fn a_full_room_sends_away_and_a_departure_makes_room() {
-        assert_eq!(replay(Discipline::Fifo, Some(2), "abc.c..."), "!abc_");
-        assert_eq!(replay(Discipline::Fifo, Some(2), "ab-ac.."), "-bc");
-        assert_eq!(replay(Discipline::Fifo, Some(0), "a."), "!_");
-    }
-
-    #[test]
-    fn who_gave_up_is_not_called() {
-        assert_eq!(replay(Discipline::Fifo, None, "abcd-b-b.-d.."), "-?a-c_");
-        assert_eq!(replay(Discipline::Lifo, None, "abcd-d-b.-a.."), "--c-__");
-        assert_eq!(replay(Discipline::Priority, None, "aBcD-B-c..."), "--Da_");
-    }
-
-    #[test]
-    fn gaps_stay_fewer_than_a_bound() {
-        let mut line = Line::new();
-        line.push(0);
-        for i in 1..10_000 {
-            line.push(i);
-            assert!(line.remove(|w| *w == i));
-            assert!(line.places.len() <= 2 * line.len() + GAPS_SPARE + 1);
-        }
-        assert_eq!((line.len(), line.pop(), line.pop()), (1, Some(0), None));
-    }
-
-    #[test]
-    fn the_search_ends_where_it_is_told() {
-        let mut line = Line::new();
-        (0..10).for_each(|i| line.push(i));
-        assert!(!line.remove_while(|w| *w < 3, |w| *w == 7));
-        assert!(line.remove_while(|w| *w < 3, |w| *w == 3));
-        assert_eq!(line.len(), 9);
-    }
-
-    proptest! {
-        #[test]
-        fn behaves_like_a_sorted_list(
-            discipline in prop_oneof![Just(Discipline::Fifo), Just(Discipline::Lifo), Just(Discipline::Priority)],
-            capacity in prop_oneof![Just(None), (0usize..20).prop_map(Some)],
-            steps in prop::collection::vec((0u8..10, 0u8..4, any::<prop::sample::Index>()), 0..400),
-        ) {
-            let mut queue = WaitQueue::new(discipline, capacity);
-            let mut model: Vec<(u8, u32)> = Vec::new();
-            for (number, (action, priority, index)) in (0u32..).zip(steps) {
-                match action {
-                    0..5 => {
-                        let has_room = capacity.is_none_or(|c| model.len() < c);
-                        prop_assert_eq!(queue.push(number, priority), has_room);
-                        if has_room {
-                            model.push((priority, number));
-                        }
-                    }
-                    5..8 => {
-                        let next = match discipline {
-                            Discipline::Fifo => (!model.is_empty()).then_some(0),
-                            Discipline::Lifo => model.len().checked_sub(1),
-                            Discipline::Priority => {
-                                (0..model.len()).max_by_key(|i| (model[*i].0, std::cmp::Reverse(*i)))
-                            }
-                        };
-                        prop_assert_eq!(queue.pop(), next.map(|i| model.remove(i).1));
-                    }
-                    _ if model.is_empty() => prop_assert!(!queue.remove(number)),
-                    _ => {
-                        let (_, gone) = model.remove(index.index(model.len()));
-                        prop_assert!(queue.remove(gone));
-                        prop_assert!(!queue.remove(gone));
-                    }
-                }
-                prop_assert_eq!(queue.len(), model.len());
-            }
-            let mut rest = Vec::new();
-            queue.drain(&mut rest);
-            prop_assert_eq!(rest.len(), model.len());
-            prop_assert!(queue.is_empty());
-        }
-    }
-}
+mod tests;

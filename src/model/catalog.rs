@@ -63,6 +63,8 @@ pub struct GroupMeters {
     pub refused: u32,
     /// Counter: requests that waited too long for a worker (services).
     pub abandoned: u32,
+    /// Counter: requests that the queue's discipline turned away (services).
+    pub shed: u32,
     /// Gauge: instances that there should be (services).
     pub replicas: u32,
 }
@@ -474,6 +476,7 @@ impl Builder {
             kills: self.counter(),
             refused: self.counter(),
             abandoned: self.counter(),
+            shed: self.counter(),
             replicas: self.gauge(),
         };
         self.catalog.groups[index] = meters;
@@ -549,6 +552,12 @@ impl Builder {
             Unit::PerSecond,
             "requests that waited too long for a worker (`max_wait`)",
             Source::CounterRate(meters.abandoned),
+        );
+        self.add(
+            format!("{path}.shed"),
+            Unit::PerSecond,
+            "requests that the queue turned away before it was full (`shed`)",
+            Source::CounterRate(meters.shed),
         );
     }
 

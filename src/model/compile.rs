@@ -8,6 +8,7 @@ mod autoscalers;
 mod limits;
 mod policies;
 mod programs;
+mod queues;
 mod settings;
 
 use super::{
@@ -253,7 +254,7 @@ impl Compiler {
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
-            scope.epoch.groups.push(service(name, s));
+            scope.epoch.groups.push(service(name, s, scope.topology));
         }
         for (_, d) in topology.databases.iter() {
             scope.epoch.groups.push(database(d));
@@ -345,7 +346,7 @@ impl Compiler {
 /// How work shares the CPU of each service and database that has one.
 fn cpu_disciplines(topology: &Topology) -> Vec<(String, CpuDiscipline)> {
     let services = topology.services.iter().filter(|(_, s)| s.cpu.is_some());
-    let services = services.map(|(name, s)| (name.to_string(), service(name, s).cpu_discipline));
+    let services = services.map(|(name, s)| (name.to_string(), service(name, s, topology).cpu_discipline));
     let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(d).cpu_discipline));
     services.chain(databases).collect()
 }

@@ -5,13 +5,14 @@ use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::layers::sample;
 use super::{FrameId, Task, World};
+use crate::base::count::Count;
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::cpu::Cpu;
-use crate::components::queue::WaitQueue;
+use crate::components::queue::{Called, Discipline, Entry, Newcomer, WaitQueue};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Epoch, Group, GroupKind, LayerKind, Model};
+use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model};
 use std::collections::VecDeque;
 
 /// How an instance is.
@@ -111,7 +112,7 @@ impl Instance {
                     condition: if up { Condition::Up } else { Condition::Off },
                     life: 0,
                     busy: 0,
-                    queue: WaitQueue::new(settings.discipline, settings.queue_capacity.map(|c| c as usize)),
+                    queue: WaitQueue::new(settings.queue.clone()),
                     cpu: new_cpu(settings),
                     taken: 0,
                     execs: Vec::new(),
@@ -132,6 +133,32 @@ impl Instance {
 
     pub fn answers(&self) -> bool {
         matches!(self.condition, Condition::Up | Condition::Draining)
+    }
+}
+
+/// A request as the queue of its instance sees it; `exec` is its frame and its endpoint. Then come its priority, the
+/// number of its tenant, and the key of its random numbers.
+pub(super) fn newcomer(
+    settings: &Group,
+    shape: &GroupShape,
+    at: SimTime,
+    exec: (FrameId, u32),
+    (priority, tenant, key): (u8, u8, u64),
+) -> Newcomer<FrameId> {
+    let endpoint = exec.1 - shape.endpoints.start;
+    let due = settings.queue_deadlines.get(endpoint as usize);
+    let class = match settings.queue.discipline {
+        Discipline::WeightedFair { .. } => u32::from(tenant),
+        _ => endpoint,
+    };
+    let bytes = |(count, salt): &(Count, u64)| u64::from(count.variate(uniform_of(mix(key, *salt))));
+    Newcomer {
+        waiter: exec.0,
+        at,
+        priority,
+        class,
+        deadline: due.map_or(at, |due| at + *due),
+        bytes: settings.queue_bytes.as_ref().map_or(0, bytes),
     }
 }
 
@@ -211,11 +238,35 @@ impl<O: Observer> World<'_, O> {
             self.begin(now, id);
             return;
         }
-        if !instance.queue.push(id, call.priority) {
-            self.end(now, id, Outcome::Rejected, Ending::Done);
-            return;
-        }
+        self.enqueue(now, id, arrival, call);
+    }
+
+    /// A request for which there is no worker waits for one, or is turned away.
+    fn enqueue(&mut self, now: SimTime, id: FrameId, arrival: Arrival, call: &Call) {
+        let state = &mut self.instances[arrival.instance as usize];
+        let group = state.group as usize;
+        let meters = &self.model.catalog.groups[group];
+        let settings = &self.model.epochs[self.epoch].groups[group];
+        let newcomer = newcomer(
+            settings,
+            &self.model.groups[group],
+            now,
+            (id, arrival.endpoint),
+            (call.priority, call.tenant, call.key),
+        );
+        let chance = uniform_of(mix(call.key, settings.queue_salt));
+        let limit = match state.queue.push(now, newcomer, chance) {
+            Entry::Waits(limit) => limit,
+            Entry::Full => return self.end(now, id, Outcome::Rejected, Ending::Done),
+            Entry::Shed => {
+                self.observer.count(meters.shed);
+                return self.end(now, id, Outcome::Rejected, Ending::Done);
+            }
+        };
         self.observer.moved(now, meters.queue, 1);
+        if let Some(limit) = limit {
+            self.queue.schedule(now + limit, Rank::Timer, Event::QueueTimeout(id));
+        }
         if let Some(draw) = &settings.queue_wait_max {
             let limit = sample(draw, call.key);
             let event = Event::QueueTimeout(id);
@@ -483,10 +534,18 @@ impl<O: Observer> World<'_, O> {
             if state.is_hung || workers.is_some_and(|w| state.busy >= w) {
                 return;
             }
-            let Some(next) = state.queue.pop() else { return };
+            let Some(next) = state.queue.pop(now) else { return };
             self.observer.moved(now, self.model.catalog.groups[group].queue, -1);
-            self.take_worker(now, next, instance);
-            self.tasks.push_back(Task::Begin(next));
+            match next {
+                Called::Serve(next) => {
+                    self.take_worker(now, next, instance);
+                    self.tasks.push_back(Task::Begin(next));
+                }
+                Called::Shed(next) => {
+                    self.observer.count(self.model.catalog.groups[group].shed);
+                    self.end(now, next, Outcome::Rejected, Ending::Done);
+                }
+            }
         }
     }
 

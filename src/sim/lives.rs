@@ -2,10 +2,10 @@
 
 use super::event::Event;
 use super::frame::{Frame, Kind, LayerState};
-use super::instances::{Condition, Ending, new_cpu};
+use super::instances::{Condition, Ending, new_cpu, newcomer};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimTime};
-use crate::components::queue::WaitQueue;
+use crate::components::queue::{Newcomer, QueueConfig, ShedConfig, WaitQueue};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 use crate::model::{Group, GroupKind, LayerKind};
@@ -298,11 +298,11 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.cores, cores(new) - cores(old));
             self.observer.moved(now, meters.workers, workers(new) - workers(old));
         }
-        let capacity = new.queue_capacity.map(|c| c as usize);
-        if new.discipline == old.discipline {
-            self.instances[instance as usize].queue.set_capacity(capacity);
+        let (queue, before) = (&new.queue, &old.queue);
+        if queue.discipline == before.discipline && queue.shed == before.shed {
+            self.instances[instance as usize].queue.set_bounds(queue.capacity, queue.bytes_max);
         } else {
-            self.requeue(instance, new);
+            self.requeue(now, instance, new);
         }
         let state = &mut self.instances[instance as usize];
         match (&mut state.cpu, new.cores) {
@@ -320,25 +320,33 @@ impl<O: Observer> World<'_, O> {
         self.serve_next(now, instance);
     }
 
-    /// Those who wait stand in line anew, under another discipline, in the order in which they came.
-    fn requeue(&mut self, instance: u32, new: &Group) {
+    /// Those who wait stand in line anew, under another discipline, in the order in which they came. Nobody is turned
+    /// away by that.
+    fn requeue(&mut self, now: SimTime, instance: u32, new: &Group) {
         let mut waiting = Vec::new();
         let state = &mut self.instances[instance as usize];
+        let shape = &self.model.groups[state.group as usize];
         state.queue.drain(&mut waiting);
-        state.queue = WaitQueue::new(new.discipline, None);
-        let mut waiting: Vec<(SimTime, u8, FrameId)> = waiting
+        let patient =
+            QueueConfig { shed: ShedConfig::None, capacity: None, bytes_max: None, ..new.queue.clone() };
+        state.queue = WaitQueue::new(patient);
+        let mut waiting: Vec<Newcomer<FrameId>> = waiting
             .into_iter()
             .filter_map(|id| match self.frames.get(id).map(|f| &f.kind) {
-                Some(Kind::Exec(exec)) => Some((exec.at, exec.priority, id)),
+                Some(Kind::Exec(exec)) => {
+                    let as_called = (exec.priority, exec.tenant, exec.run.key);
+                    Some(newcomer(new, shape, exec.at, (id, exec.endpoint), as_called))
+                }
                 _ => None,
             })
             .collect();
-        waiting.sort_by_key(|(at, ..)| *at);
+        waiting.sort_by_key(|newcomer| newcomer.at);
         let state = &mut self.instances[instance as usize];
-        for (_, priority, id) in waiting {
-            state.queue.push(id, priority);
+        for newcomer in waiting {
+            state.queue.push(now, newcomer, 1.0);
         }
-        state.queue.set_capacity(new.queue_capacity.map(|c| c as usize));
+        state.queue.set_shed(new.queue.shed);
+        state.queue.set_bounds(new.queue.capacity, new.queue.bytes_max);
     }
 
     pub(super) fn scale_out(&mut self, now: SimTime, instance: u32) {

@@ -11,6 +11,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod queues;
 mod rare;
 mod sweep;
 mod theory;

@@ -493,6 +493,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Wait" => super::topology::Wait::positional(),
         "Hold" => super::topology::Hold::positional(),
         "Fail" => super::topology::Fail::positional(),
+        "WeightedFair" => super::queue::WeightedFair::positional(),
         "Cpu" => super::autoscaler::CpuMetric::positional(),
         "InFlight" => super::autoscaler::InFlightMetric::positional(),
         "Pods" => super::autoscaler::PodsPolicy::positional(),

@@ -7,6 +7,7 @@ use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
+pub use super::queue::{Discipline, Queue};
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -395,31 +396,6 @@ record! {
         /// What each instance costs per hour, in any currency, for the metrics `cost`. It is paid for as long as the
         /// instance should be there, whether it answers or not.
         price_per_hour: f64 = 0,
-    }
-}
-
-choice! {
-    /// The order in which waiting requests are served.
-    pub enum Discipline {
-        /// First come, first served.
-        Fifo,
-        /// Last come, first served.
-        Lifo,
-        /// Highest priority first, first come first served within one.
-        Priority,
-    }
-}
-
-record! {
-    /// Where requests wait for a worker.
-    pub struct Queue {
-        /// How many can wait; more are rejected. Without a number there is no limit.
-        capacity: Option<u32> = None,
-        /// The order in which they are served.
-        discipline: Discipline = Fifo,
-        /// The longest wait, drawn for each request; one that waited longer is rejected, and counted in the metric
-        /// `abandoned`.
-        max_wait: Option<Distribution> = None,
     }
 }
 

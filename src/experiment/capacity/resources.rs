@@ -87,7 +87,7 @@ fn service(model: &Model, group: usize, found: &mut Vec<Resource>) {
         let workers = Resource { wait: Some(meters.wait), ..workers };
         found.push(workers.scaled_by(&[format!("{path}.workers")]).of_each(name));
     }
-    if let Some(room) = settings.queue_capacity.filter(|room| *room > 0) {
+    if let Some(room) = settings.queue.capacity.filter(|room| *room > 0) {
         let usage = Usage::Ratio(meters.queue, meters.up, 1.0 / f64::from(room));
         let queue = Resource::new(format!("queue of `{path}`"), usage);
         found.push(queue.scaled_by(&[format!("{path}.queue.capacity")]).of_each(name));

@@ -1,6 +1,6 @@
 //! Settings of single components, from the language's types to the components' own.
 
-use super::draw;
+use super::{draw, queues};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, salt};
 use crate::components::balancer::PolicyConfig;
@@ -9,7 +9,7 @@ use crate::components::budget::BudgetConfig;
 use crate::components::cache::{CacheConfig, Eviction};
 use crate::components::cpu::CpuDiscipline;
 use crate::components::pool::PoolConfig;
-use crate::components::queue::Discipline;
+use crate::components::queue::QueueConfig;
 use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
 use crate::model::keys::Keys;
 use crate::model::profile::{Factor, Profile};
@@ -173,17 +173,15 @@ fn cpu_discipline(d: &st::CpuDiscipline) -> CpuDiscipline {
     }
 }
 
-pub(super) fn service(name: &str, s: &st::Service) -> Group {
+pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> Group {
     Group {
         replicas: s.replicas,
         sets_replicas: false,
         workers: s.workers,
-        queue_capacity: s.queue.capacity,
-        discipline: match s.queue.discipline {
-            st::Discipline::Fifo => Discipline::Fifo,
-            st::Discipline::Lifo => Discipline::Lifo,
-            st::Discipline::Priority => Discipline::Priority,
-        },
+        queue: queues::config(&s.queue, topology),
+        queue_bytes: queues::bytes(&s.queue, name),
+        queue_deadlines: queues::deadlines(s),
+        queue_salt: salt(&format!("services.{name}.queue.shed")),
         queue_wait_max: s
             .queue
             .max_wait
@@ -228,8 +226,10 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         replicas: 1,
         sets_replicas: false,
         workers: None,
-        queue_capacity: None,
-        discipline: Discipline::Fifo,
+        queue: QueueConfig::UNBOUNDED,
+        queue_bytes: None,
+        queue_deadlines: Vec::new(),
+        queue_salt: 0,
         queue_wait_max: None,
         cores: None,
         cpu_discipline: CpuDiscipline::ProcessorSharing,

@@ -21,7 +21,7 @@ const LOG_MAX: u32 = 1_000_000;
 const HEDGES_MAX: u32 = 100;
 
 /// The most tenants that a rate limit can tell apart, of all populations together.
-const TENANTS_MAX: usize = 255;
+pub(super) const TENANTS_MAX: usize = 255;
 
 pub(super) fn rate_limit(r: &RateLimit, tenants: usize, cx: &mut Context) {
     if matches!(r.key, RateKey::Tenant) && tenants == 0 {

@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{each_step, limits};
+use super::{each_step, limits, queues};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -24,6 +24,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
     for (_, s) in topology.services.iter() {
         service(s, cx);
     }
+    queues::shares(topology, cx);
     for (_, d) in topology.databases.iter() {
         database(d, cx);
     }
@@ -215,12 +216,7 @@ fn service(s: &Service, cx: &mut Context) {
     if let Some(workers) = s.workers {
         at_least_one(workers, "workers", s.place("workers"), cx);
     }
-    if s.workers.is_none() && (s.queue.capacity.is_some() || s.queue.max_wait.is_some()) {
-        cx.diagnostics.push(
-            Diagnostic::error(s.queue.span, "a service without `workers` never queues")
-                .help("give `workers`, the requests that an instance executes at once"),
-        );
-    }
+    queues::queue(s, cx);
     if let Some(cpu) = &s.cpu {
         cores(cpu.cores, "cores", cpu.place("cores"), cx);
         if let Some(limit) = cpu.limit {
