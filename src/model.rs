@@ -25,6 +25,7 @@ use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::RetryConfig;
+use crate::components::volume::VolumeConfig;
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
@@ -47,6 +48,8 @@ pub struct Model {
     pub edges: Vec<EdgeShape>,
     /// Autoscalers, in order of name.
     pub autoscalers: Vec<AutoscalerShape>,
+    /// Locks of all groups.
+    pub locks: Vec<LockShape>,
     /// Instances of all groups together.
     pub instances: u32,
     /// The steps of all programs of all epochs.
@@ -95,6 +98,15 @@ pub struct AutoscalerShape {
     /// Its name.
     pub name: String,
     /// The group it scales: a service, and no other autoscaler's.
+    pub group: u32,
+}
+
+/// A lock: each instance of the group has a table of its own.
+#[derive(Clone, Debug)]
+pub struct LockShape {
+    /// Its name.
+    pub name: String,
+    /// The group whose programs use it.
     pub group: u32,
 }
 
@@ -252,6 +264,24 @@ pub enum Step {
         /// How often.
         ratio: f64,
         /// The salt of the draw.
+        salt: u64,
+    },
+    /// Reads or writes, and waits for it.
+    Io {
+        /// How many operations, and the salt of the draw.
+        operations: (Count, u64),
+        /// The bytes of each.
+        bytes: u64,
+    },
+    /// Runs a program under a lock.
+    Lock {
+        /// Which: an index into [`Model::locks`].
+        lock: u32,
+        /// How many rows there are.
+        rows: u32,
+        /// Its first step.
+        body: u32,
+        /// The salt of the row and of the program's random numbers.
         salt: u64,
     },
     /// Goes on elsewhere.
@@ -562,6 +592,12 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// The longest wait for a lock.
+    pub lock_timeout: Option<SimDuration>,
+    /// What `Io` steps are served by.
+    pub volume: Option<VolumeConfig>,
+    /// Gunther's sigma and kappa.
+    pub contention: (f64, f64),
 }
 
 /// The memory of an instance, in bytes.

@@ -21,6 +21,7 @@
 mod autoscalers;
 mod breakers;
 mod caches;
+mod databases;
 pub mod event;
 mod failures;
 mod faults;
@@ -41,6 +42,7 @@ use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::Budget;
 use crate::components::bulkhead::Bulkhead;
+use crate::components::locks::LockTable;
 use crate::components::pool::{Pool, PoolAction};
 use crate::components::rate_limit::RateLimiter;
 use crate::engine::{EventQueue, Rank};
@@ -149,6 +151,8 @@ pub struct Rest {
     pub rate_limits: u64,
     /// Requests that balancers count at their targets.
     pub balanced: u64,
+    /// Rows that are locked, and requests that wait for one.
+    pub locks: u64,
     /// Fetches that are shared through caches, and calls that wait for them.
     pub flights: u64,
 }
@@ -172,6 +176,10 @@ pub struct World<'m, O> {
     groups: Vec<GroupState>,
     autoscalers: Vec<AutoscalerState>,
     instances: Vec<Instance>,
+    /// The volumes of instances that have one.
+    volumes: Vec<Option<databases::VolumeState>>,
+    /// By lock and by instance within its group.
+    locks: Vec<Vec<LockTable<FrameId>>>,
     breakers: Vec<AnyBreaker>,
     pools: Vec<Pool<FrameId>>,
     pool_states: Vec<PoolState>,
@@ -223,6 +231,8 @@ impl<'m, O: Observer> World<'m, O> {
             groups: GroupState::all(model, epoch),
             autoscalers: AutoscalerState::all(epoch),
             instances: Instance::all(model, epoch),
+            volumes: databases::volumes(model, epoch),
+            locks: databases::lock_tables(model),
             breakers: Vec::new(),
             pools: Vec::new(),
             pool_states: Vec::new(),
@@ -290,6 +300,8 @@ impl<'m, O: Observer> World<'m, O> {
         rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
         rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
+        let tables = self.locks.iter().flatten();
+        rest.locks = tables.map(|table| (table.held() + table.waiting()) as u64).sum();
         rest.rate_limits = self.rate_limits.iter().map(|l| u64::from(l.waiting())).sum();
         for balancer in &self.balancers {
             let targets = 0..balancer.registered.len() as u32;
@@ -387,6 +399,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         self.start_failures();
         self.start_levels(now);
+        self.start_volumes(now);
         self.start_checks(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
@@ -470,6 +483,7 @@ impl<'m, O: Observer> World<'m, O> {
             }
         }
         self.reconfigure_groups(now);
+        self.reconfigure_volumes(now);
         self.reconfigure_balancers(now);
         self.reconfigure_autoscalers(now);
         for client in 0..self.sources.len() as u32 {

@@ -15,6 +15,7 @@ pub mod check_baseline;
 pub mod compare;
 pub mod count;
 pub mod csv_file;
+pub mod database;
 pub mod decode;
 pub mod diagnostic;
 pub mod dist;

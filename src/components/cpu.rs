@@ -61,6 +61,8 @@ pub struct Cpu<J> {
     discipline: CpuDiscipline,
     cores: f64,
     speed: f64,
+    /// How much those who run at once slow each other down: Gunther's sigma and kappa.
+    contention: (f64, f64),
     /// How many jobs may run at once.
     slots: u32,
     /// When `progress` was last brought up to date.
@@ -97,6 +99,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
             discipline,
             cores,
             speed: 1.0,
+            contention: (0.0, 0.0),
             slots: slots(discipline, cores),
             updated: SimTime::ZERO,
             progress: 0.0,
@@ -107,6 +110,15 @@ impl<J: Copy + PartialEq> Cpu<J> {
             started: 0,
             alarm: None,
         }
+    }
+
+    /// Lets jobs that run at once slow each other down: with n running, each takes 1 + sigma (n - 1) + kappa n (n - 1)
+    /// times as long, beside their sharing of the cores (Gunther, Guerrilla Capacity Planning, 2007).
+    pub fn set_contention(&mut self, now: SimTime, sigma: f64, kappa: f64) {
+        assert!(sigma >= 0.0 && kappa >= 0.0 && sigma.is_finite() && kappa.is_finite());
+        self.advance(now);
+        self.contention = (sigma, kappa);
+        self.update_rate();
     }
 
     /// Changes the speed: 1 is nominal, 0.5 takes twice as long, 0 is hung. Work done stays done.
@@ -299,6 +311,11 @@ impl<J: Copy + PartialEq> Cpu<J> {
     #[inline]
     fn update_rate(&mut self) {
         self.rate = self.speed * self.share();
+        if self.contention != (0.0, 0.0) {
+            let (sigma, kappa) = self.contention;
+            let (n, others) = (self.running.len() as f64, self.running.len().saturating_sub(1) as f64);
+            self.rate /= 1.0 + sigma * others + kappa * n * others;
+        }
     }
 }
 

@@ -535,6 +535,11 @@ fn script(
                 };
                 script.actions.push(ScriptAction { at: start, what });
             }
+            Action::KillQueries(k) => {
+                let group = group(&epochs[0], model, &k.target.value);
+                let what = What::KillQueries { group, longer_than: k.longer_than.duration() };
+                script.actions.push(ScriptAction { at: start, what });
+            }
             action => {
                 if let Some(message) = cannot_spike(action, &epochs[0]) {
                     diagnostics.push(Diagnostic::error(action.span(), message));
@@ -583,6 +588,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Spike(_) => "Spike",
         Action::Set(_) => "Set",
         Action::Restart(_) => "Restart",
+        Action::KillQueries(_) => "KillQueries",
     }
 }
 
@@ -625,7 +631,9 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
             let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
             Effect::Spike { client, factor: f.factor }
         }
-        Action::Set(_) | Action::Restart(_) => unreachable!("operators' actions are no faults"),
+        Action::Set(_) | Action::Restart(_) | Action::KillQueries(_) => {
+            unreachable!("operators' actions are no faults")
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
 mod costs;
+mod databases;
 mod layers;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, Model, SlotUse};
@@ -153,6 +154,10 @@ pub struct Catalog {
     pub layers: Vec<LayerMeters>,
     /// Meters of autoscalers.
     pub autoscalers: Vec<AutoscalerMeters>,
+    /// Meters of locks.
+    pub locks: Vec<LockMeters>,
+    /// Meters of volumes, by group; empty ones where there is no volume.
+    pub volumes: Vec<VolumeMeters>,
     /// Meters of what the whole system costs, if anything has a price: a gauge of billionths per hour, and a counter of
     /// billionths.
     pub cost: Option<(u32, u32)>,
@@ -168,6 +173,28 @@ pub struct Catalog {
     pub counters: u32,
     /// All metrics, in order of path.
     pub metrics: Vec<Metric>,
+}
+
+/// Ids of the meters of a lock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LockMeters {
+    /// Timer: waiting for it, zero included.
+    pub wait: u32,
+    /// Gauge: requests that wait for it.
+    pub waiting: u32,
+    /// Counter: requests that waited too long.
+    pub timeouts: u32,
+}
+
+/// Ids of the meters of a volume.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VolumeMeters {
+    /// Timer: operations, time in line included.
+    pub time: u32,
+    /// Counter: operations.
+    pub operations: u32,
+    /// Gauge: credits left, in millionths of all.
+    pub credits: u32,
 }
 
 /// Ids of the meters of a layer with state.
@@ -259,6 +286,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     for autoscaler in &model.autoscalers {
         b.autoscaler(&autoscaler.name);
     }
+    b.databases(model);
     b.costs(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog

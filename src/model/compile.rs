@@ -360,6 +360,7 @@ fn empty_model(topology: &Topology) -> Model {
         endpoints: Vec::new(),
         edges: Vec::new(),
         autoscalers: Vec::new(),
+        locks: Vec::new(),
         instances: 0,
         steps: Vec::new(),
         ways: Vec::new(),

@@ -26,6 +26,7 @@ impl<O: Observer> World<'_, O> {
                 self.end_fault(now, *fault);
             }
             What::Epoch(epoch) => self.begin_epoch(now, *epoch),
+            What::KillQueries { group, longer_than } => self.kill_queries(now, *group, *longer_than),
             What::Restart { group, which, name } => {
                 for instance in self.chosen(*group, *which, name) {
                     self.restart(now, instance);

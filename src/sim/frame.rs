@@ -103,6 +103,23 @@ pub enum Kind {
     },
     /// A program that may fail.
     Optional,
+    /// A program under a lock.
+    Lock {
+        /// Which lock.
+        lock: u32,
+        /// Which of its rows.
+        row: u32,
+        /// The program's first step.
+        body: u32,
+        /// The instance.
+        instance: u32,
+        /// The key of its random numbers.
+        key: u64,
+        /// Since when it wanted the lock.
+        since: SimTime,
+        /// Whether it waits for it.
+        waits: bool,
+    },
 }
 
 /// How often a program runs.

@@ -98,7 +98,12 @@ pub(super) struct Arrival {
 }
 
 pub(super) fn new_cpu(settings: &Group) -> Option<Cpu<FrameId>> {
-    settings.cores.map(|cores| Cpu::new(cores, settings.cpu_discipline))
+    let (sigma, kappa) = settings.contention;
+    settings.cores.map(|cores| {
+        let mut cpu = Cpu::new(cores, settings.cpu_discipline);
+        cpu.set_contention(SimTime::ZERO, sigma, kappa);
+        cpu
+    })
 }
 
 impl Instance {

@@ -263,7 +263,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
-                Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
+                Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional | Kind::Lock { .. } => {
                     return self.branch_ended(now, id, outcome);
                 }
             }
@@ -510,6 +510,7 @@ impl<O: Observer> World<'_, O> {
                     _ => {}
                 }
             }
+            Kind::Lock { .. } => self.lock_timed_out(now, id),
             Kind::Attempt { .. } => {
                 self.end_attempt(now, id, Outcome::Timeout);
                 self.anybody_left = true;
@@ -556,6 +557,11 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
             Kind::Attempt { .. } => self.end_attempt(now, id, Outcome::Cancelled),
+            Kind::Lock { .. } => {
+                // What runs under the lock first, so that nobody else has it meanwhile.
+                self.cancel(now, child);
+                return self.unlock(now, id);
+            }
             Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
                 self.frames.remove(id);
             }

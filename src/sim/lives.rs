@@ -119,7 +119,7 @@ impl<O: Observer> World<'_, O> {
                 self.drop_branches(now, child);
                 self.frames.remove(id);
             }
-            Kind::Repeat { .. } | Kind::Optional => {
+            Kind::Repeat { .. } | Kind::Optional | Kind::Lock { .. } => {
                 self.frames.remove(id);
                 self.drop_branches(now, child);
             }
@@ -188,6 +188,7 @@ impl<O: Observer> World<'_, O> {
             }
         }
         self.reset_caches(now, group, target);
+        self.reset_locks(now, group, target);
     }
 
     /// An instance has started.
@@ -309,6 +310,7 @@ impl<O: Observer> World<'_, O> {
             // A limit that is lifted leaves a core for everyone.
             (Some(cpu), cores) => {
                 cpu.set_cores(now, cores.unwrap_or(CORES_FOR_ALL));
+                cpu.set_contention(now, new.contention.0, new.contention.1);
                 self.watch_cpu(now, instance);
             }
             (None, Some(_)) => {

@@ -15,18 +15,21 @@ const GOES_ON: u64 = 1;
 
 /// Where a program runs.
 #[derive(Clone, Copy)]
-struct Host {
-    instance: u32,
-    affinity: u32,
+pub(super) struct Host {
+    /// The instance.
+    pub instance: u32,
+    /// The key that ring hashing follows.
+    pub affinity: u32,
     priority: u8,
     tenant: u8,
-    is_keyed: bool,
+    /// Whether that is the request's key.
+    pub is_keyed: bool,
 }
 
 impl<O: Observer> World<'_, O> {
     /// The program that a frame runs, and where; `None` if it is gone, or its process is.
     #[inline]
-    fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
+    pub(super) fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
         let (run, host, life) = match &self.frames.get(id)?.kind {
             Kind::Exec(e) => {
                 let Exec { instance, affinity, priority, tenant, is_keyed, .. } = *e;
@@ -47,14 +50,14 @@ impl<O: Observer> World<'_, O> {
 
     /// Removes a program whose process is gone, and the programs that wait for it in the same process.
     #[cold]
-    fn forget_program(&mut self, now: SimTime, id: FrameId) {
+    pub(super) fn forget_program(&mut self, now: SimTime, id: FrameId) {
         let Some(frame) = self.frames.get(id) else { return };
         let (parent, child) = (frame.parent, frame.child);
         match frame.kind {
             Kind::Branch(_) => self.release_free_core(now, id),
             // Before the branch that asked is removed: the others are found through it.
             Kind::Join { .. } => self.sweep_branches(child),
-            Kind::Repeat { .. } | Kind::Optional => {}
+            Kind::Repeat { .. } | Kind::Optional | Kind::Lock { .. } => {}
             _ => return,
         }
         self.forget_program(now, parent);
@@ -69,6 +72,10 @@ impl<O: Observer> World<'_, O> {
             Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
                 self.frames.remove(id);
                 self.stop_programs(now, child);
+            }
+            Kind::Lock { .. } => {
+                self.stop_programs(now, child);
+                self.unlock(now, id);
             }
             Kind::Branch(branch) => {
                 let (instance, next, is_done) = (branch.instance, branch.next, branch.is_done);
@@ -177,6 +184,18 @@ impl<O: Observer> World<'_, O> {
                     self.branch(optional, *body, mix(run.key, *salt), host, FrameId::NONE);
                     return;
                 }
+                Step::Io { operations: (count, salt), bytes } => {
+                    self.set_runner(id, |r| r.pc = pc + 1);
+                    let operations = count.variate(uniform_of(mix(run.key, *salt)));
+                    let delay = self.use_volume(now, host.instance, operations, *bytes);
+                    let delay = slowed(delay, self.instances[host.instance as usize].slow);
+                    self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
+                    return;
+                }
+                Step::Lock { lock, rows, body, salt } => {
+                    self.set_runner(id, |r| r.pc = pc + 1);
+                    return self.lock(now, id, (*lock, *rows, *body), mix(run.key, *salt), host);
+                }
                 Step::Hold(bytes) => {
                     pc += 1;
                     self.set_runner(id, |r| r.pc = pc);
@@ -231,7 +250,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Starts a program inside a program.
-    fn branch(&mut self, parent: FrameId, start: u32, key: u64, host: Host, next: FrameId) {
+    pub(super) fn branch(&mut self, parent: FrameId, start: u32, key: u64, host: Host, next: FrameId) {
         let (group, target) = self.place_of(host.instance);
         let branch = Branch {
             run: Runner {
@@ -299,7 +318,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A program goes on after a call or a part of it, or fails with it.
-    fn resume(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+    pub(super) fn resume(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         if !outcome.is_success() {
             return self.end_program(now, id, Outcome::Error);
         }
@@ -332,6 +351,7 @@ impl<O: Observer> World<'_, O> {
         let Some(frame) = self.frames.get_mut(id) else { return };
         let (parent, first) = (frame.parent, frame.child);
         let succeeded = outcome.is_success();
+        let is_lock = matches!(frame.kind, Kind::Lock { .. });
         let verdict = match &mut frame.kind {
             Kind::Join { need, running, degraded } => {
                 *running -= 1;
@@ -369,10 +389,15 @@ impl<O: Observer> World<'_, O> {
                 let all = if *degraded { Outcome::Degraded } else { Outcome::Ok };
                 Some(if succeeded { all } else { Outcome::Error })
             }
+            Kind::Lock { .. } => Some(if succeeded { outcome } else { Outcome::Error }),
             _ => Some(if succeeded { outcome } else { Outcome::Degraded }),
         };
         let Some(verdict) = verdict else { return };
-        self.frames.remove(id);
+        if is_lock {
+            self.unlock(now, id);
+        } else {
+            self.frames.remove(id);
+        }
         self.sweep_branches(first);
         self.resume(now, parent, verdict);
     }

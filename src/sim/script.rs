@@ -1,7 +1,7 @@
 //! The timeline compiled: what happens when, by id.
 
-use crate::base::SimTime;
 use crate::base::dist::Dist;
+use crate::base::{SimDuration, SimTime};
 
 /// Everything that happens to a run from outside.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,13 @@ pub enum What {
         which: Which,
         /// The name of the random choice.
         name: String,
+    },
+    /// An operator ends queries.
+    KillQueries {
+        /// The database.
+        group: u32,
+        /// Those that have run for at least so long.
+        longer_than: SimDuration,
     },
 }
 

@@ -7,6 +7,7 @@ mod blast;
 pub mod capacity;
 pub mod compare;
 mod cycles;
+mod databases;
 mod failures;
 mod keys;
 mod limits;
@@ -73,7 +74,8 @@ pub fn each_step<'s>(steps: &'s [Step], visit: &mut dyn FnMut(&'s Step)) {
             Step::Repeat(r) => each_step(&r.steps, visit),
             Step::Optional(o) => each_step(&o.steps, visit),
             Step::While(w) => each_step(&w.steps, visit),
-            Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Hold(_) | Step::Fail(_) => {}
+            Step::Lock(l) => each_step(&l.steps, visit),
+            Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Hold(_) | Step::Fail(_) | Step::Io(_) => {}
         }
     }
 }

@@ -348,6 +348,17 @@ record! {
     }
 }
 
+record! {
+    /// An operator ends queries that have run for too long, as `pg_terminate_backend` does: they fail, and what they
+    /// held is given back.
+    pub struct KillQueries [target, longer_than] {
+        /// The database.
+        target: Spanned<String>,
+        /// Queries that have been at it for at least so long, waiting for locks and disks included.
+        longer_than: Seconds = "0s",
+    }
+}
+
 choice! {
     /// A fault, or what an operator does.
     pub enum Action {
@@ -367,6 +378,8 @@ choice! {
         Set(Set),
         /// An operator restarts instances.
         Restart(Restart),
+        /// An operator ends queries.
+        KillQueries(KillQueries),
     }
 }
 
@@ -380,7 +393,7 @@ impl Action {
             Self::Down(f) => (&f.name, &f.target, f.lasts, false),
             Self::Spike(f) => (&f.name, &f.target, f.lasts, false),
             Self::Crash(f) => (&f.name, &f.target, None, true),
-            Self::Set(_) | Self::Restart(_) => return None,
+            Self::Set(_) | Self::Restart(_) | Self::KillQueries(_) => return None,
         };
         Some(FaultView {
             name: name.as_deref().unwrap_or(&target.value),
@@ -400,6 +413,7 @@ impl Action {
             Self::Spike(f) => f.place(field),
             Self::Set(f) => f.place(field),
             Self::Restart(f) => f.place(field),
+            Self::KillQueries(f) => f.place(field),
         }
     }
 
@@ -414,6 +428,7 @@ impl Action {
             Self::Spike(f) => f.span,
             Self::Set(f) => f.span,
             Self::Restart(f) => f.span,
+            Self::KillQueries(f) => f.span,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::autoscaler::Autoscaler;
 use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
+pub use super::database::{Contention, Io, Lock, Storage};
 use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
@@ -455,6 +456,15 @@ record! {
         queries: Map<Vec<Step>>,
         /// What it costs per hour, in any currency, for the metrics `cost`.
         price_per_hour: f64 = 0,
+        /// The longest time that it works on a query (PostgreSQL's `statement_timeout`); the query then ends as
+        /// `Timeout`. Without it there is no limit.
+        statement_timeout: Option<Seconds> = None,
+        /// The longest wait for a lock (PostgreSQL's `lock_timeout`); the query then fails. Without it there is none.
+        lock_timeout: Option<Seconds> = None,
+        /// What its `Io` steps are served by.
+        storage: Option<Storage> = None,
+        /// How queries that run at once slow each other down.
+        contention: Option<Contention> = None,
     }
 }
 
@@ -617,5 +627,9 @@ choice! {
         Fail(Fail),
         /// Does the same again and again, as long as chance will have it.
         While(While),
+        /// Uses the storage of a database.
+        Io(Io),
+        /// Does something under a lock.
+        Lock(Lock),
     }
 }

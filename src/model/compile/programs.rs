@@ -3,7 +3,7 @@
 use super::policies::Spec;
 use super::{Compiler, Scope, draw};
 use crate::base::salt;
-use crate::model::{Caller, Step};
+use crate::model::{Caller, LockShape, Step};
 use crate::spec::topology as st;
 
 impl Compiler {
@@ -120,9 +120,29 @@ impl Compiler {
                 let body = self.program(scope, caller, &w.steps, path);
                 out.push(Step::While { body, chance: w.chance.0, salt: salt(path) });
             }
+            st::Step::Io(io) => {
+                let operations = (io.operations.count.clone(), salt(path));
+                out.push(Step::Io { operations, bytes: io.size.0 });
+            }
+            st::Step::Lock(l) => {
+                let body = self.program(scope, caller, &l.steps, path);
+                let lock = self.lock(caller, &l.name);
+                out.push(Step::Lock { lock, rows: l.rows, body, salt: salt(path) });
+            }
             st::Step::Hold(h) => out.push(Step::Hold(h.size.0)),
             st::Step::Fail(f) => out.push(Step::Fail { ratio: f.ratio.0, salt: salt(path) }),
         }
+    }
+
+    /// The number of a lock.
+    fn lock(&mut self, caller: Caller, name: &str) -> u32 {
+        let Caller::Group(group) = caller else { unreachable!("clients have no programs") };
+        let locks = &mut self.model.locks;
+        let known = locks.iter().position(|lock| lock.group == group && lock.name == name);
+        known.unwrap_or_else(|| {
+            locks.push(LockShape { name: name.to_string(), group });
+            locks.len() - 1
+        }) as u32
     }
 
     fn choose(

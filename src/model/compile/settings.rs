@@ -11,6 +11,7 @@ use crate::components::cpu::CpuDiscipline;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
+use crate::components::volume::VolumeConfig;
 use crate::model::keys::Keys;
 use crate::model::profile::{Factor, Profile};
 use crate::model::{Arrivals, Group, LayerKind, Memory};
@@ -202,6 +203,9 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         start_up: s.start_up.dist.clone(),
         connections_max: None,
         in_flight_max: None,
+        lock_timeout: None,
+        volume: None,
+        contention: (0.0, 0.0),
     }
 }
 
@@ -213,7 +217,26 @@ pub(super) fn database(d: &st::Database) -> Group {
         restart_delay: d.restart_delay.dist.clone(),
         start_up: d.start_up.dist.clone(),
         connections_max: Some(d.max_connections - d.reserved),
+        request_timeout: d.statement_timeout.map(|t| t.duration()),
+        lock_timeout: d.lock_timeout.map(|t| t.duration()),
+        volume: d.storage.as_ref().map(volume),
+        contention: d.contention.as_ref().map_or((0.0, 0.0), |c| (c.sigma, c.kappa)),
         ..external_group(None)
+    }
+}
+
+fn volume(storage: &st::Storage) -> VolumeConfig {
+    const GIB: f64 = 1_073_741_824.0;
+    match storage {
+        st::Storage::Disk(d) => {
+            VolumeConfig::provisioned(f64::from(d.iops), d.throughput.0 as f64, d.latency.0)
+        }
+        st::Storage::Gp3(g) => {
+            VolumeConfig::provisioned(f64::from(g.iops), g.throughput.0 as f64, g.latency.0)
+        }
+        st::Storage::Gp2(g) => {
+            VolumeConfig { start: g.credits.0, ..VolumeConfig::gp2(g.size.0 as f64 / GIB, g.latency.0) }
+        }
     }
 }
 
@@ -239,5 +262,8 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         start_up: Dist::Constant(0.0),
         connections_max: None,
         in_flight_max,
+        lock_timeout: None,
+        volume: None,
+        contention: (0.0, 0.0),
     }
 }

@@ -169,6 +169,13 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
         Action::Restart(f) => {
             target(topology, &f.target, false, cx);
         }
+        Action::KillQueries(f) => {
+            if topology.databases.get(&f.target.value).is_none() {
+                let message = format!("there is no database `{}`", f.target.value);
+                let error = Diagnostic::error(f.target.span, message);
+                cx.diagnostics.push(error.nearest(&f.target.value, topology.databases.names()));
+            }
+        }
         Action::Spike(f) => {
             if topology.clients.get(&f.target.value).is_none() {
                 cx.diagnostics.push(

@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{each_step, limits, queues};
+use super::{databases, each_step, limits, queues};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -217,6 +217,7 @@ fn service(s: &Service, cx: &mut Context) {
         at_least_one(workers, "workers", s.place("workers"), cx);
     }
     queues::queue(s, cx);
+    databases::service(s, cx);
     if let Some(cpu) = &s.cpu {
         cores(cpu.cores, "cores", cpu.place("cores"), cx);
         if let Some(limit) = cpu.limit {
@@ -262,6 +263,7 @@ fn database(d: &Database, cx: &mut Context) {
     if d.queries.is_empty() {
         cx.fail::<()>(d.place("queries"), "a database needs at least one query");
     }
+    databases::database(d, cx);
     for (_, program) in d.queries.iter() {
         steps(program, cx);
         each_step(program, &mut |step| {
@@ -298,6 +300,8 @@ fn steps(program: &[Step], cx: &mut Context) {
                 cx.fail::<()>(w.place("chance"), "`chance` must be below 100%: the rounds would never end");
             }
         }
+        Step::Lock(l) => databases::lock(l, cx),
+        Step::Io(io) => databases::io(io, cx),
         Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {
         }
     });

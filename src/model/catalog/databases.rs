@@ -1,0 +1,50 @@
+//! The metrics of locks and disks.
+
+use super::{Builder, LockMeters, VolumeMeters};
+use crate::base::units::Unit;
+use crate::metrics::Source;
+use crate::model::{GroupKind, Model};
+
+impl Builder {
+    /// Locks and volumes of all groups, as far as any settings have them.
+    pub(super) fn databases(&mut self, model: &Model) {
+        for lock in &model.locks {
+            let group = &model.groups[lock.group as usize];
+            let family = if group.kind == GroupKind::Service { "services" } else { "databases" };
+            self.lock(&format!("{family}.{}.locks.{}", group.name, lock.name));
+        }
+        for (index, group) in model.groups.iter().enumerate() {
+            let has_volume = model.epochs.iter().any(|epoch| epoch.groups[index].volume.is_some());
+            let meters = if has_volume {
+                self.volume(&format!("databases.{}.storage", group.name))
+            } else {
+                VolumeMeters::default()
+            };
+            self.catalog.volumes.push(meters);
+        }
+    }
+
+    fn lock(&mut self, path: &str) {
+        let meters = LockMeters { wait: self.timer(), waiting: self.gauge(), timeouts: self.counter() };
+        self.catalog.locks.push(meters);
+        self.timer_metrics(&format!("{path}.wait"), meters.wait, "waiting for the lock, zero included");
+        let unit = Unit::Count("requests");
+        let meaning = "requests that wait for the lock, all rows";
+        self.level(format!("{path}.waiting"), unit, meaning, meters.waiting, 1.0);
+        let rate = Source::CounterRate(meters.timeouts);
+        let meaning = "requests that waited too long for the lock";
+        self.add(format!("{path}.timeouts"), Unit::PerSecond, meaning, rate);
+    }
+
+    fn volume(&mut self, path: &str) -> VolumeMeters {
+        let meters = VolumeMeters { time: self.timer(), operations: self.counter(), credits: self.gauge() };
+        let meaning = "reading and writing, time in line included";
+        self.timer_metrics(&format!("{path}.time"), meters.time, meaning);
+        let rate = Source::CounterRate(meters.operations);
+        self.add(format!("{path}.operations"), Unit::PerSecond, "operations of the disk", rate);
+        let meaning =
+            "share of the burst credits left, as of the last operation; of a disk without credits, 1";
+        self.level(format!("{path}.credits"), Unit::Ratio, meaning, meters.credits, 1e-6);
+        meters
+    }
+}

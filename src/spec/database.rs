@@ -1,0 +1,89 @@
+//! What databases are made of: their disks, their contention, their locks.
+
+use super::count::NumberDistribution;
+use super::quantity::{Ratio, Seconds, Size};
+use super::topology::Step;
+use crate::{choice, record};
+
+record! {
+    /// Amazon's gp2: 3 operations per second and GiB (at least 100, at most 16,000), bursts of 3,000 as long as its 5.4
+    /// million credits last; 128 MiB per second up to 170 GiB, 250 above (EBS user guide, 2023). Full of credits at the
+    /// start: a 100 GiB volume bursts for 2,000 seconds.
+    pub struct Gp2 [size] {
+        /// Its size.
+        size: Size,
+        /// The share of its credits that are there at the start.
+        credits: Ratio = 1,
+        /// The time of an operation beside its time in line.
+        latency: Seconds = "1ms",
+    }
+}
+record! {
+    /// Amazon's gp3: as many operations and bytes per second as are paid for, whatever its size (EBS user guide, 2023).
+    pub struct Gp3 {
+        /// Operations per second.
+        iops: u32 = 3000,
+        /// Bytes per second.
+        throughput: Size = "125MiB",
+        /// The time of an operation beside its time in line.
+        latency: Seconds = "1ms",
+    }
+}
+record! {
+    /// A disk of so many operations per second.
+    pub struct Disk [iops] {
+        /// Operations per second.
+        iops: u32,
+        /// Bytes per second.
+        throughput: Size = "1GiB",
+        /// The time of an operation beside its time in line.
+        latency: Seconds = "100us",
+    }
+}
+choice! {
+    /// What `Io` steps are served by. Operations wait in one line and are served in order; running out of them shows as
+    /// latency, not as errors. A volume outlives its database's process.
+    pub enum Storage {
+        /// A disk without credits.
+        Disk(Disk),
+        /// Amazon's gp2, with credits for bursts.
+        Gp2(Gp2),
+        /// Amazon's gp3.
+        Gp3(Gp3),
+    }
+}
+
+record! {
+    /// How queries that run at once slow each other down (the universal scalability law: Gunther, Guerrilla Capacity
+    /// Planning, 2007): with n running, each takes 1 + sigma (n - 1) + kappa n (n - 1) times as long as alone, beside
+    /// their sharing of the cores. Throughput is highest at n = sqrt((1 - sigma) / kappa) and falls beyond.
+    pub struct Contention {
+        /// The part of the work that only one can do at a time.
+        sigma: f64 = 0,
+        /// The price of keeping each informed of every other.
+        kappa: f64 = 0,
+    }
+}
+
+record! {
+    /// Reads from or writes to the storage, and waits until that is done.
+    pub struct Io [operations] {
+        /// How many operations, of at most 256 KiB each.
+        operations: NumberDistribution = 1,
+        /// The bytes of each.
+        size: Size = "8KiB",
+    }
+}
+
+record! {
+    /// Takes a lock, does something, and gives it back. Who holds a lock makes all others wait that want the same row,
+    /// in order of arrival. Rows are told apart by the request's key, or at random if it has none.
+    pub struct Lock [name, steps] {
+        /// What is locked: steps with the same name in one component share their locks.
+        name: String,
+        /// How many rows there are; one is a hot row, or a mutex.
+        rows: u32 = 1,
+        /// What is done under the lock. It has no lock of its own inside.
+        steps: Vec<Step>,
+    }
+}
