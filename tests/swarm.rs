@@ -80,11 +80,13 @@ fn case(number: u64) -> Case {
         let max = dice.from(2, 12);
         let _ = writeln!(
             t,
-            "    databases: {{ \"db\": Database(cores: {}, max_connections: {}, reserved: 1, start_up: {}, queries: {{ \"q\": [Work({})] }}) }},",
+            "    databases: {{ \"db\": Database(cores: {}, max_connections: {}, reserved: 1, start_up: {}, {}queries: {{ \"q\": [Work({}){}] }}) }},",
             dice.from(1, 4),
             max + 1,
             dice.dist(1, 500),
+            database(&mut dice),
             dice.dist(1, 20),
+            query(&mut dice),
         );
     }
     if has_external {
@@ -273,6 +275,35 @@ fn health_check(dice: &mut Dice) -> String {
     )
 }
 
+/// What a database may have; storage always, for its query.
+fn database(dice: &mut Dice) -> String {
+    let storage = dice.pick(&["Disk(500)", "Gp2(size: \"100GiB\", credits: \"0%\")", "Gp3()"]).to_string();
+    let mut fields = format!("storage: {storage}, ");
+    if dice.chance(0.3) {
+        let _ = write!(fields, "statement_timeout: {}, ", dice.ms(5, 500));
+    }
+    if dice.chance(0.5) {
+        let _ = write!(fields, "lock_timeout: {}, ", dice.ms(5, 500));
+    }
+    if dice.chance(0.3) {
+        fields.push_str("contention: Contention(sigma: 0.05, kappa: 0.01), ");
+    }
+    fields
+}
+
+/// What a query does after its work.
+fn query(dice: &mut Dice) -> String {
+    match dice.from(0, 3) {
+        0 => format!(", Io(Uniform(1, {}))", dice.from(1, 20)),
+        1 => format!(
+            ", Lock(name: \"row\", rows: {}, steps: [Work({}), Io()])",
+            dice.from(1, 3),
+            dice.dist(1, 20)
+        ),
+        _ => String::new(),
+    }
+}
+
 fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &Shape) {
     let mut fields = format!("replicas: {}, ", dice.from(1, 4));
     if dice.chance(0.7) {
@@ -285,9 +316,23 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
             };
             let _ = write!(
                 fields,
-                "queue: Queue(capacity: {}, discipline: {}, {wait}), ",
+                "queue: Queue(capacity: {}, discipline: {}, {}{wait}), ",
                 dice.from(0, 20),
-                dice.pick(&["Fifo", "Lifo", "Priority"])
+                dice.pick(&[
+                    "Fifo",
+                    "Lifo",
+                    "Priority",
+                    "AdaptiveLifo(above: 2)",
+                    "WeightedFair({})",
+                    "EarliestDeadline(deadlines: { \"h\": \"10ms\" })",
+                ]),
+                dice.pick(&[
+                    "",
+                    "shed: CoDel(), ",
+                    "shed: ControlledDelay(), ",
+                    "shed: RandomEarly(min: 1, max: 8, weight: 0.5), ",
+                    "bytes: ByteLimit(\"10kB\", Uniform(1, 4000)), ",
+                ])
             );
         }
     }
@@ -342,7 +387,7 @@ fn call(dice: &mut Dice, i: u64, balanced: &[bool], shape: &Shape) -> String {
 fn program(dice: &mut Dice, i: u64, balanced: &[bool], shape: &Shape, depth: u32) -> String {
     let mut steps = Vec::new();
     for _ in 0..dice.from(1, 3) {
-        let kind = if depth >= 2 { dice.from(0, 5) } else { dice.from(0, 11) };
+        let kind = if depth >= 2 { dice.from(0, 5) } else { dice.from(0, 12) };
         steps.push(match kind {
             0 => format!("Work({})", dice.dist(1, 20)),
             1 => format!("Wait({})", dice.dist(1, 40)),
@@ -372,9 +417,17 @@ fn program(dice: &mut Dice, i: u64, balanced: &[bool], shape: &Shape, depth: u32
                     false => format!("While(\"{}%\", [{one}])", dice.from(0, 70)),
                 }
             }
-            _ => {
+            10 | 11 => {
                 let one = program(dice, i, balanced, shape, depth + 1);
                 format!("Optional([{one}])")
+            }
+            _ => {
+                let one = program(dice, i, balanced, shape, depth + 1);
+                // A lock has no lock inside.
+                match one.contains("Lock(") {
+                    true => format!("Optional([{one}])"),
+                    false => format!("Lock(name: \"l\", rows: {}, steps: [{one}])", dice.from(1, 3)),
+                }
             }
         });
     }
@@ -526,6 +579,7 @@ fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool])
         let action = match dice.from(0, 15) {
             0 => format!("Slow(target: \"{target}\", factor: {}, {end})", dice.from(0, 20)),
             1 => format!("Slow(target: \"{target}\", latency: {}, {end})", dice.dist(1, 3000)),
+            2 if target == "db" => format!("KillQueries(\"db\", {})", dice.ms(1, 500)),
             2 => format!("Errors(target: \"{target}\", ratio: \"{}%\", {end})", dice.from(1, 100)),
             3 | 4 => format!("Hang(target: \"{target}\", {end})"),
             5 if target != "ext" => format!("Crash(target: \"{target}\", {which}name: \"f{i}\")"),
