@@ -15,5 +15,6 @@ pub mod locks;
 pub mod pool;
 pub mod queue;
 pub mod rate_limit;
+pub mod replication;
 pub mod retry;
 pub mod volume;

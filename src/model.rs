@@ -24,6 +24,7 @@ use crate::components::hpa::HpaConfig;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::rate_limit::RateLimitConfig;
+use crate::components::replication::FailoverConfig;
 use crate::components::retry::RetryConfig;
 use crate::components::volume::VolumeConfig;
 use catalog::Catalog;
@@ -136,6 +137,10 @@ pub struct GroupShape {
     pub endpoints: Range<u32>,
     /// What each instance costs per hour; of an external, what each request costs.
     pub price: f64,
+    /// Whether its instances have different data: a call goes where its key leads.
+    pub is_sharded: bool,
+    /// The group whose writes its instances apply.
+    pub replicates: Option<u32>,
 }
 
 impl GroupShape {
@@ -596,8 +601,27 @@ pub struct Group {
     pub lock_timeout: Option<SimDuration>,
     /// What `Io` steps are served by.
     pub volume: Option<VolumeConfig>,
+    /// Which endpoints write; empty if none does.
+    pub writes: Vec<bool>,
+    /// How writes come to a replica and how long one takes to be applied.
+    pub replication: Option<(Draw, Draw)>,
+    /// What happens when its server is lost.
+    pub failover: Option<Failover>,
     /// Gunther's sigma and kappa.
     pub contention: (f64, f64),
+}
+
+/// How a database fails over.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    /// Who decides, and when.
+    pub config: FailoverConfig,
+    /// How long the promotion takes.
+    pub promote: Draw,
+    /// Whether a write that no replica has received is lost.
+    pub loses_writes: bool,
+    /// Whether a read replica takes over; otherwise a standby does.
+    pub takes_replica: bool,
 }
 
 /// The memory of an instance, in bytes.
@@ -643,7 +667,9 @@ impl Model {
     pub fn instance_name(&self, instance: u32) -> String {
         let group = self.groups.iter().rfind(|g| g.first <= instance);
         match group {
-            Some(g) if g.kind == GroupKind::Service => format!("{}.{}", g.name, instance - g.first),
+            Some(g) if g.kind == GroupKind::Service || g.capacity > 1 => {
+                format!("{}.{}", g.name, instance - g.first)
+            }
             Some(g) => g.name.clone(),
             None => String::new(),
         }

@@ -34,6 +34,7 @@ mod limits;
 mod lives;
 mod pools;
 mod programs;
+mod replication;
 pub mod script;
 mod sources;
 mod targets;
@@ -178,6 +179,9 @@ pub struct World<'m, O> {
     instances: Vec<Instance>,
     /// The volumes of instances that have one.
     volumes: Vec<Option<databases::VolumeState>>,
+    /// Replicas, by instance, and who takes over, by group.
+    replicas: Vec<replication::ReplicaState>,
+    failovers: Vec<replication::FailoverState>,
     /// By lock and by instance within its group.
     locks: Vec<Vec<LockTable<FrameId>>>,
     breakers: Vec<AnyBreaker>,
@@ -232,6 +236,8 @@ impl<'m, O: Observer> World<'m, O> {
             autoscalers: AutoscalerState::all(epoch),
             instances: Instance::all(model, epoch),
             volumes: databases::volumes(model, epoch),
+            replicas: replication::replicas(model),
+            failovers: replication::failovers(model),
             locks: databases::lock_tables(model),
             breakers: Vec::new(),
             pools: Vec::new(),
@@ -353,6 +359,8 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Autoscale { autoscaler, generation } => self.on_autoscale(now, autoscaler, generation),
             Event::MeasurePods { autoscaler } => self.on_measure_pods(now, autoscaler),
             Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
+            Event::Applied { instance, generation } => self.on_applied(now, instance, generation),
+            Event::Failover { instance, life } => self.on_failover(now, instance, life),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
             Event::Window => self.observer.window(now),

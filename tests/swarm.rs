@@ -71,22 +71,25 @@ fn case(number: u64) -> Case {
         balancer(&mut dice, &mut t, i, checked[i]);
     }
     t.push_str("    },\n    services: {\n");
-    let shape = Shape { services, has_db, has_external, policies, has_tenants };
+    let has_replicas = has_db && dice.chance(0.5);
+    let shape = Shape { services, has_db, has_replicas, has_external, policies, has_tenants };
     for i in 0..services {
         service(&mut dice, &mut t, i, &balanced, &shape);
     }
     t.push_str("    },\n");
     if has_db {
         let max = dice.from(2, 12);
+        let (primary, replicas) = if has_replicas { followers(&mut dice) } else { Default::default() };
         let _ = writeln!(
             t,
-            "    databases: {{ \"db\": Database(cores: {}, max_connections: {}, reserved: 1, start_up: {}, {}queries: {{ \"q\": [Work({}){}] }}) }},",
+            "    databases: {{ \"db\": Database(cores: {}, max_connections: {}, reserved: 1, start_up: {}, {}queries: {{ \"q\": [Work({}){}] }}){} }},",
             dice.from(1, 4),
             max + 1,
             dice.dist(1, 500),
-            database(&mut dice),
+            database(&mut dice) + &primary,
             dice.dist(1, 20),
             query(&mut dice),
+            replicas,
         );
     }
     if has_external {
@@ -137,6 +140,7 @@ fn failures(dice: &mut Dice, services: u64) -> String {
 struct Shape {
     services: u64,
     has_db: bool,
+    has_replicas: bool,
     has_external: bool,
     policies: u64,
     has_tenants: bool,
@@ -275,6 +279,28 @@ fn health_check(dice: &mut Dice) -> String {
     )
 }
 
+/// What a database has whose writes are replicated, and its replicas.
+fn followers(dice: &mut Dice) -> (String, String) {
+    let failover = dice.pick(&[
+        "None",
+        "Patroni(ttl: \"2s\", loop_wait: \"1s\", primary_start_timeout: \"300ms\", promote: \"100ms\")",
+        "Patroni(ttl: \"1s\", loop_wait: \"100ms\", synchronous_mode: true)",
+        "RdsMultiAz(min: \"500ms\", max: \"2s\")",
+        "Aurora(min: \"0s\", max: \"1s\")",
+    ]);
+    let primary = format!("writes: [\"q\"], failover: {failover}, ");
+    let replicas = format!(
+        ", \"r\": Database(cores: 1, start_up: {}, replication: Replication(of: \"db\", count: {}, delay: {}, apply: {}), \
+         queries: {{ \"q\": [Work({})] }})",
+        dice.dist(1, 500),
+        dice.from(1, 3),
+        dice.dist(1, 50),
+        dice.dist(0, 20),
+        dice.dist(1, 20),
+    );
+    (primary, replicas)
+}
+
 /// What a database may have; storage always, for its query.
 fn database(dice: &mut Dice) -> String {
     let storage = dice.pick(&["Disk(500)", "Gp2(size: \"100GiB\", credits: \"0%\")", "Gp3()"]).to_string();
@@ -372,6 +398,9 @@ fn call(dice: &mut Dice, i: u64, balanced: &[bool], shape: &Shape) -> String {
         .collect();
     if shape.has_db {
         to.push("db/q".into());
+        if shape.has_replicas {
+            to.push("r/q".into());
+        }
     }
     if shape.has_external {
         to.push("ext/x".into());
@@ -552,6 +581,7 @@ fn cache(dice: &mut Dice, per: &str) -> String {
 /// Where to strike: services mostly.
 fn target(dice: &mut Dice, shape: &Shape) -> String {
     match dice.from(0, 5) {
+        0 if shape.has_replicas && dice.chance(0.3) => "r".into(),
         0 if shape.has_db => "db".into(),
         1 if shape.has_external => "ext".into(),
         _ => format!("s{}", dice.from(0, shape.services - 1)),

@@ -43,6 +43,7 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::BreakerClosed { layer, caller } => of_breaker("breaker_closed", layer, caller),
         Change::Crashed { instance } => of_instance("crashed", instance),
         Change::OutOfMemory { instance } => of_instance("out_of_memory", instance),
+        Change::FailedOver { instance } => of_instance("failed over", instance),
         Change::Restarted { instance } => of_instance("restarted", instance),
         Change::Up { instance } => of_instance("up", instance),
         Change::Starting { instance } => of_instance("starting", instance),

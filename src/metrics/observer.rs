@@ -55,6 +55,11 @@ pub enum Change {
         /// The instance.
         instance: u32,
     },
+    /// Another server has taken over from a database's lost one.
+    FailedOver {
+        /// The database's instance.
+        instance: u32,
+    },
     /// An operator restarted an instance.
     Restarted {
         /// The instance.

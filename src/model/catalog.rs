@@ -158,6 +158,10 @@ pub struct Catalog {
     pub locks: Vec<LockMeters>,
     /// Meters of volumes, by group; empty ones where there is no volume.
     pub volumes: Vec<VolumeMeters>,
+    /// Meters of replicas, by group; empty ones of groups that follow nobody.
+    pub replication: Vec<ReplicationMeters>,
+    /// Meters of databases that fail over, by group, likewise.
+    pub failovers: Vec<FailoverMeters>,
     /// Meters of what the whole system costs, if anything has a price: a gauge of billionths per hour, and a counter of
     /// billionths.
     pub cost: Option<(u32, u32)>,
@@ -195,6 +199,26 @@ pub struct VolumeMeters {
     pub operations: u32,
     /// Gauge: credits left, in millionths of all.
     pub credits: u32,
+}
+
+/// Ids of the meters of replicas.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplicationMeters {
+    /// Gauge: writes that are not applied, all replicas.
+    pub backlog: u32,
+    /// Timer: from commit to being applied.
+    pub lag: u32,
+    /// Counter: reads that found writes not applied.
+    pub stale: u32,
+}
+
+/// Ids of the meters of a database that fails over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FailoverMeters {
+    /// Counter: how often another server took over.
+    pub failovers: u32,
+    /// Counter: writes that were lost by that.
+    pub lost: u32,
 }
 
 /// Ids of the meters of a layer with state.

@@ -5,6 +5,7 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod databases;
 mod limits;
 mod policies;
 mod programs;
@@ -112,7 +113,8 @@ impl Compiler {
             this.group(name, GroupKind::Service, capacity.unwrap_or(1), &endpoints.unwrap_or_default());
         }
         for (name, database) in first.databases.iter() {
-            this.group(name, GroupKind::Database, 1, &database.queries.names().collect::<Vec<_>>());
+            let count = database.replication.as_ref().map_or(database.shards, |r| r.count);
+            this.group(name, GroupKind::Database, count, &database.queries.names().collect::<Vec<_>>());
         }
         let externals = this.external_endpoints.clone();
         for ((name, _), endpoints) in first.externals.iter().zip(&externals) {
@@ -124,6 +126,7 @@ impl Compiler {
             this.model.balancers.push(BalancerShape { name: name.to_string(), group });
         }
         this.model.autoscalers = autoscalers::shapes(first);
+        databases::follow(first, &mut this.model.groups);
         for shape in &mut this.model.groups {
             shape.price = price(first, shape);
         }
@@ -144,6 +147,8 @@ impl Compiler {
             capacity,
             endpoints: range,
             price: 0.0,
+            is_sharded: false,
+            replicates: None,
         });
         self.model.instances += capacity;
     }
@@ -256,8 +261,8 @@ impl Compiler {
         for (name, s) in topology.services.iter() {
             scope.epoch.groups.push(service(name, s, scope.topology));
         }
-        for (_, d) in topology.databases.iter() {
-            scope.epoch.groups.push(database(d));
+        for (name, d) in topology.databases.iter() {
+            scope.epoch.groups.push(database(name, d));
         }
         for (_, e) in topology.externals.iter() {
             scope.epoch.groups.push(external(e));
@@ -347,7 +352,8 @@ impl Compiler {
 fn cpu_disciplines(topology: &Topology) -> Vec<(String, CpuDiscipline)> {
     let services = topology.services.iter().filter(|(_, s)| s.cpu.is_some());
     let services = services.map(|(name, s)| (name.to_string(), service(name, s, topology).cpu_discipline));
-    let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(d).cpu_discipline));
+    let databases =
+        topology.databases.iter().map(|(name, d)| (name.to_string(), database(name, d).cpu_discipline));
     services.chain(databases).collect()
 }
 

@@ -107,6 +107,20 @@ pub enum Event {
         /// The cache.
         cache: u32,
     },
+    /// A replica has applied a write.
+    Applied {
+        /// The instance.
+        instance: u32,
+        /// What it was applying then.
+        generation: u32,
+    },
+    /// Somebody takes over from a database's lost server.
+    Failover {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
     /// Something on the timeline.
     Script {
         /// Its number.

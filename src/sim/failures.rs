@@ -95,6 +95,7 @@ impl<O: Observer> World<'_, O> {
             state.faults.push(plan.fault);
         } else {
             state.faults.retain(|f| *f != plan.fault);
+            self.server_is_back(now, plan.fault);
         }
         self.note_failure(now, failure, fails, Some(instance));
         self.apply_faults(now, instance);

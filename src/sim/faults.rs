@@ -61,6 +61,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn end_fault(&mut self, now: SimTime, fault: u32) {
         let script = self.script;
         self.lasting.retain(|f| *f != fault);
+        self.server_is_back(now, fault);
         match &script.faults[fault as usize].effect {
             Effect::Spike { client, .. } => {
                 // The product of what still strikes, rather than a division that leaves a rest.
@@ -130,6 +131,11 @@ impl<O: Observer> World<'_, O> {
         }
         if was_hung && !hung {
             self.unpark(instance);
+            self.go_on_applying(now, instance);
+            self.primary_back(now, instance);
+        }
+        if hung && !was_hung && self.instances[instance as usize].answers() {
+            self.primary_lost(now, instance, None);
         }
         match (down, self.instances[instance as usize].condition) {
             (true, Condition::Draining) => {
@@ -140,7 +146,9 @@ impl<O: Observer> World<'_, O> {
                 self.die(now, instance, Change::Crashed { instance });
                 self.instances[instance as usize].condition = Condition::Down;
                 self.discover(instance);
+                self.primary_lost(now, instance, None);
             }
+            (false, Condition::Down) if self.is_promoted(instance) => {}
             (false, Condition::Down) => {
                 let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Starting;

@@ -347,9 +347,13 @@ impl<O: Observer> World<'_, O> {
         let first = self.model.groups[group as usize].first;
         let settings = &self.settings().groups[group as usize];
         let Some(max) = settings.connections_max else { return true };
-        if !self.instances[first as usize].answers() {
+        let shape = &self.model.groups[group as usize];
+        let servers = &self.instances[first as usize..(first + shape.capacity) as usize];
+        let running = servers.iter().filter(|i| i.answers()).count() as u32;
+        if running == 0 {
             return false;
         }
+        let max = max.saturating_mul(running);
         let accepts = self.groups[group as usize].connections < max;
         if !accepts {
             self.observer.count(self.model.catalog.groups[group as usize].refused);
@@ -403,6 +407,7 @@ impl<O: Observer> World<'_, O> {
             self.kill(now, instance, Change::OutOfMemory { instance });
             return;
         }
+        self.note_read(id, instance);
         let state = &self.instances[instance as usize];
         let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
         match state.latency {
@@ -460,6 +465,9 @@ impl<O: Observer> World<'_, O> {
             self.observer.outcome(meters.red, outcome, latency);
             self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
             self.observer.count(meters.finished);
+            if outcome.is_success() && self.is_write(group, exec.endpoint) {
+                self.replicate(now, group, exec.run.key);
+            }
             if outcome.is_success() && exec.run.demand > 0.0 {
                 let slowdown = latency.seconds() / f64::from(exec.run.demand);
                 // A timer counts billionths, of seconds or of whatever else.

@@ -33,6 +33,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].condition = Condition::Starting;
         let life = self.instances[instance as usize].life;
         self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
+        self.primary_lost(now, instance, Some(delay));
     }
 
     /// Ends an instance's process and fails its requests; `false` if there was none.
@@ -61,7 +62,10 @@ impl<O: Observer> World<'_, O> {
         self.empty(now, instance);
         self.instances[instance as usize].life += 1;
         self.discover(instance);
-        if self.model.groups[group].kind != GroupKind::Service {
+        // Connections are not tied to one of several servers.
+        let shape = &self.model.groups[group];
+        let mut others = shape.first..shape.first + shape.capacity;
+        if shape.kind != GroupKind::Service && !others.any(|i| self.instances[i as usize].answers()) {
             self.break_connections(group as u32);
             let open = self.groups[group].connections;
             self.count_connections(now, group as u32, -i64::from(open));
@@ -206,6 +210,8 @@ impl<O: Observer> World<'_, O> {
         state.cpu = new_cpu(settings);
         self.apply_faults(now, instance);
         self.join(now, instance, false);
+        self.go_on_applying(now, instance);
+        self.primary_back(now, instance);
         if self.instances[instance as usize].condition != Condition::Up {
             self.discover(instance);
         }

@@ -4,12 +4,15 @@ use super::event::Event;
 use super::frame::{Call, Frame, Kind, NO_BALANCER};
 use super::instances::{Arrival, Condition};
 use super::{FrameId, Task, World};
-use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt};
+use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt, uniform_of};
 use crate::components::balancer::{Balancer, PolicyConfig};
 use crate::components::health::{Health, TargetHealth};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 use crate::model::{Callee, Epoch, Model};
+
+/// The salt of the shard that a key belongs to.
+const SHARD: u64 = 0x5ba4d;
 
 /// A balancer and what it believes.
 #[derive(Debug)]
@@ -109,8 +112,16 @@ impl<O: Observer> World<'_, O> {
             Callee::Balancer(balancer) => self.balance(now, call, parent, balancer, endpoint),
             Callee::Group(group) => {
                 let first = self.model.groups[group as usize].first;
+                let shape = &self.model.groups[group as usize];
                 let state = &mut self.groups[group as usize];
-                match state.discovery.pick(&mut state.rng, 0) {
+                let picked = if shape.is_sharded {
+                    let key = if call.is_keyed { u64::from(call.affinity) } else { call.key };
+                    let shard = (uniform_of(mix(key, SHARD)) * f64::from(shape.capacity)) as u32;
+                    state.discovery.is_eligible(shard).then_some(shard)
+                } else {
+                    state.discovery.pick(&mut state.rng, 0)
+                };
+                match picked {
                     Some(target) => {
                         let arrival = Arrival {
                             parent,

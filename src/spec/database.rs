@@ -1,7 +1,9 @@
 //! What databases are made of: their disks, their contention, their locks.
 
 use super::count::NumberDistribution;
+use super::dist::Distribution;
 use super::quantity::{Ratio, Seconds, Size};
+use super::source::Spanned;
 use super::topology::Step;
 use crate::{choice, record};
 
@@ -85,5 +87,72 @@ record! {
         rows: u32 = 1,
         /// What is done under the lock. It has no lock of its own inside.
         steps: Vec<Step>,
+    }
+}
+
+record! {
+    /// Makes a database the read replicas of another one. What is written there is sent to each of them and applied one
+    /// write after the other; reads see what has been applied. Calls are spread over the replicas that run, one after
+    /// the other, as a reader endpoint does; connections are counted over all of them.
+    pub struct Replication [of] {
+        /// The database that is written to.
+        of: Spanned<String>,
+        /// How many replicas there are.
+        count: u32 = 1,
+        /// How long a write is on its way to a replica.
+        delay: Distribution = "1ms",
+        /// How long a replica takes to apply one; while writes come faster than that, the replicas fall behind.
+        apply: Distribution = "0s",
+    }
+}
+
+record! {
+    /// Patroni with its defaults (dynamic configuration settings, 2023): the leader renews its key every `loop_wait`; once
+    /// the key has expired, `ttl` after its last renewal, a replica finds out in its own loop and is promoted. A crash
+    /// of the process alone is restarted in place for up to `primary_start_timeout` first. Without `synchronous_mode`
+    /// writes are lost that no replica had received.
+    pub struct Patroni {
+        /// How long the leader's key lives.
+        ttl: Seconds = "30s",
+        /// From one look to the next.
+        loop_wait: Seconds = "10s",
+        /// How long a crashed process may take to start again before a replica is promoted.
+        primary_start_timeout: Seconds = "300s",
+        /// How long the promotion takes.
+        promote: Distribution = "2s",
+        /// Whether a write waits until it has arrived at a replica (the first database that follows), so that none is lost.
+        synchronous_mode: bool = false,
+    }
+}
+record! {
+    /// Amazon RDS Multi-AZ with one standby that cannot be read (RDS user guide, 2023: 60 to 120 seconds typically). The
+    /// standby has every write. AWS publishes ranges, not distributions: the shape is ours.
+    pub struct RdsMultiAz {
+        /// The shortest time from the loss of the primary until the standby answers.
+        min: Seconds = "60s",
+        /// The longest; any time between them is as likely as any other.
+        max: Seconds = "120s",
+    }
+}
+record! {
+    /// Amazon Aurora (user guide, 2023: usually less than 60 seconds, often less than 30). Readers share the storage with
+    /// the writer, so no write is lost. AWS publishes ranges, not distributions: the shape is ours.
+    pub struct Aurora {
+        /// The shortest time from the loss of the writer until a reader has taken over.
+        min: Seconds = "20s",
+        /// The longest; any time between them is as likely as any other.
+        max: Seconds = "60s",
+    }
+}
+choice! {
+    /// What happens when the server that is written to is lost: another takes over its name. All connections are lost. A
+    /// replica that is promoted no longer serves reads until the lost server is back and takes its place.
+    pub enum Failover {
+        /// PostgreSQL with Patroni.
+        Patroni(Patroni),
+        /// Amazon RDS with a standby.
+        RdsMultiAz(RdsMultiAz),
+        /// Amazon Aurora.
+        Aurora(Aurora),
     }
 }

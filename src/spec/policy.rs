@@ -493,6 +493,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Wait" => super::topology::Wait::positional(),
         "Hold" => super::topology::Hold::positional(),
         "Fail" => super::topology::Fail::positional(),
+        "Replication" => super::database::Replication::positional(),
         "Disk" => super::database::Disk::positional(),
         "Gp2" => super::database::Gp2::positional(),
         "Io" => super::database::Io::positional(),

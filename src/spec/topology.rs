@@ -3,7 +3,7 @@
 use super::autoscaler::Autoscaler;
 use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
-pub use super::database::{Contention, Io, Lock, Storage};
+pub use super::database::{Contention, Failover, Io, Lock, Replication, Storage};
 use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
@@ -465,6 +465,15 @@ record! {
         storage: Option<Storage> = None,
         /// How queries that run at once slow each other down.
         contention: Option<Contention> = None,
+        /// The database that this one is the read replicas of.
+        replication: Option<Replication> = None,
+        /// The queries that write: replicas have to apply them.
+        writes: Vec<Spanned<String>> = [],
+        /// What happens when the server is lost; without it, it is waited for.
+        failover: Option<Failover> = None,
+        /// Over how many servers the data is spread, by the request's key; a request without a key goes to any. The
+        /// settings are those of each; connections are counted over all of them.
+        shards: u32 = 1,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The metrics of locks and disks.
 
-use super::{Builder, LockMeters, VolumeMeters};
+use super::{Builder, FailoverMeters, LockMeters, ReplicationMeters, VolumeMeters};
 use crate::base::units::Unit;
 use crate::metrics::Source;
 use crate::model::{GroupKind, Model};
@@ -21,7 +21,47 @@ impl Builder {
                 VolumeMeters::default()
             };
             self.catalog.volumes.push(meters);
+            let path = format!("databases.{}", group.name);
+            let replication = group.replicates.map(|_| self.replication(&path));
+            self.catalog.replication.push(replication.unwrap_or_default());
+            let fails_over = model.epochs.iter().any(|epoch| epoch.groups[index].failover.is_some());
+            let failover = fails_over.then(|| self.failover(&path));
+            self.catalog.failovers.push(failover.unwrap_or_default());
         }
+    }
+
+    fn replication(&mut self, path: &str) -> ReplicationMeters {
+        let meters = ReplicationMeters { backlog: self.gauge(), lag: self.timer(), stale: self.counter() };
+        let unit = Unit::Count("writes");
+        let meaning = "writes that are not applied yet, all replicas";
+        self.level(format!("{path}.replication_backlog"), unit, meaning, meters.backlog, 1.0);
+        self.timer_metrics(
+            &format!("{path}.replication_lag"),
+            meters.lag,
+            "from a commit until it is applied",
+        );
+        let rate = Source::CounterRate(meters.stale);
+        let meaning = "reads at a replica that had not applied every write";
+        self.add(format!("{path}.stale_reads"), Unit::PerSecond, meaning, rate);
+        meters
+    }
+
+    fn failover(&mut self, path: &str) -> FailoverMeters {
+        let meters = FailoverMeters { failovers: self.counter(), lost: self.counter() };
+        let counted = [
+            ("failovers", "failovers", "how often another server took over", meters.failovers),
+            (
+                "lost_writes",
+                "writes",
+                "writes that no replica had received when the server was lost",
+                meters.lost,
+            ),
+        ];
+        for (name, unit, meaning, counter) in counted {
+            let total = Source::CounterTotal(counter);
+            self.add(format!("{path}.{name}"), Unit::Count(unit), meaning, total);
+        }
+        meters
     }
 
     fn lock(&mut self, path: &str) {

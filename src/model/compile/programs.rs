@@ -1,7 +1,7 @@
 //! Programs compiled to flat lists of steps.
 
 use super::policies::Spec;
-use super::{Compiler, Scope, draw};
+use super::{Compiler, Scope, databases, draw};
 use crate::base::salt;
 use crate::model::{Caller, LockShape, Step};
 use crate::spec::topology as st;
@@ -20,6 +20,13 @@ impl Compiler {
             for (query, steps) in database.queries.iter() {
                 let path = format!("databases.{name}.queries.{query}");
                 let start = self.program(scope, Caller::Group(group), steps, &path);
+                let is_write = database.writes.iter().any(|write| write.value == query);
+                // The last step of a program is its end: a write that waits for a replica goes on before it.
+                if is_write && let Some(dist) = databases::synchronous(topology, name, database) {
+                    self.model.steps.pop();
+                    let wait = draw(dist, &format!("{path}.synchronous"));
+                    self.model.steps.extend([Step::Wait(wait), Step::End]);
+                }
                 scope.epoch.programs.push(start);
             }
         }

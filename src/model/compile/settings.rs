@@ -1,6 +1,6 @@
 //! Settings of single components, from the language's types to the components' own.
 
-use super::{draw, queues};
+use super::{databases, draw, queues};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, salt};
 use crate::components::balancer::PolicyConfig;
@@ -11,7 +11,6 @@ use crate::components::cpu::CpuDiscipline;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
-use crate::components::volume::VolumeConfig;
 use crate::model::keys::Keys;
 use crate::model::profile::{Factor, Profile};
 use crate::model::{Arrivals, Group, LayerKind, Memory};
@@ -205,13 +204,16 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         in_flight_max: None,
         lock_timeout: None,
         volume: None,
+        writes: Vec::new(),
+        replication: None,
+        failover: None,
         contention: (0.0, 0.0),
     }
 }
 
-pub(super) fn database(d: &st::Database) -> Group {
+pub(super) fn database(name: &str, d: &st::Database) -> Group {
     Group {
-        replicas: 1,
+        replicas: d.replication.as_ref().map_or(d.shards, |r| r.count),
         cores: Some(d.cores.0),
         cpu_discipline: cpu_discipline(&d.discipline),
         restart_delay: d.restart_delay.dist.clone(),
@@ -219,24 +221,12 @@ pub(super) fn database(d: &st::Database) -> Group {
         connections_max: Some(d.max_connections - d.reserved),
         request_timeout: d.statement_timeout.map(|t| t.duration()),
         lock_timeout: d.lock_timeout.map(|t| t.duration()),
-        volume: d.storage.as_ref().map(volume),
+        volume: d.storage.as_ref().map(databases::volume),
+        writes: databases::writes(d),
+        replication: databases::replication(name, d),
+        failover: databases::failover(name, d),
         contention: d.contention.as_ref().map_or((0.0, 0.0), |c| (c.sigma, c.kappa)),
         ..external_group(None)
-    }
-}
-
-fn volume(storage: &st::Storage) -> VolumeConfig {
-    const GIB: f64 = 1_073_741_824.0;
-    match storage {
-        st::Storage::Disk(d) => {
-            VolumeConfig::provisioned(f64::from(d.iops), d.throughput.0 as f64, d.latency.0)
-        }
-        st::Storage::Gp3(g) => {
-            VolumeConfig::provisioned(f64::from(g.iops), g.throughput.0 as f64, g.latency.0)
-        }
-        st::Storage::Gp2(g) => {
-            VolumeConfig { start: g.credits.0, ..VolumeConfig::gp2(g.size.0 as f64 / GIB, g.latency.0) }
-        }
     }
 }
 
@@ -264,6 +254,9 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         in_flight_max,
         lock_timeout: None,
         volume: None,
+        writes: Vec::new(),
+        replication: None,
+        failover: None,
         contention: (0.0, 0.0),
     }
 }

@@ -2,10 +2,12 @@
 
 use super::each_step;
 use super::values::{at_least_one, positive, positive_time};
-use crate::spec::database::{Io, Lock, Storage};
+use crate::spec::database::{Failover, Io, Lock, Storage};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::topology::{Database, Service, Step};
+use crate::spec::quantity::Seconds;
+use crate::spec::source::Span;
+use crate::spec::topology::{Database, Service, Step, Topology};
 
 /// The largest operation of Amazon's SSD volumes, in bytes.
 const OPERATION_BYTES_MAX: u64 = 256 * 1024;
@@ -45,6 +47,74 @@ pub(super) fn database(d: &Database, cx: &mut Context) {
                 });
             }
         }
+    }
+}
+
+/// Who follows whom.
+pub(super) fn replication(topology: &Topology, cx: &mut Context) {
+    for (name, d) in topology.databases.iter() {
+        if let Some(r) = &d.replication {
+            at_least_one(r.count, "count", r.place("count"), cx);
+            match topology.databases.get(&r.of.value) {
+                None => {
+                    let error =
+                        Diagnostic::error(r.of.span, format!("there is no database `{}`", r.of.value));
+                    cx.diagnostics.push(error.nearest(&r.of.value, topology.databases.names()));
+                }
+                Some(primary) if primary.replication.is_some() => {
+                    cx.fail::<()>(r.of.span, "replicas follow a primary, not other replicas");
+                }
+                Some(primary) if primary.writes.is_empty() => {
+                    let message = format!("`{}` has no `writes`: there is nothing to replicate", r.of.value);
+                    cx.fail::<()>(r.of.span, message);
+                }
+                Some(_) => {}
+            }
+            if !d.writes.is_empty() {
+                cx.fail::<()>(d.place("writes"), "replicas cannot be written to");
+            }
+            if d.shards > 1 {
+                cx.fail::<()>(d.place("shards"), "replicas have no shards of their own");
+            }
+        }
+        for query in &d.writes {
+            if d.queries.get(&query.value).is_none() {
+                let error = Diagnostic::error(query.span, format!("there is no query `{}`", query.value));
+                cx.diagnostics.push(error.nearest(&query.value, d.queries.names()));
+            }
+        }
+        at_least_one(d.shards, "shards", d.place("shards"), cx);
+        let Some(failover) = &d.failover else { continue };
+        let has_replicas = topology
+            .databases
+            .iter()
+            .any(|(_, r)| r.replication.as_ref().is_some_and(|r| r.of.value == name));
+        let span = d.place("failover");
+        match failover {
+            Failover::Patroni(p) => {
+                positive_time(p.ttl, "ttl", p.place("ttl"), cx);
+                positive_time(p.loop_wait, "loop_wait", p.place("loop_wait"), cx);
+                if !has_replicas {
+                    let error = Diagnostic::error(span, format!("`{name}` has no replica to promote"));
+                    cx.diagnostics.push(
+                        error.help(format!(
+                            "give another database `replication: Replication(of: \"{name}\")`"
+                        )),
+                    );
+                }
+            }
+            Failover::RdsMultiAz(r) => range(r.min, r.max, r.place("max"), cx),
+            Failover::Aurora(a) => range(a.min, a.max, a.place("max"), cx),
+        }
+        if d.shards > 1 || d.replication.is_some() {
+            cx.fail::<()>(span, "only a database of one server fails over");
+        }
+    }
+}
+
+fn range(min: Seconds, max: Seconds, span: Span, cx: &mut Context) {
+    if min.0 > max.0 {
+        cx.fail::<()>(span, "`max` must be at least `min`");
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         service(s, cx);
     }
     queues::shares(topology, cx);
+    databases::replication(topology, cx);
     for (_, d) in topology.databases.iter() {
         database(d, cx);
     }
