@@ -6,6 +6,7 @@
 mod conformance {
     pub mod hpa;
     pub mod opossum;
+    pub mod resilience4j;
     pub mod sequelize_pool;
 }
 

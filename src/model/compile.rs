@@ -5,6 +5,7 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod breakers;
 mod limits;
 mod policies;
 mod programs;

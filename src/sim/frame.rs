@@ -180,6 +180,8 @@ pub enum LayerState {
     Breaker {
         /// When it did so, as the breaker counts.
         ticket: Ticket,
+        /// When it did so, by the clock.
+        since: SimTime,
     },
     /// A rate limit.
     RateLimit {

@@ -4,6 +4,7 @@ mod alerts;
 mod autoscalers;
 mod baseline;
 mod blast;
+mod breakers;
 pub mod capacity;
 pub mod compare;
 mod cycles;

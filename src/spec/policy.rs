@@ -1,5 +1,7 @@
 //! Policies: stacks of layers around a call, outermost first.
 
+pub mod breakers;
+
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
@@ -457,6 +459,12 @@ choice! {
         ConsecutiveBreaker(ConsecutiveBreaker),
         /// Keeps answers for those who ask the same again.
         Cache(Cache),
+        /// resilience4j's circuit breaker.
+        Resilience4jBreaker(breakers::Resilience4jBreaker),
+        /// Polly's circuit breaker.
+        PollyBreaker(breakers::PollyBreaker),
+        /// opossum's circuit breaker, with its timeout.
+        OpossumBreaker(breakers::OpossumBreaker),
     }
 }
 
@@ -502,6 +510,8 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "At" => super::experiment::At::positional(),
         "Set" => super::experiment::Set::positional(),
         "Restart" => super::experiment::Restart::positional(),
+        "ConstantWait" => breakers::ConstantWait::positional(),
+        "OfExponentialBackoff" => breakers::OfExponentialBackoff::positional(),
         _ => &[],
     }
 }

@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{each_step, limits};
+use super::{breakers, each_step, limits};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -337,6 +337,9 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::RateLimit(r) => limits::rate_limit(r, limits::tenants(topology), cx),
         Layer::Hedge(h) => limits::hedge(h, cx),
         Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b, cx),
+        Layer::Resilience4jBreaker(b) => breakers::resilience4j(b, cx),
+        Layer::PollyBreaker(b) => breakers::polly(b, cx),
+        Layer::OpossumBreaker(b) => breakers::opossum(b, cx),
     }
 }
 
