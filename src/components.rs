@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
 pub mod cache;
+pub mod concurrency;
 pub mod cpu;
 pub mod health;
 pub mod hpa;

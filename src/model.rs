@@ -18,6 +18,7 @@ use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::BudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cache::CacheConfig;
+use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
@@ -353,6 +354,13 @@ pub enum LayerKind {
         /// The salt of random eviction.
         salt: u64,
     },
+    /// Limits calls in progress to what it finds right.
+    ConcurrencyLimit {
+        /// How.
+        config: LimiterConfig,
+        /// The salt of its random numbers.
+        salt: u64,
+    },
 }
 
 /// What a fallback answers.
@@ -388,6 +396,8 @@ pub struct SlotCounts {
     pub rate_limits: u32,
     /// Caches that are layers of their own.
     pub stores: u32,
+    /// Concurrency limits.
+    pub limiters: u32,
 }
 
 /// Which state a configuration is for.
@@ -558,6 +568,8 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// The limit at the door of each instance (services).
+    pub admission: Option<LimiterConfig>,
 }
 
 /// The memory of an instance, in bytes.

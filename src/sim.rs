@@ -21,6 +21,7 @@
 mod autoscalers;
 mod breakers;
 mod caches;
+mod concurrency;
 pub mod event;
 mod failures;
 mod faults;
@@ -48,6 +49,7 @@ use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
+use concurrency::LimiterState;
 use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
@@ -143,7 +145,7 @@ pub struct Rest {
     pub memory: u64,
     /// Connections lent, and calls that wait for one.
     pub connections: u64,
-    /// Calls in bulkheads or in line for them.
+    /// Calls in bulkheads and concurrency limits, or in line for them.
     pub bulkheads: u64,
     /// Calls in line at rate limits.
     pub rate_limits: u64,
@@ -183,6 +185,7 @@ pub struct World<'m, O> {
     /// Caches that are layers of their own.
     stores: Vec<CacheState>,
     /// The meters of each state, by kind.
+    limiters: Vec<LimiterState>,
     breaker_meters: Vec<u32>,
     bulkhead_meters: Vec<u32>,
     budget_meters: Vec<u32>,
@@ -231,6 +234,7 @@ impl<'m, O: Observer> World<'m, O> {
             caches: vec![None; model.slots.caches as usize],
             rate_limits: Vec::new(),
             stores: Vec::new(),
+            limiters: Vec::new(),
             breaker_meters: Vec::new(),
             bulkhead_meters: Vec::new(),
             budget_meters: Vec::new(),
@@ -290,6 +294,7 @@ impl<'m, O: Observer> World<'m, O> {
         rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
         rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
+        rest.bulkheads += self.limiters.iter().map(LimiterState::holds).sum::<u64>();
         rest.rate_limits = self.rate_limits.iter().map(|l| u64::from(l.waiting())).sum();
         for balancer in &self.balancers {
             let targets = 0..balancer.registered.len() as u32;
@@ -428,6 +433,9 @@ impl<'m, O: Observer> World<'m, O> {
                             let caller = model.edges[slot.edge as usize].caller;
                             self.stores.push(CacheState::new(*config, slot, number, caller, layer.shared));
                         }
+                        LayerKind::ConcurrencyLimit { config, .. } if index == self.limiters.len() => {
+                            self.limiters.push(LimiterState::new(*config, slot.meters, now));
+                        }
                         _ => {}
                     }
                 }
@@ -464,6 +472,9 @@ impl<'m, O: Observer> World<'m, O> {
                     }
                     LayerKind::Cache { config, salt, .. } => {
                         self.reconfigure_cache(now, index as usize, *config, *salt);
+                    }
+                    LayerKind::ConcurrencyLimit { config, .. } => {
+                        self.reconfigure_limiter(now, index as usize, *config);
                     }
                     _ => {}
                 }

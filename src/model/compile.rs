@@ -6,6 +6,7 @@
 
 mod autoscalers;
 mod breakers;
+mod concurrency;
 mod limits;
 mod policies;
 mod programs;

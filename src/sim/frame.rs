@@ -202,6 +202,13 @@ pub enum LayerState {
         /// The attempt put below the same hedge before this one, of those without an answer.
         next: FrameId,
     },
+    /// A concurrency limit.
+    Limited {
+        /// When the call was let through.
+        since: SimTime,
+        /// How many were in progress then, itself included; 0 while it waits.
+        in_flight: u32,
+    },
     /// A cache: the answer is to be kept.
     Fetching,
     /// A cache: the answer is to be kept, and others wait for it.

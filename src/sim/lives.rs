@@ -184,9 +184,12 @@ impl<O: Observer> World<'_, O> {
                     let first = slot.first + target * keys;
                     (first..first + keys).for_each(|i| self.reset_rate_limit(now, i as usize, *config));
                 }
+                LayerKind::ConcurrencyLimit { config, .. } => self.reset_limiter(now, index, *config),
                 _ => {}
             }
         }
+        let instance = model.groups[group as usize].first + target;
+        self.reset_door(now, instance, &self.settings().groups[group as usize]);
         self.reset_caches(now, group, target);
     }
 
@@ -298,6 +301,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.cores, cores(new) - cores(old));
             self.observer.moved(now, meters.workers, workers(new) - workers(old));
         }
+        self.reconfigure_door(now, instance, old, new);
         let capacity = new.queue_capacity.map(|c| c as usize);
         if new.discipline == old.discipline {
             self.instances[instance as usize].queue.set_capacity(capacity);

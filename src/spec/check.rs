@@ -7,6 +7,7 @@ mod blast;
 mod breakers;
 pub mod capacity;
 pub mod compare;
+mod concurrency;
 mod cycles;
 mod failures;
 mod keys;

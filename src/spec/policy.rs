@@ -1,6 +1,7 @@
 //! Policies: stacks of layers around a call, outermost first.
 
 pub mod breakers;
+pub mod concurrency;
 
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
@@ -465,6 +466,8 @@ choice! {
         PollyBreaker(breakers::PollyBreaker),
         /// opossum's circuit breaker, with its timeout.
         OpossumBreaker(breakers::OpossumBreaker),
+        /// Limits the calls in progress to what the callee seems to bear.
+        ConcurrencyLimit(concurrency::ConcurrencyLimit),
     }
 }
 
@@ -510,6 +513,9 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "At" => super::experiment::At::positional(),
         "Set" => super::experiment::Set::positional(),
         "Restart" => super::experiment::Restart::positional(),
+        "ConcurrencyLimit" => concurrency::ConcurrencyLimit::positional(),
+        "Admission" => concurrency::Admission::positional(),
+        "Fixed" => concurrency::FixedLimit::positional(),
         "ConstantWait" => breakers::ConstantWait::positional(),
         "OfExponentialBackoff" => breakers::OfExponentialBackoff::positional(),
         _ => &[],

@@ -190,3 +190,145 @@ fn an_opossum_breaker_is_a_breaker_with_a_timeout_inside() {
         0.0
     );
 }
+
+// ---- concurrency limits ----
+
+#[test]
+fn a_concurrency_limit_grows_shrinks_and_is_given_back() {
+    // Three pass at once; each answer of 100 ms makes room for one more, as half of the limit is used.
+    let aimd = "ConcurrencyLimit(Aimd(initial_limit: 3, min_limit: 2, max_limit: 5))";
+    let run = at(&[1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0], "latency: \"100ms\"", aimd, "");
+    // The first of three counts 1 in progress, less than half of the limit: only the two others let it grow, to 5.
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (8.0, 2.0));
+    let of = |metric: &str| format!("clients.u.calls.x.concurrency_limit.{metric}");
+    assert_eq!(run.series(&of("limit"))[10], 5.0);
+    close("in use", run.value(&of("in_use")) * 20.0, 0.8, 1e-6);
+    close("rejected", run.value(&of("rejected")) * 20.0, 2.0, 1e-6);
+    nothing_is_left(&run);
+    // Timeouts are drops: 5 x 0.9 is 4, then 3, then 2.
+    let slow = "timeline: [At(\"3s\", Slow(target: \"x\", latency: \"1s\", lasts: \"10s\"))]";
+    let layers = format!("{aimd}, Timeout(\"500ms\")");
+    let times: Vec<f64> = [1.0, 1.0, 1.0, 2.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0].to_vec();
+    let run = at(&times, "latency: \"100ms\"", &layers, slow);
+    assert_eq!(run.series(&of("limit"))[15], 2.0);
+    // Errors teach nothing.
+    let run = at(&[1.0, 1.0, 1.0, 2.0], FAILS, aimd, "");
+    assert_eq!(run.series(&of("limit"))[10], 3.0);
+}
+
+#[test]
+fn calls_beyond_the_limit_may_wait_and_the_last_goes_first() {
+    let lifo = "ConcurrencyLimit(algorithm: Fixed(1), lifo_blocking: LifoBlocking(backlog_size: 3, backlog_timeout: \"250ms\"))";
+    // The first runs from 1.0 to 1.1, then the call of 1.03 does, then that of 1.02; the one of 1.01 gives up at 1.26,
+    // and that of 1.04 found no place.
+    let run = at(&[1.0, 1.01, 1.02, 1.03, 1.04], "latency: \"100ms\"", lifo, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (3.0, 2.0));
+    close("mean latency", run.value("clients.u.latency.mean"), (0.1 + 0.17 + 0.28 + 0.25) / 5.0, 1e-6);
+    close(
+        "waiting",
+        run.value("clients.u.calls.x.concurrency_limit.waiting") * 20.0,
+        0.07 + 0.18 + 0.25,
+        1e-6,
+    );
+    nothing_is_left(&run);
+}
+
+#[test]
+fn a_limit_goes_with_its_process_and_follows_settings() {
+    let fixed = "ConcurrencyLimit(Fixed(1))";
+    let kill = "timeline: [At(\"1050ms\", Crash(target: \"s\"))]";
+    let run = behind(&[1.0, 1.06, 1.07], "latency: \"1s\"", fixed, kill);
+    // The call of the dead process holds no place in the new one.
+    // What the limit rejects is an error of the service.
+    assert_eq!((ended(&run, "ok"), ended(&run, "error")), (1.0, 2.0));
+    nothing_is_left(&run);
+    // Who waits in a shared limit when the process dies is called no more.
+    let shared = "ConcurrencyLimit(algorithm: Fixed(1), lifo_blocking: LifoBlocking(backlog_timeout: \"9s\"), per: Service)";
+    let run = behind(&[1.0, 1.01, 1.02, 1.06], "latency: \"1s\"", shared, kill);
+    assert_eq!((ended(&run, "ok"), ended(&run, "error")), (1.0, 3.0));
+    nothing_is_left(&run);
+    // Room that a change makes is given at once.
+    let set = "timeline: [At(\"1100ms\", Set(\"policies.p.ConcurrencyLimit.algorithm.limit\", 2))]";
+    let run = behind(&[1.0, 1.01, 1.02], "latency: \"1s\"", shared, set);
+    close("longest", run.value("clients.u.latency.max"), 1.98, 1e-2);
+    let of = |metric: &str| run.series(&format!("services.s.calls.x.concurrency_limit.{metric}"));
+    assert_eq!((of("limit")[5], of("in_use")[5]), (2.0, 0.0));
+}
+
+#[test]
+fn envoys_limit_is_three_while_it_measures() {
+    // 60 calls a second of 100 ms: of the first 50 answers, only 3 at a time.
+    let envoy = "ConcurrencyLimit(EnvoyAdaptive())";
+    let run = at(&every(1.0, 1.0 / 60.0, 600), "latency: \"100ms\"", envoy, "");
+    let rejected = run.series("clients.u.calls.x.concurrency_limit.rejected");
+    assert!(rejected[1] > 20.0, "{rejected:?}");
+    assert_eq!(rejected[8], 0.0);
+}
+
+// ---- doors ----
+
+/// A service with a door and one endpoint of 100 ms, asked directly.
+#[track_caller]
+fn door(times: &[f64], service: &str, admission: &str, fields: &str) -> Run {
+    system(
+        times,
+        &format!(
+            "clients: {{ \"u\": Clients(arrivals: Times(\"times.csv\"), requests: {{ \"s/e\": 1 }}) }}, \
+             services: {{ \"s\": Service({service} endpoints: {{ \"e\": [Wait(\"100ms\")] }}, \
+             admission: Admission({admission})) }}"
+        ),
+        fields,
+    )
+}
+
+#[test]
+fn a_door_turns_away_before_the_queue() {
+    // One worker, and a limit of two: of four at once two come in, one of which waits for the worker.
+    let run = door(&[1.0, 1.0, 1.0, 1.0, 2.0], "workers: 1,", "Fixed(2)", "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (3.0, 2.0));
+    close("in use", run.value("services.s.admission.in_use") * 20.0, 0.1 + 0.2 + 0.1, 1e-6);
+    close("rejected", run.value("services.s.admission.rejected") * 20.0, 2.0, 1e-6);
+    assert_eq!(run.series("services.s.admission.limit")[10], 2.0);
+    nothing_is_left(&run);
+}
+
+#[test]
+fn a_door_learns_from_times_at_the_instance() {
+    // Six at once and one worker: the last is answered after 0.6 s, more than the timeout of 0.55 s.
+    let aimd = "Aimd(initial_limit: 10, min_limit: 5, timeout: \"550ms\")";
+    let run = door(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "workers: 1,", aimd, "");
+    // Those that found 5 in progress grow it by one; then 11 x 0.9 is 9.
+    assert_eq!(run.series("services.s.admission.limit")[10], 9.0);
+    // A crash brings a new limit, and what was inside is gone.
+    let kill = "timeline: [At(\"1050ms\", Crash(target: \"s\"))]";
+    let run = door(&[1.0, 1.0, 1.06, 1.06, 1.06], "", "Fixed(2)", kill);
+    assert_eq!((ended(&run, "ok"), ended(&run, "error"), ended(&run, "rejected")), (2.0, 2.0, 1.0));
+    close("in use", run.value("services.s.admission.in_use") * 20.0, 0.1 + 0.2, 1e-6);
+    nothing_is_left(&run);
+}
+
+#[test]
+fn a_door_can_be_opened_and_shut_during_a_run() {
+    let set = "timeline: [At(\"2s\", Set(\"services.s.admission\", None)), \
+               At(\"3050ms\", Set(\"services.s.admission\", Admission(Fixed(1))))]";
+    let run = door(&[1.0, 1.0, 2.5, 2.5, 3.0, 3.0, 3.1, 3.1, 4.0, 4.0], "", "Fixed(1)", set);
+    // One of two; both; both, whom the new door does not count; one of two; one of two.
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (7.0, 3.0));
+    assert_eq!(run.series("services.s.admission.in_use").last(), Some(&0.0));
+    nothing_is_left(&run);
+}
+
+#[test]
+fn health_checks_pass_every_door() {
+    let run = system(
+        &[1.0, 1.0],
+        "clients: { \"u\": Clients(arrivals: Times(\"times.csv\"), requests: { \"b/e\": 1 }) }, \
+         balancers: { \"b\": Balancer(targets: \"s\", health_check: HealthCheck(endpoint: \"h\", interval: \"1s\", timeout: \"500ms\")) }, \
+         services: { \"s\": Service(endpoints: { \"e\": [Wait(\"10s\")], \"h\": [Wait(\"1ms\")] }, \
+         admission: Admission(Fixed(1))) }",
+        "",
+    );
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (1.0, 1.0));
+    assert!(run.times_of("target_unhealthy").is_empty());
+    assert_eq!(run.series("services.s.admission.in_use")[5], 1.0);
+}

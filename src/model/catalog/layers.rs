@@ -14,6 +14,7 @@ impl Builder {
             LayerKind::Retry { .. } => "retry_budget",
             LayerKind::RateLimit { .. } => "rate_limit",
             LayerKind::Cache { .. } => "cache",
+            LayerKind::ConcurrencyLimit { .. } => "concurrency_limit",
             LayerKind::Fallback { .. }
             | LayerKind::Timeout { .. }
             | LayerKind::Patience(_)
@@ -76,6 +77,7 @@ impl Builder {
                 );
             }
             LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
+            LayerKind::ConcurrencyLimit { .. } => self.concurrency_limit(&path, meters),
             LayerKind::Breaker(_) => {
                 let open = self.gauge();
                 self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);

@@ -1,7 +1,7 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, cache, pool, retry, shared};
-use super::{Compiler, Scope, breakers, draw, limits};
+use super::{Compiler, Scope, breakers, concurrency, draw, limits};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
@@ -126,6 +126,7 @@ impl Compiler {
             LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
             LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
             LayerKind::Cache { .. } => ("cache", &mut counts.stores),
+            LayerKind::ConcurrencyLimit { .. } => ("concurrency limit", &mut counts.limiters),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -219,6 +220,7 @@ impl Compiler {
                 (LayerKind::Breaker(breakers::resilience4j(b)), shared(&b.per))
             }
             sp::Layer::PollyBreaker(b) => (LayerKind::Breaker(breakers::polly(b)), shared(&b.per)),
+            sp::Layer::ConcurrencyLimit(l) => concurrency::layer(l, path),
             sp::Layer::OpossumBreaker(b) => (LayerKind::Breaker(breakers::opossum(b)), shared(&b.per)),
             sp::Layer::Cache(c) => {
                 let hit = draw(&c.hit.dist, &format!("{path}.hit"));
@@ -255,6 +257,7 @@ impl Spec {
             Self::Layer(sp::Layer::Resilience4jBreaker(_)) => "resilience4j_breaker",
             Self::Layer(sp::Layer::PollyBreaker(_)) => "polly_breaker",
             Self::Layer(sp::Layer::OpossumBreaker(_)) => "breaker",
+            Self::Layer(sp::Layer::ConcurrencyLimit(_)) => "concurrency_limit",
         }
     }
 }

@@ -204,6 +204,7 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
         start_up: s.start_up.dist.clone(),
         connections_max: None,
         in_flight_max: None,
+        admission: s.admission.as_ref().map(super::concurrency::admission),
     }
 }
 
@@ -239,5 +240,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         start_up: Dist::Constant(0.0),
         connections_max: None,
         in_flight_max,
+        admission: None,
     }
 }

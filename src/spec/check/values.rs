@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{breakers, each_step, limits};
+use super::{breakers, concurrency, each_step, limits};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -233,6 +233,9 @@ fn service(s: &Service, cx: &mut Context) {
     if let Some(timeout) = s.request_timeout {
         positive_time(timeout, "request_timeout", s.place("request_timeout"), cx);
     }
+    if let Some(a) = &s.admission {
+        concurrency::admission(a, cx);
+    }
     if s.endpoints.is_empty() {
         cx.fail::<()>(s.place("endpoints"), "a service needs at least one endpoint");
     }
@@ -340,6 +343,7 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::Resilience4jBreaker(b) => breakers::resilience4j(b, cx),
         Layer::PollyBreaker(b) => breakers::polly(b, cx),
         Layer::OpossumBreaker(b) => breakers::opossum(b, cx),
+        Layer::ConcurrencyLimit(l) => concurrency::layer(l, cx),
     }
 }
 
