@@ -16,3 +16,4 @@ pub mod pool;
 pub mod queue;
 pub mod rate_limit;
 pub mod retry;
+pub mod throttling;

@@ -25,7 +25,8 @@ use crate::components::hpa::HpaConfig;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::rate_limit::RateLimitConfig;
-use crate::components::retry::RetryConfig;
+use crate::components::retry::{OutcomeSet, RetryConfig};
+use crate::components::throttling::ThrottleConfig;
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
@@ -361,6 +362,15 @@ pub enum LayerKind {
         /// The salt of its random numbers.
         salt: u64,
     },
+    /// Turns calls away at random while too few are accepted.
+    Throttle {
+        /// How.
+        config: ThrottleConfig,
+        /// The outcomes of calls that were accepted.
+        accepts: OutcomeSet,
+        /// The salt of the draws.
+        salt: u64,
+    },
 }
 
 /// What a fallback answers.
@@ -398,6 +408,8 @@ pub struct SlotCounts {
     pub stores: u32,
     /// Concurrency limits.
     pub limiters: u32,
+    /// Throttles.
+    pub throttles: u32,
 }
 
 /// Which state a configuration is for.

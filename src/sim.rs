@@ -37,6 +37,7 @@ mod programs;
 pub mod script;
 mod sources;
 mod targets;
+mod throttling;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
@@ -44,6 +45,7 @@ use crate::components::budget::Budget;
 use crate::components::bulkhead::Bulkhead;
 use crate::components::pool::{Pool, PoolAction};
 use crate::components::rate_limit::RateLimiter;
+use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
@@ -59,6 +61,7 @@ use script::Script;
 use sources::Source;
 use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
+use throttling::ThrottleState;
 
 /// Names a frame.
 pub(crate) type FrameId = Id<Frame>;
@@ -186,6 +189,7 @@ pub struct World<'m, O> {
     stores: Vec<CacheState>,
     /// The meters of each state, by kind.
     limiters: Vec<LimiterState>,
+    throttles: Vec<ThrottleState>,
     breaker_meters: Vec<u32>,
     bulkhead_meters: Vec<u32>,
     budget_meters: Vec<u32>,
@@ -235,6 +239,7 @@ impl<'m, O: Observer> World<'m, O> {
             rate_limits: Vec::new(),
             stores: Vec::new(),
             limiters: Vec::new(),
+            throttles: Vec::new(),
             breaker_meters: Vec::new(),
             bulkhead_meters: Vec::new(),
             budget_meters: Vec::new(),
@@ -436,6 +441,10 @@ impl<'m, O: Observer> World<'m, O> {
                         LayerKind::ConcurrencyLimit { config, .. } if index == self.limiters.len() => {
                             self.limiters.push(LimiterState::new(*config, slot.meters, now));
                         }
+                        LayerKind::Throttle { config, .. } if index == self.throttles.len() => {
+                            let throttle = Throttle::new(*config);
+                            self.throttles.push(ThrottleState { throttle, meters: slot.meters });
+                        }
                         _ => {}
                     }
                 }
@@ -475,6 +484,9 @@ impl<'m, O: Observer> World<'m, O> {
                     }
                     LayerKind::ConcurrencyLimit { config, .. } => {
                         self.reconfigure_limiter(now, index as usize, *config);
+                    }
+                    LayerKind::Throttle { config, .. } => {
+                        self.throttles[index as usize].throttle.reconfigure(*config);
                     }
                     _ => {}
                 }

@@ -11,6 +11,7 @@ mod limits;
 mod policies;
 mod programs;
 mod settings;
+mod throttling;
 
 use super::{
     Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, GroupKind,

@@ -151,6 +151,7 @@ impl<O: Observer> World<'_, O> {
             }
             LayerKind::Cache { .. } => self.enter_cache(now, slot, layer, call, parent),
             LayerKind::ConcurrencyLimit { .. } => self.enter_limiter(now, slot, call, parent, layer),
+            LayerKind::Throttle { .. } => self.enter_throttle(now, slot, call, parent, layer),
         }
     }
 
@@ -303,6 +304,7 @@ impl<O: Observer> World<'_, O> {
             LayerKind::ConcurrencyLimit { .. } => {
                 self.leave_limiter(now, (slot, layer, id), call, state, outcome);
             }
+            LayerKind::Throttle { .. } => self.report_to_throttle(now, slot, layer, outcome),
             LayerKind::Pool { .. } => {
                 if let LayerState::Pool { conn, waiting: false, .. } = state {
                     self.release(now, slot, conn);
@@ -600,6 +602,9 @@ impl<O: Observer> World<'_, O> {
             }
             (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
             (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
+            (LayerKind::Throttle { .. }, _) => {
+                self.report_to_throttle(now, slot, layer, Outcome::Cancelled);
+            }
             (LayerKind::ConcurrencyLimit { .. }, _) => {
                 self.leave_limiter(now, (slot, layer, id), call, state, Outcome::Cancelled);
             }

@@ -185,6 +185,9 @@ impl<O: Observer> World<'_, O> {
                     (first..first + keys).for_each(|i| self.reset_rate_limit(now, i as usize, *config));
                 }
                 LayerKind::ConcurrencyLimit { config, .. } => self.reset_limiter(now, index, *config),
+                LayerKind::Throttle { config, .. } => {
+                    self.throttles[index].throttle = crate::components::throttling::Throttle::new(*config);
+                }
                 _ => {}
             }
         }

@@ -16,6 +16,7 @@ mod names;
 mod rare;
 mod sweep;
 mod theory;
+mod throttling;
 pub mod timeline;
 mod tune;
 mod values;

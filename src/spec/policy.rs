@@ -2,6 +2,7 @@
 
 pub mod breakers;
 pub mod concurrency;
+pub mod throttling;
 
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
@@ -468,6 +469,10 @@ choice! {
         OpossumBreaker(breakers::OpossumBreaker),
         /// Limits the calls in progress to what the callee seems to bear.
         ConcurrencyLimit(concurrency::ConcurrencyLimit),
+        /// Turns calls away at random where the callee does not accept them (Google).
+        AdaptiveThrottling(throttling::AdaptiveThrottling),
+        /// Turns calls away at random where they fail (Envoy).
+        AdmissionControl(throttling::AdmissionControl),
     }
 }
 

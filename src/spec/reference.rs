@@ -203,6 +203,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "EnvoyAdaptive limit",
             "Windowed",
             "LifoBlocking",
+            "AdaptiveThrottling",
+            "AdmissionControl",
         ],
     ),
     (

@@ -332,3 +332,41 @@ fn health_checks_pass_every_door() {
     assert!(run.times_of("target_unhealthy").is_empty());
     assert_eq!(run.series("services.s.admission.in_use")[5], 1.0);
 }
+
+// ---- throttles at the client ----
+
+#[test]
+fn adaptive_throttling_counts_what_it_turns_away() {
+    // A callee that accepts nothing: after the first, call n passes with a chance of 1/n.
+    let fails = "latency: \"1ms\", error_ratio: 1";
+    let run = at(&every(1.0, 0.01, 1000), fails, "AdaptiveThrottling()", "");
+    let passed = ended(&run, "error");
+    assert!((2.0..20.0).contains(&passed), "{passed}");
+    assert_eq!(passed + ended(&run, "rejected"), 1000.0);
+    let ratio = run.value("clients.u.calls.x.adaptive_throttling.rejected_ratio");
+    close("ratio", ratio, 1.0 - passed / 1000.0, 1e-9);
+    nothing_is_left(&run);
+    // If errors are accepted, nothing is turned away.
+    let run = at(&every(1.0, 0.01, 1000), fails, "AdaptiveThrottling(accepts: [Ok, Error])", "");
+    assert_eq!(ended(&run, "rejected"), 0.0);
+    // One in five fails: with k = 2 that is nothing, with 1 it is.
+    let some = "latency: \"1ms\", error_ratio: 0.2";
+    assert_eq!(ended(&at(&every(1.0, 0.01, 1000), some, "AdaptiveThrottling()", ""), "rejected"), 0.0);
+    assert!(ended(&at(&every(1.0, 0.01, 1000), some, "AdaptiveThrottling(k: 1)", ""), "rejected") > 300.0);
+}
+
+#[test]
+fn a_throttle_goes_with_its_process_and_follows_settings() {
+    let fails = "latency: \"1ms\", error_ratio: 1";
+    let kill = "timeline: [At(\"6s\", Crash(target: \"s\"))]";
+    let run = behind(&[1.0, 2.0, 3.0, 7.0], fails, "AdaptiveThrottling()", kill);
+    // The first call of a process always passes.
+    assert_eq!(run.count("externals.x.rate", 5, 10), 1.0);
+    let set =
+        "timeline: [At(\"6s\", Set(\"policies.p.AdmissionControl.max_rejection_probability\", \"100%\"))]";
+    let times: Vec<f64> = every(1.0, 0.01, 1000);
+    let run = behind(&times, fails, "AdmissionControl()", set);
+    let ratio = run.series("services.s.calls.x.admission_control.rejected_ratio");
+    // Four in five, then nearly all.
+    assert!((0.7..0.9).contains(&ratio[4]) && ratio[8] > 0.95, "{ratio:?}");
+}

@@ -1,4 +1,4 @@
-//! The metrics of concurrency limits.
+//! The metrics of concurrency limits and throttles.
 
 use super::{AdmissionMeters, Builder, LayerMeters};
 use crate::base::units::Unit;
@@ -16,6 +16,14 @@ impl Builder {
         self.level(format!("{path}.waiting"), calls, "calls waiting for their turn", waiting, 1.0);
         let rejected = Source::CounterRate(meters.rejected);
         self.add(format!("{path}.rejected"), Unit::PerSecond, "calls turned away", rejected);
+    }
+
+    /// Those of a throttle, whose counters are there already.
+    pub(super) fn throttle(&mut self, path: &str, meters: LayerMeters) {
+        let rejected = Source::CounterRate(meters.rejected);
+        self.add(format!("{path}.rejected"), Unit::PerSecond, "calls turned away", rejected);
+        let share = Source::CounterRatio(meters.rejected, meters.more);
+        self.add(format!("{path}.rejected_ratio"), Unit::Ratio, "share of the calls turned away", share);
     }
 
     /// Those of the limits at the doors of a service, if it ever has them.

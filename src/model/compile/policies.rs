@@ -1,11 +1,12 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, cache, pool, retry, shared};
-use super::{Compiler, Scope, breakers, concurrency, draw, limits};
+use super::{Compiler, Scope, breakers, concurrency, draw, limits, throttling};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::throttling::ThrottleConfig;
 use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
 use crate::spec::policy as sp;
@@ -127,6 +128,10 @@ impl Compiler {
             LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
             LayerKind::Cache { .. } => ("cache", &mut counts.stores),
             LayerKind::ConcurrencyLimit { .. } => ("concurrency limit", &mut counts.limiters),
+            LayerKind::Throttle { config: ThrottleConfig::Adaptive { .. }, .. } => {
+                ("adaptive throttling", &mut counts.throttles)
+            }
+            LayerKind::Throttle { .. } => ("admission control", &mut counts.throttles),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -221,6 +226,8 @@ impl Compiler {
             }
             sp::Layer::PollyBreaker(b) => (LayerKind::Breaker(breakers::polly(b)), shared(&b.per)),
             sp::Layer::ConcurrencyLimit(l) => concurrency::layer(l, path),
+            sp::Layer::AdaptiveThrottling(t) => throttling::adaptive(t, path),
+            sp::Layer::AdmissionControl(t) => throttling::admission_control(t, path),
             sp::Layer::OpossumBreaker(b) => (LayerKind::Breaker(breakers::opossum(b)), shared(&b.per)),
             sp::Layer::Cache(c) => {
                 let hit = draw(&c.hit.dist, &format!("{path}.hit"));
@@ -258,6 +265,8 @@ impl Spec {
             Self::Layer(sp::Layer::PollyBreaker(_)) => "polly_breaker",
             Self::Layer(sp::Layer::OpossumBreaker(_)) => "breaker",
             Self::Layer(sp::Layer::ConcurrencyLimit(_)) => "concurrency_limit",
+            Self::Layer(sp::Layer::AdaptiveThrottling(_)) => "adaptive_throttling",
+            Self::Layer(sp::Layer::AdmissionControl(_)) => "admission_control",
         }
     }
 }

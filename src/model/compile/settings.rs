@@ -71,7 +71,7 @@ pub(super) fn retry(r: &sp::Retry, path: &str) -> (LayerKind, bool) {
     (LayerKind::Retry { config, random, budget, salt: salt(&format!("{path}.retry")) }, is_shared)
 }
 
-fn outcome(name: &sp::OutcomeName) -> Outcome {
+pub(super) fn outcome(name: &sp::OutcomeName) -> Outcome {
     match name {
         sp::OutcomeName::Ok => Outcome::Ok,
         sp::OutcomeName::Degraded => Outcome::Degraded,
