@@ -18,6 +18,7 @@ use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::BudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cache::CacheConfig;
+use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
@@ -25,7 +26,8 @@ use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::replication::FailoverConfig;
-use crate::components::retry::RetryConfig;
+use crate::components::retry::{OutcomeSet, RetryConfig};
+use crate::components::throttling::ThrottleConfig;
 use crate::components::volume::VolumeConfig;
 use catalog::Catalog;
 use keys::Keys;
@@ -388,6 +390,22 @@ pub enum LayerKind {
         /// The salt of random eviction.
         salt: u64,
     },
+    /// Limits calls in progress to what it finds right.
+    ConcurrencyLimit {
+        /// How.
+        config: LimiterConfig,
+        /// The salt of its random numbers.
+        salt: u64,
+    },
+    /// Turns calls away at random while too few are accepted.
+    Throttle {
+        /// How.
+        config: ThrottleConfig,
+        /// The outcomes of calls that were accepted.
+        accepts: OutcomeSet,
+        /// The salt of the draws.
+        salt: u64,
+    },
 }
 
 /// What a fallback answers.
@@ -423,6 +441,10 @@ pub struct SlotCounts {
     pub rate_limits: u32,
     /// Caches that are layers of their own.
     pub stores: u32,
+    /// Concurrency limits.
+    pub limiters: u32,
+    /// Throttles.
+    pub throttles: u32,
 }
 
 /// Which state a configuration is for.
@@ -597,6 +619,8 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// The limit at the door of each instance (services).
+    pub admission: Option<LimiterConfig>,
     /// The longest wait for a lock.
     pub lock_timeout: Option<SimDuration>,
     /// What `Io` steps are served by.

@@ -21,6 +21,7 @@
 mod autoscalers;
 mod breakers;
 mod caches;
+mod concurrency;
 mod databases;
 pub mod event;
 mod failures;
@@ -38,6 +39,7 @@ mod replication;
 pub mod script;
 mod sources;
 mod targets;
+mod throttling;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
@@ -46,11 +48,13 @@ use crate::components::bulkhead::Bulkhead;
 use crate::components::locks::LockTable;
 use crate::components::pool::{Pool, PoolAction};
 use crate::components::rate_limit::RateLimiter;
+use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, LayerKind, Model};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
+use concurrency::LimiterState;
 use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
@@ -60,6 +64,7 @@ use script::Script;
 use sources::Source;
 use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
+use throttling::ThrottleState;
 
 /// Names a frame.
 pub(crate) type FrameId = Id<Frame>;
@@ -146,7 +151,7 @@ pub struct Rest {
     pub memory: u64,
     /// Connections lent, and calls that wait for one.
     pub connections: u64,
-    /// Calls in bulkheads or in line for them.
+    /// Calls in bulkheads and concurrency limits, or in line for them.
     pub bulkheads: u64,
     /// Calls in line at rate limits.
     pub rate_limits: u64,
@@ -195,6 +200,8 @@ pub struct World<'m, O> {
     /// Caches that are layers of their own.
     stores: Vec<CacheState>,
     /// The meters of each state, by kind.
+    limiters: Vec<LimiterState>,
+    throttles: Vec<ThrottleState>,
     breaker_meters: Vec<u32>,
     bulkhead_meters: Vec<u32>,
     budget_meters: Vec<u32>,
@@ -247,6 +254,8 @@ impl<'m, O: Observer> World<'m, O> {
             caches: vec![None; model.slots.caches as usize],
             rate_limits: Vec::new(),
             stores: Vec::new(),
+            limiters: Vec::new(),
+            throttles: Vec::new(),
             breaker_meters: Vec::new(),
             bulkhead_meters: Vec::new(),
             budget_meters: Vec::new(),
@@ -308,6 +317,7 @@ impl<'m, O: Observer> World<'m, O> {
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
         let tables = self.locks.iter().flatten();
         rest.locks = tables.map(|table| (table.held() + table.waiting()) as u64).sum();
+        rest.bulkheads += self.limiters.iter().map(LimiterState::holds).sum::<u64>();
         rest.rate_limits = self.rate_limits.iter().map(|l| u64::from(l.waiting())).sum();
         for balancer in &self.balancers {
             let targets = 0..balancer.registered.len() as u32;
@@ -449,6 +459,13 @@ impl<'m, O: Observer> World<'m, O> {
                             let caller = model.edges[slot.edge as usize].caller;
                             self.stores.push(CacheState::new(*config, slot, number, caller, layer.shared));
                         }
+                        LayerKind::ConcurrencyLimit { config, .. } if index == self.limiters.len() => {
+                            self.limiters.push(LimiterState::new(*config, slot.meters, now));
+                        }
+                        LayerKind::Throttle { config, .. } if index == self.throttles.len() => {
+                            let throttle = Throttle::new(*config);
+                            self.throttles.push(ThrottleState { throttle, meters: slot.meters });
+                        }
                         _ => {}
                     }
                 }
@@ -485,6 +502,12 @@ impl<'m, O: Observer> World<'m, O> {
                     }
                     LayerKind::Cache { config, salt, .. } => {
                         self.reconfigure_cache(now, index as usize, *config, *salt);
+                    }
+                    LayerKind::ConcurrencyLimit { config, .. } => {
+                        self.reconfigure_limiter(now, index as usize, *config);
+                    }
+                    LayerKind::Throttle { config, .. } => {
+                        self.throttles[index as usize].throttle.reconfigure(*config);
                     }
                     _ => {}
                 }

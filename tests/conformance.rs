@@ -4,8 +4,10 @@
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
 mod conformance {
+    pub mod concurrency_limits;
     pub mod hpa;
     pub mod opossum;
+    pub mod resilience4j;
     pub mod sequelize_pool;
 }
 

@@ -383,6 +383,9 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
     if dice.chance(0.5) {
         let _ = write!(fields, "restart_delay: {}, start_up: {}, ", dice.dist(1, 500), dice.dist(1, 2000));
     }
+    if dice.chance(0.3) {
+        let _ = write!(fields, "admission: Admission({}), ", limit_algorithm(dice));
+    }
     let program = program(dice, i, balanced, shape, 0);
     let _ = writeln!(
         t,
@@ -496,7 +499,7 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
     let mut layers = Vec::new();
     for _ in 0..dice.from(0, 4) {
         let per = dice.pick(&["Instance", "Service"]);
-        layers.push(match dice.from(0, 12) {
+        layers.push(match dice.from(0, 14) {
             0 => {
                 let mut options = String::new();
                 if dice.chance(0.5) {
@@ -548,10 +551,66 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
                 dice.from(1, 3)
             ),
             11 => format!("Network(latency: {}, loss: \"{}%\")", dice.dist(1, 10), dice.from(0, 5)),
-            _ => cache(dice, per),
+            12 => cache(dice, per),
+            _ => guard(dice, per),
         });
     }
     layers.join(", ")
+}
+
+/// A guard with the names of its product.
+fn guard(dice: &mut Dice, per: &str) -> String {
+    match dice.from(0, 6) {
+        5 => format!("AdaptiveThrottling(window: \"2s\", k: {}, per: {per})", dice.from(1, 2)),
+        6 => {
+            format!("AdmissionControl(sampling_window: \"2s\", aggression: {}, per: {per})", dice.from(1, 2))
+        }
+        0 => format!(
+            "Resilience4jBreaker(sliding_window_type: {}, sliding_window_size: {}, minimum_number_of_calls: {}, \
+             wait_duration_in_open_state: {}, max_wait_duration_in_half_open_state: {}, \
+             permitted_number_of_calls_in_half_open_state: 2, \
+             automatic_transition_from_open_to_half_open_enabled: {}, slow_call_duration_threshold: {}, per: {per})",
+            dice.pick(&["Count", "Time"]),
+            dice.from(1, 9),
+            dice.from(1, 9),
+            dice.ms(50, 2000),
+            dice.pick(&["\"0s\"", "\"300ms\""]),
+            dice.chance(0.5),
+            dice.ms(20, 800),
+        ),
+        1 => format!(
+            "PollyBreaker(minimum_throughput: {}, break_duration: \"700ms\", per: {per})",
+            dice.from(2, 9)
+        ),
+        2 => format!(
+            "OpossumBreaker(timeout: {}, reset_timeout: {}, per: {per})",
+            dice.ms(20, 800),
+            dice.ms(50, 900)
+        ),
+        _ => {
+            let algorithm = limit_algorithm(dice);
+            let wait = if dice.chance(0.5) {
+                format!(
+                    "lifo_blocking: LifoBlocking(backlog_size: 5, backlog_timeout: {}), ",
+                    dice.ms(5, 500)
+                )
+            } else {
+                String::new()
+            };
+            format!("ConcurrencyLimit(algorithm: {algorithm}, {wait}per: {per})")
+        }
+    }
+}
+
+fn limit_algorithm(dice: &mut Dice) -> String {
+    match dice.from(0, 5) {
+        0 => format!("Fixed({})", dice.from(1, 6)),
+        1 => "Aimd(initial_limit: 3, min_limit: 1, max_limit: 9)".to_string(),
+        2 => "Vegas(initial_limit: 2, max_concurrency: 9, probe_multiplier: 2)".to_string(),
+        3 => "Gradient(initial_limit: 3, max_concurrency: 9, probe_interval: 9)".to_string(),
+        4 => "Gradient2(initial_limit: 3, min_limit: 1)".to_string(),
+        _ => "EnvoyAdaptive(interval: \"900ms\", request_count: 5)".to_string(),
+    }
 }
 
 fn cache(dice: &mut Dice, per: &str) -> String {

@@ -27,6 +27,8 @@
 
 pub mod consecutive;
 pub mod family;
+pub mod polly;
+pub mod resilience4j;
 mod window;
 
 use self::window::Window;

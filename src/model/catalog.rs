@@ -4,6 +4,7 @@
 //! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
+mod concurrency;
 mod costs;
 mod databases;
 mod layers;
@@ -68,6 +69,17 @@ pub struct GroupMeters {
     pub shed: u32,
     /// Gauge: instances that there should be (services).
     pub replicas: u32,
+    /// Those of the limit at the door (services that ever have one).
+    pub admission: AdmissionMeters,
+}
+
+/// Ids of the meters that belong to the concurrency limits at the doors of a service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AdmissionMeters {
+    /// Gauge: the limits of all instances that were asked something; the next is of requests admitted.
+    pub limit: u32,
+    /// Counter: requests turned away.
+    pub rejected: u32,
 }
 
 /// Ids of the meters that belong to an autoscaler.
@@ -224,7 +236,7 @@ pub struct FailoverMeters {
 /// Ids of the meters of a layer with state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LayerMeters {
-    /// Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed; rate limit: calls that
+    /// Concurrency limit: the limit; calls in progress and waiting follow. Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed; rate limit: calls that
     /// wait; cache: entries.
     pub gauge: u32,
     /// Counter: calls turned away (breaker, bulkhead, rate limit), acquires timed out (pool), retries refused (budget),
@@ -232,7 +244,7 @@ pub struct LayerMeters {
     pub rejected: u32,
     /// Timer: waiting for a connection (pool).
     pub wait: u32,
-    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit).
+    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); all calls (throttle).
     pub more: u32,
 }
 
@@ -530,6 +542,7 @@ impl Builder {
             abandoned: self.counter(),
             shed: self.counter(),
             replicas: self.gauge(),
+            admission: self.admission(&path, index, model),
         };
         self.catalog.groups[index] = meters;
         self.red_metrics(&path, red, "requests at the instances");

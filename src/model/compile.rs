@@ -5,12 +5,15 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod breakers;
+mod concurrency;
 mod databases;
 mod limits;
 mod policies;
 mod programs;
 mod queues;
 mod settings;
+mod throttling;
 
 use super::{
     Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, GroupKind,

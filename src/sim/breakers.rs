@@ -34,7 +34,7 @@ impl<O: Observer> World<'_, O> {
         if self.breakers[slot].state() == BreakerState::HalfOpen {
             self.observer.count(meters.more + TRIALS);
         }
-        let state = LayerState::Breaker { ticket };
+        let state = LayerState::Breaker { ticket, since: now };
         Passage::Through(self.push_frame(Frame::new(parent, Kind::Layer { layer, call: *call, state })))
     }
 
@@ -46,8 +46,8 @@ impl<O: Observer> World<'_, O> {
         state: LayerState,
         outcome: Outcome,
     ) {
-        let LayerState::Breaker { ticket } = state else { return };
-        let transition = self.breakers[slot].on_outcome(now, ticket, outcome);
+        let LayerState::Breaker { ticket, since } = state else { return };
+        let transition = self.breakers[slot].on_outcome(now, ticket, since, outcome);
         self.breaker_changed(now, slot, transition);
     }
 
@@ -59,11 +59,11 @@ impl<O: Observer> World<'_, O> {
         if from == BreakerState::Closed {
             self.observer.moved(now, meters.gauge, 1);
         }
+        if let Some(at) = self.breakers[slot].timer_at() {
+            self.queue.schedule(at, Rank::Timer, Event::BreakerReset { breaker: slot as u32 });
+        }
         let change = match to {
             BreakerState::Open => {
-                if let Some(at) = self.breakers[slot].half_open_at() {
-                    self.queue.schedule(at, Rank::Timer, Event::BreakerReset { breaker: slot as u32 });
-                }
                 self.observer.count(meters.more + OPENED);
                 Change::BreakerOpened { layer, caller }
             }
@@ -86,7 +86,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn on_breaker_reset(&mut self, now: SimTime, breaker: u32) {
         let slot = breaker as usize;
         // A breaker that closed and opened again since has another timer.
-        if self.breakers[slot].half_open_at().is_none_or(|at| at > now) {
+        if self.breakers[slot].timer_at().is_none_or(|at| at > now) {
             return;
         }
         let transition = self.breakers[slot].on_reset_timer(now);

@@ -197,6 +197,8 @@ pub enum LayerState {
     Breaker {
         /// When it did so, as the breaker counts.
         ticket: Ticket,
+        /// When it did so, by the clock.
+        since: SimTime,
     },
     /// A rate limit.
     RateLimit {
@@ -216,6 +218,13 @@ pub enum LayerState {
     Attempt {
         /// The attempt put below the same hedge before this one, of those without an answer.
         next: FrameId,
+    },
+    /// A concurrency limit.
+    Limited {
+        /// When the call was let through.
+        since: SimTime,
+        /// How many were in progress then, itself included; 0 while it waits.
+        in_flight: u32,
     },
     /// A cache: the answer is to be kept.
     Fetching,

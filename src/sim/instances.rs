@@ -1,6 +1,7 @@
 //! Instances: admission, workers, CPU and memory.
 
 use super::autoscalers::PodMeter;
+use super::concurrency::Door;
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::layers::sample;
@@ -65,6 +66,8 @@ pub(super) struct Instance {
     pub drain_ends: Option<SimTime>,
     /// What is measured for an autoscaler, if there is one.
     pub meter: Option<PodMeter>,
+    /// The limit at its door, if it has one.
+    pub door: Option<Box<Door>>,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -129,6 +132,7 @@ impl Instance {
                     parked: VecDeque::new(),
                     drain_ends: None,
                     meter: PodMeter::of(model, group as u32),
+                    door: Door::of(settings, 0, SimTime::ZERO),
                     busy_millicores: 0,
                 });
             }
@@ -311,7 +315,11 @@ impl<O: Observer> World<'_, O> {
             on_free_core: false,
         };
         let id = self.push_frame(Frame::new(arrival.parent, Kind::Exec(exec)));
-        self.instances[arrival.instance as usize].execs.push(id);
+        let instance = &mut self.instances[arrival.instance as usize];
+        instance.execs.push(id);
+        if let Some(door) = &mut instance.door {
+            door.push();
+        }
         self.meter_requests(now, arrival.instance);
         id
     }
@@ -328,6 +336,9 @@ impl<O: Observer> World<'_, O> {
         }
         let settings = &self.settings().groups[group];
         if settings.in_flight_max.is_some_and(|max| state.execs.len() > max as usize) {
+            return Some(Outcome::Rejected);
+        }
+        if !self.passes_door(now, id, instance) {
             return Some(Outcome::Rejected);
         }
         if settings.connections_max.is_some() && call.pool_layer == NO_POOL {
@@ -457,6 +468,7 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[exec.instance as usize].group;
         let model = self.model;
         let meters = &model.catalog.groups[group as usize];
+        self.leave_door(now, &exec, outcome);
         self.forget(&exec);
         self.meter_requests(now, exec.instance);
         self.observer.moved(now, meters.in_flight, -1);
@@ -507,7 +519,11 @@ impl<O: Observer> World<'_, O> {
 
     /// Takes an execution out of its instance's list; the last one takes its place.
     fn forget(&mut self, exec: &Exec) {
-        let execs = &mut self.instances[exec.instance as usize].execs;
+        let instance = &mut self.instances[exec.instance as usize];
+        if let Some(door) = &mut instance.door {
+            door.swap_remove(exec.place);
+        }
+        let execs = &mut instance.execs;
         execs.swap_remove(exec.place as usize);
         if let Some(moved) = execs.get(exec.place as usize).copied()
             && let Some(Frame { kind: Kind::Exec(other), .. }) = self.frames.get_mut(moved)

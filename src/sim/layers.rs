@@ -150,6 +150,8 @@ impl<O: Observer> World<'_, O> {
                 Passage::Through(self.first_attempt(now, id, *delay, *max))
             }
             LayerKind::Cache { .. } => self.enter_cache(now, slot, layer, call, parent),
+            LayerKind::ConcurrencyLimit { .. } => self.enter_limiter(now, slot, call, parent, layer),
+            LayerKind::Throttle { .. } => self.enter_throttle(now, slot, call, parent, layer),
         }
     }
 
@@ -299,6 +301,10 @@ impl<O: Observer> World<'_, O> {
             LayerKind::RateLimit { .. } => {}
             LayerKind::Hedge { .. } => return self.hedge_answered(now, id, layer, state, outcome),
             LayerKind::Bulkhead { .. } => self.leave_bulkhead(now, slot),
+            LayerKind::ConcurrencyLimit { .. } => {
+                self.leave_limiter(now, (slot, layer, id), call, state, outcome);
+            }
+            LayerKind::Throttle { .. } => self.report_to_throttle(now, slot, layer, outcome),
             LayerKind::Pool { .. } => {
                 if let LayerState::Pool { conn, waiting: false, .. } = state {
                     self.release(now, slot, conn);
@@ -498,6 +504,9 @@ impl<O: Observer> World<'_, O> {
                         self.frames.remove(id);
                         self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
                     }
+                    (LayerKind::ConcurrencyLimit { .. }, LayerState::Limited { in_flight: 0, .. }) => {
+                        self.limiter_timed_out(now, slot, id, parent);
+                    }
                     // A timer that was set before the last attempt was sent is void.
                     (LayerKind::Hedge { .. }, LayerState::Hedge { due, .. }) if due <= now => {
                         self.send_hedge(now, id);
@@ -599,6 +608,12 @@ impl<O: Observer> World<'_, O> {
             }
             (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
             (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
+            (LayerKind::Throttle { .. }, _) => {
+                self.report_to_throttle(now, slot, layer, Outcome::Cancelled);
+            }
+            (LayerKind::ConcurrencyLimit { .. }, _) => {
+                self.leave_limiter(now, (slot, layer, id), call, state, Outcome::Cancelled);
+            }
             _ => {}
         }
         self.frames.remove(id);

@@ -188,9 +188,15 @@ impl<O: Observer> World<'_, O> {
                     let first = slot.first + target * keys;
                     (first..first + keys).for_each(|i| self.reset_rate_limit(now, i as usize, *config));
                 }
+                LayerKind::ConcurrencyLimit { config, .. } => self.reset_limiter(now, index, *config),
+                LayerKind::Throttle { config, .. } => {
+                    self.throttles[index].throttle = crate::components::throttling::Throttle::new(*config);
+                }
                 _ => {}
             }
         }
+        let instance = model.groups[group as usize].first + target;
+        self.reset_door(now, instance, &self.settings().groups[group as usize]);
         self.reset_caches(now, group, target);
         self.reset_locks(now, group, target);
     }
@@ -305,6 +311,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.cores, cores(new) - cores(old));
             self.observer.moved(now, meters.workers, workers(new) - workers(old));
         }
+        self.reconfigure_door(now, instance, old, new);
         let (queue, before) = (&new.queue, &old.queue);
         if queue.discipline == before.discipline && queue.shed == before.shed {
             self.instances[instance as usize].queue.set_bounds(queue.capacity, queue.bytes_max);

@@ -1,5 +1,9 @@
 //! Policies: stacks of layers around a call, outermost first.
 
+pub mod breakers;
+pub mod concurrency;
+pub mod throttling;
+
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
@@ -457,6 +461,18 @@ choice! {
         ConsecutiveBreaker(ConsecutiveBreaker),
         /// Keeps answers for those who ask the same again.
         Cache(Cache),
+        /// resilience4j's circuit breaker.
+        Resilience4jBreaker(breakers::Resilience4jBreaker),
+        /// Polly's circuit breaker.
+        PollyBreaker(breakers::PollyBreaker),
+        /// opossum's circuit breaker, with its timeout.
+        OpossumBreaker(breakers::OpossumBreaker),
+        /// Limits the calls in progress to what the callee seems to bear.
+        ConcurrencyLimit(concurrency::ConcurrencyLimit),
+        /// Turns calls away at random where the callee does not accept them (Google).
+        AdaptiveThrottling(throttling::AdaptiveThrottling),
+        /// Turns calls away at random where they fail (Envoy).
+        AdmissionControl(throttling::AdmissionControl),
     }
 }
 
@@ -509,6 +525,11 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "At" => super::experiment::At::positional(),
         "Set" => super::experiment::Set::positional(),
         "Restart" => super::experiment::Restart::positional(),
+        "ConcurrencyLimit" => concurrency::ConcurrencyLimit::positional(),
+        "Admission" => concurrency::Admission::positional(),
+        "Fixed" => concurrency::FixedLimit::positional(),
+        "ConstantWait" => breakers::ConstantWait::positional(),
+        "OfExponentialBackoff" => breakers::OfExponentialBackoff::positional(),
         _ => &[],
     }
 }

@@ -6,6 +6,7 @@ use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 pub use super::database::{Contention, Failover, Io, Lock, Replication, Storage};
 use super::decode::Map;
 use super::dist::Distribution;
+use super::policy::concurrency::Admission;
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 pub use super::queue::{Discipline, Queue};
@@ -397,6 +398,8 @@ record! {
         /// What each instance costs per hour, in any currency, for the metrics `cost`. It is paid for as long as the
         /// instance should be there, whether it answers or not.
         price_per_hour: f64 = 0,
+        /// A concurrency limit at the door of each instance; without it everything comes in.
+        admission: Option<Admission> = None,
     }
 }
 

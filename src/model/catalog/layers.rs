@@ -2,6 +2,7 @@
 
 use super::{Builder, LayerMeters};
 use crate::base::units::Unit;
+use crate::components::throttling::ThrottleConfig;
 use crate::metrics::Source;
 use crate::model::{LayerKind, SlotUse};
 
@@ -14,6 +15,9 @@ impl Builder {
             LayerKind::Retry { .. } => "retry_budget",
             LayerKind::RateLimit { .. } => "rate_limit",
             LayerKind::Cache { .. } => "cache",
+            LayerKind::ConcurrencyLimit { .. } => "concurrency_limit",
+            LayerKind::Throttle { config: ThrottleConfig::Adaptive { .. }, .. } => "adaptive_throttling",
+            LayerKind::Throttle { .. } => "admission_control",
             LayerKind::Fallback { .. }
             | LayerKind::Timeout { .. }
             | LayerKind::Patience(_)
@@ -45,7 +49,9 @@ impl Builder {
                 self.counter();
                 LayerMeters { more: opened, ..meters }
             }
-            LayerKind::RateLimit { .. } => LayerMeters { more: self.counter(), ..meters },
+            LayerKind::RateLimit { .. } | LayerKind::Throttle { .. } => {
+                LayerMeters { more: self.counter(), ..meters }
+            }
             _ => meters,
         };
         self.catalog.layers.push(meters);
@@ -76,6 +82,8 @@ impl Builder {
                 );
             }
             LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
+            LayerKind::ConcurrencyLimit { .. } => self.concurrency_limit(&path, meters),
+            LayerKind::Throttle { .. } => self.throttle(&path, meters),
             LayerKind::Breaker(_) => {
                 let open = self.gauge();
                 self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);

@@ -1,11 +1,12 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, cache, pool, retry, shared};
-use super::{Compiler, Scope, draw, limits};
+use super::{Compiler, Scope, breakers, concurrency, draw, limits, throttling};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::throttling::ThrottleConfig;
 use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
 use crate::spec::policy as sp;
@@ -28,7 +29,7 @@ impl Compiler {
         let (layers, edge) = match scope.stacks.get(&key) {
             Some(known) => known.clone(),
             None => {
-                let specs = layers(scope);
+                let specs = breakers::expanded(layers(scope));
                 let edge = self.edge(caller, callee, policy);
                 let range = self.stack(scope, caller, callee, edge, &specs);
                 scope.stacks.insert(key, (range.clone(), edge));
@@ -112,7 +113,13 @@ impl Compiler {
         let (name, next) = match kind {
             LayerKind::Breaker(AnyBreakerConfig::Opossum(_)) => ("breaker", &mut counts.breakers),
             // Its states are its own: what an opossum admitted cannot be told to another make.
-            LayerKind::Breaker(_) => ("consecutive breaker", &mut counts.breakers),
+            LayerKind::Breaker(AnyBreakerConfig::Consecutive(_)) => {
+                ("consecutive breaker", &mut counts.breakers)
+            }
+            LayerKind::Breaker(AnyBreakerConfig::Resilience4j(_)) => {
+                ("resilience4j breaker", &mut counts.breakers)
+            }
+            LayerKind::Breaker(AnyBreakerConfig::Polly(_)) => ("polly breaker", &mut counts.breakers),
             LayerKind::Pool { .. } => ("pool", &mut counts.pools),
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
@@ -120,6 +127,11 @@ impl Compiler {
             LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
             LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
             LayerKind::Cache { .. } => ("cache", &mut counts.stores),
+            LayerKind::ConcurrencyLimit { .. } => ("concurrency limit", &mut counts.limiters),
+            LayerKind::Throttle { config: ThrottleConfig::Adaptive { .. }, .. } => {
+                ("adaptive throttling", &mut counts.throttles)
+            }
+            LayerKind::Throttle { .. } => ("admission control", &mut counts.throttles),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -209,6 +221,14 @@ impl Compiler {
             sp::Layer::RateLimit(r) => limits::rate_limit(r, scope.topology),
             sp::Layer::Hedge(h) => limits::hedge(h, path),
             sp::Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b),
+            sp::Layer::Resilience4jBreaker(b) => {
+                (LayerKind::Breaker(breakers::resilience4j(b)), shared(&b.per))
+            }
+            sp::Layer::PollyBreaker(b) => (LayerKind::Breaker(breakers::polly(b)), shared(&b.per)),
+            sp::Layer::ConcurrencyLimit(l) => concurrency::layer(l, path),
+            sp::Layer::AdaptiveThrottling(t) => throttling::adaptive(t, path),
+            sp::Layer::AdmissionControl(t) => throttling::admission_control(t, path),
+            sp::Layer::OpossumBreaker(b) => (LayerKind::Breaker(breakers::opossum(b)), shared(&b.per)),
             sp::Layer::Cache(c) => {
                 let hit = draw(&c.hit.dist, &format!("{path}.hit"));
                 let salt = salt(&format!("{path}.eviction"));
@@ -241,6 +261,12 @@ impl Spec {
             Self::Layer(sp::Layer::Hedge(_)) => "hedge",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
             Self::Layer(sp::Layer::Cache(_)) => "cache",
+            Self::Layer(sp::Layer::Resilience4jBreaker(_)) => "resilience4j_breaker",
+            Self::Layer(sp::Layer::PollyBreaker(_)) => "polly_breaker",
+            Self::Layer(sp::Layer::OpossumBreaker(_)) => "breaker",
+            Self::Layer(sp::Layer::ConcurrencyLimit(_)) => "concurrency_limit",
+            Self::Layer(sp::Layer::AdaptiveThrottling(_)) => "adaptive_throttling",
+            Self::Layer(sp::Layer::AdmissionControl(_)) => "admission_control",
         }
     }
 }

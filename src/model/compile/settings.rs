@@ -71,7 +71,7 @@ pub(super) fn retry(r: &sp::Retry, path: &str) -> (LayerKind, bool) {
     (LayerKind::Retry { config, random, budget, salt: salt(&format!("{path}.retry")) }, is_shared)
 }
 
-fn outcome(name: &sp::OutcomeName) -> Outcome {
+pub(super) fn outcome(name: &sp::OutcomeName) -> Outcome {
     match name {
         sp::OutcomeName::Ok => Outcome::Ok,
         sp::OutcomeName::Degraded => Outcome::Degraded,
@@ -208,6 +208,7 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         replication: None,
         failover: None,
         contention: (0.0, 0.0),
+        admission: s.admission.as_ref().map(super::concurrency::admission),
     }
 }
 
@@ -258,5 +259,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         replication: None,
         failover: None,
         contention: (0.0, 0.0),
+        admission: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{databases, each_step, limits, queues};
+use super::{breakers, concurrency, databases, each_step, limits, queues, throttling};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -231,6 +231,9 @@ fn service(s: &Service, cx: &mut Context) {
     if let Some(timeout) = s.request_timeout {
         positive_time(timeout, "request_timeout", s.place("request_timeout"), cx);
     }
+    if let Some(a) = &s.admission {
+        concurrency::admission(a, cx);
+    }
     if s.endpoints.is_empty() {
         cx.fail::<()>(s.place("endpoints"), "a service needs at least one endpoint");
     }
@@ -338,6 +341,12 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::RateLimit(r) => limits::rate_limit(r, limits::tenants(topology), cx),
         Layer::Hedge(h) => limits::hedge(h, cx),
         Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b, cx),
+        Layer::Resilience4jBreaker(b) => breakers::resilience4j(b, cx),
+        Layer::PollyBreaker(b) => breakers::polly(b, cx),
+        Layer::OpossumBreaker(b) => breakers::opossum(b, cx),
+        Layer::ConcurrencyLimit(l) => concurrency::layer(l, cx),
+        Layer::AdaptiveThrottling(t) => throttling::adaptive(t, cx),
+        Layer::AdmissionControl(t) => throttling::admission_control(t, cx),
     }
 }
 
