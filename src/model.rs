@@ -15,7 +15,7 @@ use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
 use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::family::AnyBreakerConfig;
-use crate::components::budget::BudgetConfig;
+use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cache::CacheConfig;
 use crate::components::cpu::CpuDiscipline;
@@ -288,7 +288,7 @@ pub enum LayerKind {
         /// A wait drawn anew before each retry, instead of the backoff.
         random: Option<Dist>,
         /// Whether a budget limits it.
-        budget: Option<BudgetConfig>,
+        budget: Option<AnyBudgetConfig>,
         /// The salt of waits and jitter.
         salt: u64,
     },

@@ -33,13 +33,14 @@ mod limits;
 mod lives;
 mod pools;
 mod programs;
+mod retries;
 pub mod script;
 mod sources;
 mod targets;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
-use crate::components::budget::Budget;
+use crate::components::budget::family::AnyBudget;
 use crate::components::bulkhead::Bulkhead;
 use crate::components::pool::{Pool, PoolAction};
 use crate::components::rate_limit::RateLimiter;
@@ -176,7 +177,7 @@ pub struct World<'m, O> {
     pools: Vec<Pool<FrameId>>,
     pool_states: Vec<PoolState>,
     bulkheads: Vec<Bulkhead<FrameId>>,
-    budgets: Vec<Budget>,
+    budgets: Vec<AnyBudget>,
     /// When each fallback cache last saw a success.
     caches: Vec<Option<SimTime>>,
     rate_limits: Vec<RateLimiter<FrameId>>,
@@ -417,7 +418,7 @@ impl<'m, O: Observer> World<'m, O> {
                             self.bulkhead_meters.push(slot.meters);
                         }
                         LayerKind::Retry { budget: Some(config), .. } if index == self.budgets.len() => {
-                            self.budgets.push(Budget::new(config, now));
+                            self.budgets.push(AnyBudget::new(config, now));
                             self.budget_meters.push(slot.meters);
                         }
                         LayerKind::RateLimit { config, .. } if index == self.rate_limits.len() => {

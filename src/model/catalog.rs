@@ -179,7 +179,8 @@ pub struct LayerMeters {
     pub rejected: u32,
     /// Timer: waiting for a connection (pool).
     pub wait: u32,
-    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit).
+    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); retries allowed
+    /// (budget).
     pub more: u32,
 }
 

@@ -8,6 +8,7 @@ mod autoscalers;
 mod limits;
 mod policies;
 mod programs;
+mod retries;
 mod settings;
 
 use super::{

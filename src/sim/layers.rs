@@ -1,11 +1,10 @@
 //! Policies: calls go down through the layers, answers come up through them.
 
 use super::event::Event;
-use super::frame::{Call, Frame, Kind, LayerState, NO_POOL};
+use super::frame::{Call, Frame, Kind, LayerState, NO_POOL, RetryState};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
 use crate::components::bulkhead::Enter;
-use crate::components::retry::{Decision, GiveUp, decide};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
@@ -75,8 +74,9 @@ impl<O: Observer> World<'_, O> {
             return self.park(instance, Task::Down(frame));
         }
         match state {
-            LayerState::Retry { done, .. } if done > 0 => {
-                call.key = self.attempt_key(&call, layer, done);
+            LayerState::Retry(retry) if retry.done > 0 => {
+                self.send_retry(frame, layer, &call, retry);
+                call.key = self.attempt_key(&call, layer, retry.done);
             }
             LayerState::Pool { .. } => call.pool_layer = layer,
             _ => {}
@@ -116,8 +116,7 @@ impl<O: Observer> World<'_, O> {
                 if budget.is_some() {
                     self.budgets[slot].on_request(now);
                 }
-                let state = LayerState::Retry { done: 0, previous: SimDuration::ZERO };
-                Passage::Through(self.push_frame(frame(state)))
+                Passage::Through(self.push_frame(frame(LayerState::Retry(RetryState::default()))))
             }
             LayerKind::Breaker(_) => self.enter_breaker(now, slot, call, parent, layer),
             LayerKind::Bulkhead { config } => {
@@ -290,13 +289,13 @@ impl<O: Observer> World<'_, O> {
         match &model.layers[layer as usize].kind {
             LayerKind::Timeout { .. } | LayerKind::Patience(_) => {}
             LayerKind::Retry { .. } => {
-                let LayerState::Retry { done, previous } = state else { return None };
-                if self.tries_again(now, id, layer, call, (done, previous), outcome) {
+                let LayerState::Retry(retry) = state else { return None };
+                if self.tries_again(now, id, layer, call, retry, outcome) {
                     return None;
                 }
             }
             LayerKind::Breaker(_) => self.report_to_breaker(now, slot, state, outcome),
-            LayerKind::RateLimit { .. } => {}
+            LayerKind::RateLimit { .. } => self.rate_limit_answered(now, layer, call, outcome),
             LayerKind::Hedge { .. } => return self.hedge_answered(now, id, layer, state, outcome),
             LayerKind::Bulkhead { .. } => self.leave_bulkhead(now, slot),
             LayerKind::Pool { .. } => {
@@ -320,51 +319,6 @@ impl<O: Observer> World<'_, O> {
         }
         self.frames.remove(id);
         Some(outcome)
-    }
-
-    /// Whether a retry layer tries again; if so, the retry is on its way.
-    fn tries_again(
-        &mut self,
-        now: SimTime,
-        id: FrameId,
-        layer: u32,
-        call: &Call,
-        (done, previous): (u32, SimDuration),
-        outcome: Outcome,
-    ) -> bool {
-        let LayerKind::Retry { config, random, budget, salt } = &self.model.layers[layer as usize].kind
-        else {
-            return false;
-        };
-        let slot = self.slot(layer, call);
-        let mut rng = Rng::from_seed(mix(mix(call.key, *salt), u64::from(done)));
-        let budget = if budget.is_some() { self.budgets.get_mut(slot) } else { None };
-        let has_budget = budget.is_some();
-        let decision = decide(config, budget, now, done, outcome, previous, &mut rng);
-        match decision {
-            Decision::Retry(delay) => {
-                let delay = random.as_ref().map_or(delay, |dist| dist.sample_duration(&mut rng));
-                self.set_state(id, LayerState::Retry { done: done + 1, previous: delay });
-                let edge = self.model.routes[call.route as usize].edge as usize;
-                self.observer.count(self.model.catalog.edges[edge].retries);
-                if delay.is_zero() {
-                    self.tasks.push_back(Task::Down(id));
-                } else {
-                    self.queue.schedule(now + delay, Rank::Timer, Event::Retry(id));
-                }
-                true
-            }
-            Decision::GiveUp(why) => {
-                if has_budget && outcome.is_success() {
-                    self.budgets[slot].on_success(now, done > 0);
-                }
-                if why == GiveUp::Budget {
-                    let meters = self.budget_meters[slot];
-                    self.observer.count(self.model.catalog.layers[meters as usize].rejected);
-                }
-                false
-            }
-        }
     }
 
     fn fall_back(
@@ -593,6 +547,9 @@ impl<O: Observer> World<'_, O> {
             }
             (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
             (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
+            (LayerKind::Retry { budget: Some(_), .. }, LayerState::Retry(retry)) => {
+                self.budgets[slot].on_abandoned(!retry.waits, retry.done > 0);
+            }
             _ => {}
         }
         self.frames.remove(id);

@@ -177,7 +177,7 @@ impl<O: Observer> World<'_, O> {
                 LayerKind::Pool { .. } => self.reset_pool(now, index),
                 LayerKind::Bulkhead { config } => self.reset_bulkhead(now, index, *config),
                 LayerKind::Retry { budget: Some(config), .. } => {
-                    self.budgets[index] = crate::components::budget::Budget::new(config, now);
+                    self.budgets[index] = crate::components::budget::family::AnyBudget::new(config, now);
                 }
                 LayerKind::Fallback { .. } => self.caches[index] = None,
                 LayerKind::RateLimit { config, keys } => {

@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod names;
 mod rare;
+mod retries;
 mod sweep;
 mod theory;
 pub mod timeline;

@@ -1,5 +1,9 @@
 //! Policies: stacks of layers around a call, outermost first.
 
+pub mod budgets;
+pub mod retries;
+
+use self::budgets::RetryBudget;
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
@@ -112,22 +116,6 @@ choice! {
 }
 
 record! {
-    /// A budget that retries are paid from, so that they cannot multiply an outage's load.
-    pub struct Budget {
-        /// Tokens that each call adds; a retry takes one, so 0.2 allows one retry in five calls.
-        ratio: f64 = 0.2,
-        /// Retries per second that are always allowed.
-        min_per_second: f64 = 0.0,
-        /// The most tokens that can be saved up.
-        capacity: f64 = 10.0,
-        /// Tokens at the start.
-        initial: f64 = 0.0,
-        /// Who shares the budget.
-        per: Per = Instance,
-    }
-}
-
-record! {
     /// Tries a failed call again.
     pub struct Retry {
         /// Retries after the first attempt.
@@ -139,7 +127,7 @@ record! {
         /// The outcomes that are tried again.
         on: Vec<OutcomeName> = [Error, Timeout, Rejected, Unavailable],
         /// What limits the retries of all calls together.
-        budget: Option<Budget> = None,
+        budget: Option<RetryBudget> = None,
     }
 }
 
@@ -457,6 +445,20 @@ choice! {
         ConsecutiveBreaker(ConsecutiveBreaker),
         /// Keeps answers for those who ask the same again.
         Cache(Cache),
+        /// Tries again as an AWS SDK does.
+        AwsSdk(retries::AwsSdk),
+        /// Tries again as gRPC does.
+        GrpcRetry(retries::GrpcRetry),
+        /// Tries again as Envoy does.
+        EnvoyRetry(retries::EnvoyRetry),
+        /// Tries again as Polly does.
+        PollyRetry(retries::PollyRetry),
+        /// Tries again as resilience4j does.
+        Resilience4jRetry(retries::Resilience4jRetry),
+        /// Tries again as Finagle does.
+        FinagleRetry(retries::FinagleRetry),
+        /// Limits the rate of attempts as an AWS SDK in adaptive mode does.
+        AwsAdaptive(retries::AwsAdaptive),
     }
 }
 
@@ -502,6 +504,13 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "At" => super::experiment::At::positional(),
         "Set" => super::experiment::Set::positional(),
         "Restart" => super::experiment::Restart::positional(),
+        "GrpcThrottling" => budgets::GrpcThrottling::positional(),
+        "Envoy" => budgets::EnvoyRetries::positional(),
+        "Const" => retries::FinagleConst::positional(),
+        "Linear" => retries::FinagleLinear::positional(),
+        "DecorrelatedJittered" | "EqualJittered" | "ExponentialJittered" => {
+            retries::FinagleJittered::positional()
+        }
         _ => &[],
     }
 }

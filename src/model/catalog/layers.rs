@@ -2,6 +2,7 @@
 
 use super::{Builder, LayerMeters};
 use crate::base::units::Unit;
+use crate::components::rate_limit::RateLimitConfig;
 use crate::metrics::Source;
 use crate::model::{LayerKind, SlotUse};
 
@@ -12,6 +13,7 @@ impl Builder {
             LayerKind::Pool { .. } => "pool",
             LayerKind::Bulkhead { .. } => "bulkhead",
             LayerKind::Retry { .. } => "retry_budget",
+            LayerKind::RateLimit { config: RateLimitConfig::AwsAdaptive(_), .. } => "aws_adaptive",
             LayerKind::RateLimit { .. } => "rate_limit",
             LayerKind::Cache { .. } => "cache",
             LayerKind::Fallback { .. }
@@ -45,7 +47,9 @@ impl Builder {
                 self.counter();
                 LayerMeters { more: opened, ..meters }
             }
-            LayerKind::RateLimit { .. } => LayerMeters { more: self.counter(), ..meters },
+            LayerKind::RateLimit { .. } | LayerKind::Retry { .. } => {
+                LayerMeters { more: self.counter(), ..meters }
+            }
             _ => meters,
         };
         self.catalog.layers.push(meters);
@@ -100,7 +104,7 @@ impl Builder {
                 self.level(
                     format!("{path}.waiting"),
                     calls,
-                    "calls waiting for their turn (leaky bucket)",
+                    "calls waiting for their turn (leaky bucket, AWS adaptive mode)",
                     waiting,
                     1.0,
                 );
@@ -130,6 +134,12 @@ impl Builder {
                     Unit::PerSecond,
                     "retries that the budget did not allow",
                     Source::CounterRate(meters.rejected),
+                );
+                self.add(
+                    format!("{path}.allowed"),
+                    Unit::PerSecond,
+                    "retries that the budget allowed",
+                    Source::CounterRate(meters.more),
                 );
             }
         }

@@ -1,14 +1,17 @@
 //! Routes, edges and the layers of policies compiled.
 
-use super::settings::{breaker, cache, pool, retry, shared};
-use super::{Compiler, Scope, draw, limits};
+use super::settings::{breaker, cache, pool, shared};
+use super::{Compiler, Scope, draw, limits, retries};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
+use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::rate_limit::RateLimitConfig;
 use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
 use crate::spec::policy as sp;
+use crate::spec::policy::retries::AwsRetryMode;
 use crate::spec::source::Spanned;
 use crate::spec::topology::{self as st, Topology};
 use std::collections::BTreeMap;
@@ -75,6 +78,7 @@ impl Compiler {
         edge: u32,
         specs: &[Spec],
     ) -> std::ops::Range<u32> {
+        let specs = expanded(specs);
         let names = format!("{}.{}", self.model.caller_name(caller), self.model.callee_name(callee));
         let policy = self.model.edges[edge as usize].policy.clone();
         let mut layers = Vec::with_capacity(specs.len());
@@ -115,16 +119,28 @@ impl Compiler {
             LayerKind::Breaker(_) => ("consecutive breaker", &mut counts.breakers),
             LayerKind::Pool { .. } => ("pool", &mut counts.pools),
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
+            LayerKind::Retry { budget: Some(AnyBudgetConfig::Grpc(_)), .. } => {
+                ("grpc throttling", &mut counts.budgets)
+            }
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
+            LayerKind::RateLimit { config: RateLimitConfig::AwsAdaptive(_), .. } => {
+                ("aws adaptive", &mut counts.rate_limits)
+            }
             LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
             LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
             LayerKind::Cache { .. } => ("cache", &mut counts.stores),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
-        let key = (edge, name, *number, shared);
+        let mut key = (edge, name, *number, shared);
         *number += 1;
+        if name == "grpc throttling" {
+            // One for each caller and callee, whatever the policy between them.
+            let is_same = |e: &EdgeShape| e.caller == caller && e.callee == callee;
+            let first = self.model.edges.iter().position(is_same).unwrap_or(edge as usize);
+            key = (first as u32, name, 0, shared);
+        }
         let count = match caller {
             Caller::Group(g) if !shared => self.model.groups[g as usize].capacity,
             _ => 1,
@@ -179,7 +195,7 @@ impl Compiler {
                     .collect();
                 (LayerKind::Fallback { options, salt: salt(&format!("{path}.coverage")) }, false)
             }
-            sp::Layer::Retry(r) => retry(r, path),
+            sp::Layer::Retry(r) => retries::retry(r, path),
             sp::Layer::Breaker(b) => {
                 (LayerKind::Breaker(AnyBreakerConfig::Opossum(breaker(b))), shared(&b.per))
             }
@@ -215,11 +231,32 @@ impl Compiler {
                 let kind = LayerKind::Cache { config: cache(c), hit, coalesce: c.coalesce, salt };
                 (kind, shared(&c.per))
             }
+            sp::Layer::AwsAdaptive(a) => retries::aws_adaptive(a),
+            other => {
+                // Every other layer is a retry by a product's name.
+                let Some(compiled) = retries::product(other, path) else { unreachable!("no such layer") };
+                compiled
+            }
         }
     }
 }
 
+/// Layers that stand for several are written out.
+fn expanded(specs: &[Spec]) -> Vec<Spec> {
+    let mut all = Vec::with_capacity(specs.len());
+    for spec in specs {
+        all.push(spec.clone());
+        if let Spec::Layer(sp::Layer::AwsSdk(sdk)) = spec
+            && matches!(sdk.retry_mode, AwsRetryMode::Adaptive)
+        {
+            all.push(Spec::Layer(sp::Layer::AwsAdaptive(retries::default_adaptive(sdk))));
+        }
+    }
+    all
+}
+
 /// A layer as written, or one that a client population's own settings stand for.
+#[derive(Clone)]
 pub(super) enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),
@@ -232,7 +269,15 @@ impl Spec {
             Self::Timeout(_) | Self::Layer(sp::Layer::Timeout(_)) => "timeout",
             Self::Patience(_) => "patience",
             Self::Layer(sp::Layer::Fallback(_)) => "fallback",
-            Self::Layer(sp::Layer::Retry(_)) => "retry",
+            Self::Layer(
+                sp::Layer::Retry(_)
+                | sp::Layer::AwsSdk(_)
+                | sp::Layer::GrpcRetry(_)
+                | sp::Layer::EnvoyRetry(_)
+                | sp::Layer::PollyRetry(_)
+                | sp::Layer::Resilience4jRetry(_)
+                | sp::Layer::FinagleRetry(_),
+            ) => "retry",
             Self::Layer(sp::Layer::Breaker(_)) => "breaker",
             Self::Layer(sp::Layer::Bulkhead(_)) => "bulkhead",
             Self::Layer(sp::Layer::Pool(_)) => "pool",
@@ -241,6 +286,7 @@ impl Spec {
             Self::Layer(sp::Layer::Hedge(_)) => "hedge",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
             Self::Layer(sp::Layer::Cache(_)) => "cache",
+            Self::Layer(sp::Layer::AwsAdaptive(_)) => "aws_adaptive",
         }
     }
 }
