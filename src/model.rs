@@ -21,10 +21,11 @@ use crate::components::cache::CacheConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
+use crate::components::percentile::PercentileConfig;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::rate_limit::RateLimitConfig;
-use crate::components::retry::RetryConfig;
+use crate::components::retry::{OutcomeSet, RetryConfig};
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
@@ -328,13 +329,19 @@ pub enum LayerKind {
     RateLimit {
         /// How.
         config: RateLimitConfig,
+        /// The wait that those turned away are told.
+        retry_after: Option<SimDuration>,
         /// How many limits each caller has: one, or one for each tenant and one for no tenant.
         keys: u32,
     },
     /// Sends another attempt when an answer is late.
     Hedge {
         /// From one attempt to the next.
-        delay: SimDuration,
+        delay: HedgeDelay,
+        /// The failures that do not end the call.
+        non_fatal: OutcomeSet,
+        /// Whether a budget limits hedges.
+        budget: Option<AnyBudgetConfig>,
         /// The most attempts beside the first.
         max: u32,
         /// Whether the others are called off once one has ended well.
@@ -353,6 +360,22 @@ pub enum LayerKind {
         /// The salt of random eviction.
         salt: u64,
     },
+    /// Stops waiting at a moment that is passed on. It has no state but its meters.
+    Deadline {
+        /// After how long, at most.
+        limit: SimDuration,
+        /// Whether work under way stops, too.
+        cancel: bool,
+    },
+}
+
+/// When another attempt of a hedge is sent.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum HedgeDelay {
+    /// After a time.
+    Fixed(SimDuration),
+    /// When the answer is later than most. The state is what is known of latencies.
+    Percentile(PercentileConfig),
 }
 
 /// What a fallback answers.
@@ -388,6 +411,10 @@ pub struct SlotCounts {
     pub rate_limits: u32,
     /// Caches that are layers of their own.
     pub stores: u32,
+    /// Hedges that know latencies.
+    pub hedges: u32,
+    /// Deadlines.
+    pub deadlines: u32,
 }
 
 /// Which state a configuration is for.
@@ -558,6 +585,8 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// The wait that those rejected are told (externals).
+    pub retry_after: Option<SimDuration>,
 }
 
 /// The memory of an instance, in bytes.

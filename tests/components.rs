@@ -5,6 +5,7 @@
 //! under the settings of `without`.
 
 mod components {
+    pub mod deadlines;
     pub mod retries;
 }
 mod support;

@@ -146,6 +146,8 @@ pub const NO_USER: u32 = u32::MAX;
 pub struct RetryState {
     /// Retries done.
     pub done: u32,
+    /// Retries after which its backoff began anew.
+    pub from: u32,
     /// What its budget took for the last.
     pub cost: u32,
     /// What the wait before the last left to remember.
@@ -207,6 +209,8 @@ pub enum LayerState {
     Attempt {
         /// The attempt put below the same hedge before this one, of those without an answer.
         next: FrameId,
+        /// When it was sent.
+        at: SimTime,
     },
     /// A cache: the answer is to be kept.
     Fetching,

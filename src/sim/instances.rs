@@ -272,6 +272,10 @@ impl<O: Observer> World<'_, O> {
         }
         let settings = &self.settings().groups[group];
         if settings.in_flight_max.is_some_and(|max| state.execs.len() > max as usize) {
+            let wait = settings.retry_after.unwrap_or(SimDuration::ZERO);
+            if let Some(Frame { parent, .. }) = self.frames.get(id) {
+                self.told.set(*parent, wait);
+            }
             return Some(Outcome::Rejected);
         }
         if settings.connections_max.is_some() && call.pool_layer == NO_POOL {
@@ -346,6 +350,9 @@ impl<O: Observer> World<'_, O> {
         if self.is_out_of_memory(instance) {
             self.kill(now, instance, Change::OutOfMemory { instance });
             return;
+        }
+        if self.is_too_late(now, id) {
+            return self.not_begun(now, id, instance);
         }
         let state = &self.instances[instance as usize];
         let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;

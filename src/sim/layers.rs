@@ -33,6 +33,10 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
         let route = &self.model.routes[call.route as usize];
         self.observer.count(self.model.catalog.edges[route.edge as usize].calls);
+        if self.is_too_late(now, parent) {
+            self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
+            return;
+        }
         self.down(now, call, parent, route.layers.start);
     }
 
@@ -44,8 +48,11 @@ impl<O: Observer> World<'_, O> {
                 Passage::Through(frame) => parent = frame,
                 Passage::Waits => return,
                 Passage::Rejected => {
-                    self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
-                    return;
+                    let wait = match self.model.layers[layer as usize].kind {
+                        LayerKind::RateLimit { retry_after, .. } => retry_after,
+                        _ => None,
+                    };
+                    return self.reject_until(parent, wait);
                 }
                 Passage::Answered(outcome) => {
                     self.tasks.push_back(Task::Up(parent, outcome));
@@ -72,6 +79,11 @@ impl<O: Observer> World<'_, O> {
         }
         if let Some(instance) = self.hung_caller(layer, &call) {
             return self.park(instance, Task::Down(frame));
+        }
+        if self.is_too_late(now, frame) {
+            // As if what is below answered so at once.
+            self.tasks.push_back(Task::Up(frame, Outcome::Timeout));
+            return;
         }
         match state {
             LayerState::Retry(retry) if retry.done > 0 => {
@@ -144,10 +156,11 @@ impl<O: Observer> World<'_, O> {
                 Passage::Waits
             }
             LayerKind::RateLimit { .. } => self.enter_rate_limit(now, call, parent, layer),
-            LayerKind::Hedge { delay, max, .. } => {
+            LayerKind::Hedge { max, .. } => {
                 let id = self.push_frame(frame(LayerState::Hedge { sent: 0, running: 0, due: now }));
-                Passage::Through(self.first_attempt(now, id, *delay, *max))
+                Passage::Through(self.first_attempt(now, id, *max))
             }
+            LayerKind::Deadline { limit, .. } => self.enter_deadline(now, call, parent, layer, *limit),
             LayerKind::Cache { .. } => self.enter_cache(now, slot, layer, call, parent),
         }
     }
@@ -254,11 +267,17 @@ impl<O: Observer> World<'_, O> {
                         return self.park(instance, Task::Up(id, outcome));
                     }
                     match self.leave(now, id, layer, &call, state, outcome) {
-                        Some(passed) => outcome = passed,
+                        Some(passed) => {
+                            outcome = passed;
+                            self.pass_on(id, parent);
+                        }
                         None => return,
                     }
                 }
-                Kind::Attempt { .. } => self.end_attempt(now, id, outcome),
+                Kind::Attempt { .. } => {
+                    self.end_attempt(now, id, outcome);
+                    self.pass_on(id, parent);
+                }
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
@@ -287,7 +306,7 @@ impl<O: Observer> World<'_, O> {
         }
         let slot = self.slot(layer, call);
         match &model.layers[layer as usize].kind {
-            LayerKind::Timeout { .. } | LayerKind::Patience(_) => {}
+            LayerKind::Timeout { .. } | LayerKind::Patience(_) | LayerKind::Deadline { .. } => {}
             LayerKind::Retry { .. } => {
                 let LayerState::Retry(retry) = state else { return None };
                 if self.tries_again(now, id, layer, call, retry, outcome) {
@@ -399,6 +418,7 @@ impl<O: Observer> World<'_, O> {
     /// An answer has crossed the network.
     pub(super) fn on_answered(&mut self, frame: FrameId, outcome: Outcome) {
         if let Some(gone) = self.frames.remove(frame) {
+            self.pass_on(frame, gone.parent);
             self.tasks.push_back(Task::Up(gone.parent, outcome));
         }
     }
@@ -437,6 +457,11 @@ impl<O: Observer> World<'_, O> {
                 let slot = self.slot(layer, &call);
                 match (&self.model.layers[layer as usize].kind, state) {
                     (LayerKind::Timeout { cancel, .. }, _) => {
+                        self.give_up(now, id, child, *cancel);
+                        self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
+                    }
+                    (LayerKind::Deadline { cancel, .. }, _) => {
+                        self.deadline_exceeded(slot);
                         self.give_up(now, id, child, *cancel);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }

@@ -4,7 +4,7 @@ use super::event::Event;
 use super::frame::{Call, LayerState, RetryState};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimTime, mix};
-use crate::components::retry::{Decision, GiveUp, decide};
+use crate::components::retry::{Attempt, Decision, GiveUp, decide};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::LayerKind;
@@ -26,14 +26,22 @@ impl<O: Observer> World<'_, O> {
         };
         let slot = self.slot(layer, call);
         let done = retry.done;
+        let attempt = Attempt {
+            outcome,
+            retries_done: done,
+            backoff_from: retry.from,
+            memory: retry.memory,
+            told: self.take_told(id),
+            deadline: self.deadlines.get(id),
+        };
         let mut rng = Rng::from_seed(mix(mix(call.key, *salt), u64::from(done)));
         let mut budget = if budget.is_some() { self.budgets.get_mut(slot) } else { None };
         if let Some(budget) = &mut budget {
             budget.on_answer(outcome, config.on.contains(outcome), done > 0);
         }
         let has_budget = budget.is_some();
-        match decide(config, budget, now, done, outcome, retry.memory, &mut rng) {
-            Decision::Retry { wait, cost } => {
+        match decide(config, budget, now, &attempt, &mut rng) {
+            Decision::Retry { wait, cost, restarts } => {
                 let (mut delay, mut memory) = (wait.delay, wait.memory);
                 if let Some(dist) = random {
                     delay = dist.sample_duration(&mut rng);
@@ -44,10 +52,9 @@ impl<O: Observer> World<'_, O> {
                     self.observer.count(self.model.catalog.layers[meters as usize].more);
                 }
                 let cost = cost.unwrap_or(0);
-                self.set_state(
-                    id,
-                    LayerState::Retry(RetryState { done: done + 1, cost, memory, waits: true }),
-                );
+                let from = if restarts { done + 1 } else { retry.from };
+                let state = RetryState { done: done + 1, from, cost, memory, waits: true };
+                self.set_state(id, LayerState::Retry(state));
                 let edge = self.model.routes[call.route as usize].edge as usize;
                 self.observer.count(self.model.catalog.edges[edge].retries);
                 if delay.is_zero() {

@@ -1,9 +1,11 @@
 //! Policies: stacks of layers around a call, outermost first.
 
 pub mod budgets;
+pub mod hedges;
 pub mod retries;
 
 use self::budgets::RetryBudget;
+use self::hedges::HedgeDelay;
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
@@ -115,6 +117,16 @@ choice! {
     }
 }
 
+choice! {
+    /// What a retry makes of a wait that a rejection asks for.
+    pub enum RetryAfter {
+        /// It waits for at least so long.
+        AtLeast,
+        /// Nothing.
+        Ignore,
+    }
+}
+
 record! {
     /// Tries a failed call again.
     pub struct Retry {
@@ -128,6 +140,8 @@ record! {
         on: Vec<OutcomeName> = [Error, Timeout, Rejected, Unavailable],
         /// What limits the retries of all calls together.
         budget: Option<RetryBudget> = None,
+        /// What becomes of a wait that a rejection asks for (`retry_after` of a `RateLimit` or an `External`).
+        retry_after: RetryAfter = AtLeast,
     }
 }
 
@@ -137,6 +151,19 @@ record! {
         /// The longest wait.
         limit: Seconds,
         /// Whether the callee is told and stops; if not, it works on for nobody.
+        cancel: bool = false,
+    }
+}
+
+record! {
+    /// A timeout that is passed on with the call, as gRPC's deadline is (`grpc-timeout`): calls below have no more time than
+    /// is left, whatever limits of their own they have; a call for which none is left is not sent, and ends as `Timeout`; a
+    /// request that waited in line until it was over is not begun; and a retry that would have to wait until then is not
+    /// made. A `Timeout` does none of this: those below know nothing of it.
+    pub struct Deadline [limit] {
+        /// The longest wait, if whoever calls has not less time left.
+        limit: Seconds,
+        /// Whether work under way is called off when the time is over; if not, it goes on for nobody.
         cancel: bool = false,
     }
 }
@@ -344,6 +371,8 @@ record! {
         key: RateKey = All,
         /// Who shares the limit.
         per: Per = Instance,
+        /// The wait that those are told who are turned away (`Retry-After`); retries obey it in their own ways.
+        retry_after: Option<Seconds> = None,
     }
 }
 
@@ -351,8 +380,8 @@ record! {
     /// Sends another attempt when there is no answer after a while. The first answer that ends well is the call's; an
     /// attempt that fails sends the next one at once, and when all have failed, so has the call (gRPC, A6).
     pub struct Hedge [delay] {
-        /// From one attempt to the next.
-        delay: Seconds,
+        /// From one attempt to the next: a duration, or `Percentile(95, "1s")` of what attempts took of late.
+        delay: HedgeDelay,
         /// The most attempts beside the first.
         max: u32 = 1,
         /// Whether the other attempts are called off once one has ended well; if not, they go on for nobody.
@@ -459,6 +488,12 @@ choice! {
         FinagleRetry(retries::FinagleRetry),
         /// Limits the rate of attempts as an AWS SDK in adaptive mode does.
         AwsAdaptive(retries::AwsAdaptive),
+        /// Sends other attempts as gRPC does.
+        GrpcHedge(hedges::GrpcHedge),
+        /// Sends other attempts as Polly does.
+        PollyHedge(hedges::PollyHedge),
+        /// Stops waiting at a moment that all who are called know of.
+        Deadline(Deadline),
     }
 }
 
@@ -504,6 +539,9 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "At" => super::experiment::At::positional(),
         "Set" => super::experiment::Set::positional(),
         "Restart" => super::experiment::Restart::positional(),
+        "Deadline" => Deadline::positional(),
+        "Fixed" => hedges::FixedDelay::positional(),
+        "Percentile" => hedges::PercentileDelay::positional(),
         "GrpcThrottling" => budgets::GrpcThrottling::positional(),
         "Envoy" => budgets::EnvoyRetries::positional(),
         "Const" => retries::FinagleConst::positional(),

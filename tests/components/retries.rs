@@ -98,3 +98,53 @@ fn killed_and_hung_callers_leave_no_retry_behind() {
         assert!(run.total("services.s.calls.x.retries") > 100.0, "{budget}");
     }
 }
+
+/// When the attempts of the first call come to a limit that turns all but one away, asking for a wait.
+fn attempts_at(policy: &str, retry_after: &str) -> Vec<usize> {
+    let limit = format!("RateLimit(algorithm: TokenBucket(\"1/h\", 1), retry_after: \"{retry_after}\")");
+    let arrivals = "Regular(\"0.5/s\")";
+    let run = quick(&system("latency: \"10ms\"", &format!("{policy}, {limit}"), arrivals), 60);
+    let rejected = run.series("clients.u.calls.x.rate_limit.rejected");
+    // The first request comes after 2 s and passes; count the seconds from the second one.
+    let hits = rejected.iter().enumerate().skip(4).filter(|(_, n)| **n > 0.0).map(|(s, _)| s - 4);
+    hits.take(3).collect()
+}
+
+#[test]
+fn a_rejection_that_asks_for_a_wait_gets_it() {
+    let one = |policy: &str, wait: &str| {
+        let calls = attempts_at(policy, wait);
+        assert!(!calls.is_empty(), "{policy}");
+        calls
+    };
+    // Others come every two seconds; odd seconds are retries.
+    assert_eq!(one("Retry(max: 1)", "1s"), [0, 1, 2]);
+    assert_eq!(one("Retry(max: 1, retry_after: Ignore)", "1s"), [0, 2, 4]);
+    assert_eq!(one("Resilience4jRetry(max_attempts: 2, wait_duration: \"1ms\")", "1s"), [0, 2, 4]);
+    // gRPC takes the wait instead of its own ten seconds.
+    let grpc =
+        "GrpcRetry(max_attempts: 2, initial_backoff: \"10s\", max_backoff: \"10s\", backoff_multiplier: 1)";
+    assert_eq!(one(grpc, "1s"), [0, 1, 2]);
+}
+
+#[test]
+fn fatal_failures_end_a_grpc_hedge_and_others_send_the_next_at_once() {
+    let hedges = |non_fatal: &str| {
+        let policy = format!("GrpcHedge(max_attempts: 4, hedging_delay: \"1s\", non_fatal: [{non_fatal}])");
+        let run = quick(&system(FAILS, &policy, "Regular(\"1/s\")"), 10);
+        close(
+            "latency",
+            run.value("clients.u.latency.max"),
+            if non_fatal.is_empty() { 0.01 } else { 0.04 },
+            0.02,
+        );
+        run.total("clients.u.calls.x.hedges") / run.total("clients.u.rate")
+    };
+    assert_eq!((hedges(""), hedges("Error")), (0.0, 3.0));
+}
+
+#[test]
+fn polly_hedges_after_two_seconds() {
+    let run = quick(&system("latency: \"5s\"", "PollyHedge", "Regular(\"0.1/s\")"), 30);
+    assert_eq!(run.total("clients.u.calls.x.hedges"), run.total("clients.u.rate"));
+}

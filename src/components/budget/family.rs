@@ -89,6 +89,11 @@ impl AnyBudget {
     pub fn on_answer(&mut self, outcome: Outcome, failed: bool, was_retry: bool) {
         self.attempts = self.attempts.saturating_sub(1);
         self.retries = self.retries.saturating_sub(u32::from(was_retry));
+        self.on_hedge_answer(outcome, failed);
+    }
+
+    /// An attempt of a hedge has ended. Hedges are not counted as retries under way.
+    pub fn on_hedge_answer(&mut self, outcome: Outcome, failed: bool) {
         if let Law::Grpc(tokens) = &mut self.law {
             if failed {
                 tokens.on_failure();
@@ -96,6 +101,11 @@ impl AnyBudget {
                 tokens.on_success();
             }
         }
+    }
+
+    /// Whether another attempt of a hedge may be sent.
+    pub fn allows_hedge(&self) -> bool {
+        if let Law::Grpc(tokens) = &self.law { tokens.allows() } else { true }
     }
 
     /// Pays for a retry after `failure`: what it cost, for [`on_success`](Self::on_success); `None` if there must be

@@ -12,7 +12,8 @@ impl Builder {
             LayerKind::Breaker(_) => "breaker",
             LayerKind::Pool { .. } => "pool",
             LayerKind::Bulkhead { .. } => "bulkhead",
-            LayerKind::Retry { .. } => "retry_budget",
+            LayerKind::Retry { .. } | LayerKind::Hedge { budget: Some(_), .. } => "retry_budget",
+            LayerKind::Deadline { .. } => "deadline",
             LayerKind::RateLimit { config: RateLimitConfig::AwsAdaptive(_), .. } => "aws_adaptive",
             LayerKind::RateLimit { .. } => "rate_limit",
             LayerKind::Cache { .. } => "cache",
@@ -47,7 +48,7 @@ impl Builder {
                 self.counter();
                 LayerMeters { more: opened, ..meters }
             }
-            LayerKind::RateLimit { .. } | LayerKind::Retry { .. } => {
+            LayerKind::RateLimit { .. } | LayerKind::Retry { .. } | LayerKind::Hedge { .. } => {
                 LayerMeters { more: self.counter(), ..meters }
             }
             _ => meters,
@@ -80,6 +81,14 @@ impl Builder {
                 );
             }
             LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
+            LayerKind::Deadline { .. } => {
+                self.add(
+                    format!("{path}.exceeded"),
+                    Unit::PerSecond,
+                    "calls whose deadline came before their answer",
+                    Source::CounterRate(meters.rejected),
+                );
+            }
             LayerKind::Breaker(_) => {
                 let open = self.gauge();
                 self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);
@@ -132,13 +141,13 @@ impl Builder {
                 self.add(
                     format!("{path}.refused"),
                     Unit::PerSecond,
-                    "retries that the budget did not allow",
+                    "retries and hedges that the budget did not allow",
                     Source::CounterRate(meters.rejected),
                 );
                 self.add(
                     format!("{path}.allowed"),
                     Unit::PerSecond,
-                    "retries that the budget allowed",
+                    "retries and hedges that the budget allowed",
                     Source::CounterRate(meters.more),
                 );
             }

@@ -8,7 +8,7 @@ use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::rate_limit::RateLimitConfig;
-use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
+use crate::model::{Callee, Caller, EdgeShape, FallbackOption, HedgeDelay, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
 use crate::spec::policy as sp;
 use crate::spec::policy::retries::AwsRetryMode;
@@ -119,9 +119,8 @@ impl Compiler {
             LayerKind::Breaker(_) => ("consecutive breaker", &mut counts.breakers),
             LayerKind::Pool { .. } => ("pool", &mut counts.pools),
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
-            LayerKind::Retry { budget: Some(AnyBudgetConfig::Grpc(_)), .. } => {
-                ("grpc throttling", &mut counts.budgets)
-            }
+            LayerKind::Retry { budget: Some(AnyBudgetConfig::Grpc(_)), .. }
+            | LayerKind::Hedge { budget: Some(_), .. } => ("grpc throttling", &mut counts.budgets),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
             LayerKind::RateLimit { config: RateLimitConfig::AwsAdaptive(_), .. } => {
@@ -130,6 +129,8 @@ impl Compiler {
             LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
             LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
             LayerKind::Cache { .. } => ("cache", &mut counts.stores),
+            LayerKind::Hedge { delay: HedgeDelay::Percentile(_), .. } => ("hedge", &mut counts.hedges),
+            LayerKind::Deadline { .. } => ("deadline", &mut counts.deadlines),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -231,6 +232,11 @@ impl Compiler {
                 let kind = LayerKind::Cache { config: cache(c), hit, coalesce: c.coalesce, salt };
                 (kind, shared(&c.per))
             }
+            sp::Layer::GrpcHedge(h) => limits::grpc_hedge(h, path),
+            sp::Layer::PollyHedge(h) => limits::polly_hedge(h, path),
+            sp::Layer::Deadline(d) => {
+                (LayerKind::Deadline { limit: d.limit.duration(), cancel: d.cancel }, false)
+            }
             sp::Layer::AwsAdaptive(a) => retries::aws_adaptive(a),
             other => {
                 // Every other layer is a retry by a product's name.
@@ -283,7 +289,8 @@ impl Spec {
             Self::Layer(sp::Layer::Pool(_)) => "pool",
             Self::Layer(sp::Layer::Network(_)) => "network",
             Self::Layer(sp::Layer::RateLimit(_)) => "rate_limit",
-            Self::Layer(sp::Layer::Hedge(_)) => "hedge",
+            Self::Layer(sp::Layer::Hedge(_) | sp::Layer::GrpcHedge(_) | sp::Layer::PollyHedge(_)) => "hedge",
+            Self::Layer(sp::Layer::Deadline(_)) => "deadline",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
             Self::Layer(sp::Layer::Cache(_)) => "cache",
             Self::Layer(sp::Layer::AwsAdaptive(_)) => "aws_adaptive",

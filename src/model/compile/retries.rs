@@ -9,7 +9,7 @@ use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::budget::finagle::FinagleConfig;
 use crate::components::budget::grpc::GrpcThrottlingConfig;
 use crate::components::rate_limit::{AwsAdaptiveConfig, RateLimitConfig};
-use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
+use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryAfter, RetryConfig};
 use crate::model::LayerKind;
 use crate::spec::policy as sp;
 use crate::spec::policy::budgets::{AwsStandard, GrpcThrottling, RetryBudget};
@@ -19,10 +19,13 @@ use crate::spec::quantity::Seconds;
 /// Attempts beyond which gRPC does not go, whatever it is told (A6).
 const GRPC_ATTEMPTS_MAX: u32 = 5;
 
+/// How much longer than its own wait an AWS SDK waits at most, if it is told to (`_RETRY_AFTER_MAX_ADDITIONAL`).
+const AWS_RETRY_AFTER_MAX: SimDuration = SimDuration::from_secs(5);
+
 /// How many times its base Envoy's longest wait is, if it is not given.
 const ENVOY_MAX_INTERVAL: f64 = 10.0;
 
-fn outcomes(on: &[sp::OutcomeName]) -> OutcomeSet {
+pub(super) fn outcomes(on: &[sp::OutcomeName]) -> OutcomeSet {
     OutcomeSet::of(&on.iter().map(outcome).collect::<Vec<Outcome>>())
 }
 
@@ -76,13 +79,14 @@ struct Parts {
     backoff: Backoff,
     jitter: Jitter,
     on: OutcomeSet,
+    retry_after: RetryAfter,
     budget: Option<AnyBudgetConfig>,
     shared: bool,
 }
 
 fn finish(parts: Parts, path: &str) -> (LayerKind, bool) {
-    let Parts { max_retries, backoff, jitter, on, budget, shared } = parts;
-    let config = RetryConfig { max_retries, backoff, jitter, on };
+    let Parts { max_retries, backoff, jitter, on, retry_after, budget, shared } = parts;
+    let config = RetryConfig { max_retries, backoff, jitter, on, retry_after };
     (LayerKind::Retry { config, random: None, budget, salt: salt(&format!("{path}.retry")) }, shared)
 }
 
@@ -108,6 +112,10 @@ pub(super) fn retry(r: &sp::Retry, path: &str) -> (LayerKind, bool) {
             sp::Jitter::Decorrelated => Jitter::Decorrelated,
         },
         on: outcomes(&r.on),
+        retry_after: match r.retry_after {
+            sp::RetryAfter::AtLeast => RetryAfter::AtLeast,
+            sp::RetryAfter::Ignore => RetryAfter::Ignore,
+        },
     };
     let budget = r.budget.as_ref().map(budget);
     let is_shared = r.budget.as_ref().is_some_and(|b| shared(b.per()));
@@ -123,7 +131,7 @@ pub(super) fn aws_adaptive(a: &rs::AwsAdaptive) -> (LayerKind, bool) {
         min_rate: a.min_rate,
         max_rate_adjust_scale: a.max_rate_adjust_scale,
     });
-    (LayerKind::RateLimit { config, keys: 1 }, shared(&a.per))
+    (LayerKind::RateLimit { config, retry_after: None, keys: 1 }, shared(&a.per))
 }
 
 /// The limit that adaptive mode adds, with its own constants.
@@ -166,6 +174,7 @@ fn aws_sdk(r: &rs::AwsSdk) -> Parts {
         },
         jitter: Jitter::Full,
         on: outcomes(&r.on),
+        retry_after: RetryAfter::AtMost(AWS_RETRY_AFTER_MAX),
         budget: Some(aws_standard(&r.quota)),
         shared: shared(&r.quota.per),
     }
@@ -181,6 +190,7 @@ fn grpc(r: &rs::GrpcRetry) -> Parts {
         },
         jitter: Jitter::Spread { low: 0.8, high: 1.2, max: SimDuration::MAX },
         on: outcomes(&r.on),
+        retry_after: RetryAfter::Pushback,
         budget: r.throttling.as_ref().map(grpc_throttling),
         shared: r.throttling.as_ref().is_some_and(|t| shared(&t.per)),
     }
@@ -196,6 +206,7 @@ fn envoy(r: &rs::EnvoyRetry) -> Parts {
         },
         jitter: Jitter::Full,
         on: outcomes(&r.on),
+        retry_after: RetryAfter::Ignore,
         budget: Some(budget(&r.budget)),
         shared: shared(r.budget.per()),
     }
@@ -218,6 +229,7 @@ fn polly(r: &rs::PollyRetry) -> Parts {
         backoff,
         jitter: if r.use_jitter { jitter } else { plain },
         on: outcomes(&r.on),
+        retry_after: RetryAfter::Ignore,
         budget: None,
         shared: false,
     }
@@ -232,6 +244,7 @@ fn resilience4j(r: &rs::Resilience4jRetry) -> Parts {
         backoff: Backoff::Exponential { base: r.wait_duration.duration(), factor, max: SimDuration::MAX },
         jitter: Jitter::Spread { low: 1.0 - share, high: 1.0 + share, max },
         on: outcomes(&r.on),
+        retry_after: RetryAfter::Ignore,
         budget: None,
         shared: false,
     }
@@ -261,6 +274,7 @@ fn finagle(r: &rs::FinagleRetry) -> Parts {
         backoff,
         jitter,
         on: outcomes(&r.on),
+        retry_after: RetryAfter::Ignore,
         budget: Some(budget(&r.budget)),
         shared: shared(r.budget.per()),
     }

@@ -165,6 +165,7 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
         start_up: s.start_up.dist.clone(),
         connections_max: None,
         in_flight_max: None,
+        retry_after: None,
     }
 }
 
@@ -181,7 +182,7 @@ pub(super) fn database(d: &st::Database) -> Group {
 }
 
 pub(super) fn external(e: &st::External) -> Group {
-    external_group(e.max_in_flight)
+    Group { retry_after: e.retry_after.map(|t| t.duration()), ..external_group(e.max_in_flight) }
 }
 
 fn external_group(in_flight_max: Option<u32>) -> Group {
@@ -200,5 +201,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         start_up: Dist::Constant(0.0),
         connections_max: None,
         in_flight_max,
+        retry_after: None,
     }
 }

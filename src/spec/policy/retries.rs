@@ -40,7 +40,8 @@ record! {
 record! {
     /// Retries of an AWS SDK in standard mode; the defaults are those of botocore 1.44.5. Before retry i (from 0) it waits
     /// rand(0, 1) x min(scale x 2^i, max_backoff). Throttling is the outcome `Rejected`. For DynamoDB `max_attempts` is 4 and
-    /// `non_throttling_base_scale` 25ms; older SDKs scale by 1s always.
+    /// `non_throttling_base_scale` 25ms; older SDKs scale by 1s always. A wait that a rejection asks for (`x-amz-retry-after`)
+    /// prolongs its own by up to 5 s.
     pub struct AwsSdk {
         /// Attempts, the first included.
         max_attempts: u32 = 3,
@@ -61,6 +62,7 @@ record! {
 record! {
     /// Retries as gRPC's service config has them (`retryPolicy`, proposal A6): before retry n (from 1) it waits
     /// min(initial_backoff x backoff_multiplier^(n-1), max_backoff) x U(0.8, 1.2). gRPC has no defaults: all has to be given.
+    /// A wait that a rejection asks for (`grpc-retry-pushback-ms`) takes the place of its own, which begins anew after that.
     pub struct GrpcRetry {
         /// Attempts, the first included: at least 2, and more than 5 count as 5.
         max_attempts: u32,
