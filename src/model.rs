@@ -15,13 +15,14 @@ use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
 use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::family::AnyBreakerConfig;
-use crate::components::budget::BudgetConfig;
+use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cache::CacheConfig;
 use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
+use crate::components::percentile::PercentileConfig;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::rate_limit::RateLimitConfig;
@@ -325,7 +326,7 @@ pub enum LayerKind {
         /// A wait drawn anew before each retry, instead of the backoff.
         random: Option<Dist>,
         /// Whether a budget limits it.
-        budget: Option<BudgetConfig>,
+        budget: Option<AnyBudgetConfig>,
         /// The salt of waits and jitter.
         salt: u64,
     },
@@ -365,13 +366,19 @@ pub enum LayerKind {
     RateLimit {
         /// How.
         config: RateLimitConfig,
+        /// The wait that those turned away are told.
+        retry_after: Option<SimDuration>,
         /// How many limits each caller has: one, or one for each tenant and one for no tenant.
         keys: u32,
     },
     /// Sends another attempt when an answer is late.
     Hedge {
         /// From one attempt to the next.
-        delay: SimDuration,
+        delay: HedgeDelay,
+        /// The failures that do not end the call.
+        non_fatal: OutcomeSet,
+        /// Whether a budget limits hedges.
+        budget: Option<AnyBudgetConfig>,
         /// The most attempts beside the first.
         max: u32,
         /// Whether the others are called off once one has ended well.
@@ -406,6 +413,22 @@ pub enum LayerKind {
         /// The salt of the draws.
         salt: u64,
     },
+    /// Stops waiting at a moment that is passed on. It has no state but its meters.
+    Deadline {
+        /// After how long, at most.
+        limit: SimDuration,
+        /// Whether work under way stops, too.
+        cancel: bool,
+    },
+}
+
+/// When another attempt of a hedge is sent.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum HedgeDelay {
+    /// After a time.
+    Fixed(SimDuration),
+    /// When the answer is later than most. The state is what is known of latencies.
+    Percentile(PercentileConfig),
 }
 
 /// What a fallback answers.
@@ -445,6 +468,10 @@ pub struct SlotCounts {
     pub limiters: u32,
     /// Throttles.
     pub throttles: u32,
+    /// Hedges that know latencies.
+    pub hedges: u32,
+    /// Deadlines.
+    pub deadlines: u32,
 }
 
 /// Which state a configuration is for.
@@ -619,6 +646,8 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// The wait that those rejected are told (externals).
+    pub retry_after: Option<SimDuration>,
     /// The limit at the door of each instance (services).
     pub admission: Option<LimiterConfig>,
     /// The longest wait for a lock.

@@ -23,6 +23,7 @@ mod breakers;
 mod caches;
 mod concurrency;
 mod databases;
+mod deadlines;
 pub mod event;
 mod failures;
 mod faults;
@@ -36,6 +37,7 @@ mod lives;
 mod pools;
 mod programs;
 mod replication;
+mod retries;
 pub mod script;
 mod sources;
 mod targets;
@@ -43,18 +45,20 @@ mod throttling;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
-use crate::components::budget::Budget;
+use crate::components::budget::family::AnyBudget;
 use crate::components::bulkhead::Bulkhead;
 use crate::components::locks::LockTable;
+use crate::components::percentile::Percentile;
 use crate::components::pool::{Pool, PoolAction};
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
-use crate::model::{Epoch, LayerKind, Model};
+use crate::model::{Epoch, HedgeDelay, LayerKind, Model};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
 use concurrency::LimiterState;
+use deadlines::FrameTable;
 use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
@@ -193,7 +197,7 @@ pub struct World<'m, O> {
     pools: Vec<Pool<FrameId>>,
     pool_states: Vec<PoolState>,
     bulkheads: Vec<Bulkhead<FrameId>>,
-    budgets: Vec<Budget>,
+    budgets: Vec<AnyBudget>,
     /// When each fallback cache last saw a success.
     caches: Vec<Option<SimTime>>,
     rate_limits: Vec<RateLimiter<FrameId>>,
@@ -206,6 +210,13 @@ pub struct World<'m, O> {
     bulkhead_meters: Vec<u32>,
     budget_meters: Vec<u32>,
     rate_limit_meters: Vec<u32>,
+    deadline_meters: Vec<u32>,
+    /// What hedges know of latencies.
+    latencies: Vec<Percentile>,
+    /// When nobody waits any more for what a frame does.
+    deadlines: FrameTable<SimTime>,
+    /// The wait that the last answer asked a frame for.
+    told: FrameTable<SimDuration>,
     pool_actions: Vec<PoolAction<FrameId>>,
     scratch: Vec<FrameId>,
     /// Whether anybody has ever given up on work that went on: only then can there be work for nobody.
@@ -228,6 +239,7 @@ impl<'m, O: Observer> World<'m, O> {
     pub fn new(model: &'m Model, script: &'m Script, seed: u64, run: u64, observer: O) -> Self {
         let streams = Streams::new(seed, run);
         let epoch = &model.epochs[0];
+        let (has_deadlines, has_waits) = deadlines::uses(model);
         let mut world = Self {
             model,
             script,
@@ -260,6 +272,10 @@ impl<'m, O: Observer> World<'m, O> {
             bulkhead_meters: Vec::new(),
             budget_meters: Vec::new(),
             rate_limit_meters: Vec::new(),
+            deadline_meters: Vec::new(),
+            latencies: Vec::new(),
+            deadlines: FrameTable::new(SimTime::NEVER, has_deadlines),
+            told: FrameTable::new(SimDuration::ZERO, has_waits),
             pool_actions: Vec::new(),
             scratch: Vec::new(),
             anybody_left: false,
@@ -448,7 +464,7 @@ impl<'m, O: Observer> World<'m, O> {
                             self.bulkhead_meters.push(slot.meters);
                         }
                         LayerKind::Retry { budget: Some(config), .. } if index == self.budgets.len() => {
-                            self.budgets.push(Budget::new(config, now));
+                            self.budgets.push(AnyBudget::new(config, now));
                             self.budget_meters.push(slot.meters);
                         }
                         LayerKind::RateLimit { config, .. } if index == self.rate_limits.len() => {
@@ -465,6 +481,18 @@ impl<'m, O: Observer> World<'m, O> {
                         LayerKind::Throttle { config, .. } if index == self.throttles.len() => {
                             let throttle = Throttle::new(*config);
                             self.throttles.push(ThrottleState { throttle, meters: slot.meters });
+                        }
+                        LayerKind::Hedge { budget: Some(config), .. } if index == self.budgets.len() => {
+                            self.budgets.push(AnyBudget::new(config, now));
+                            self.budget_meters.push(slot.meters);
+                        }
+                        LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. }
+                            if index == self.latencies.len() =>
+                        {
+                            self.latencies.push(Percentile::new(*config, now));
+                        }
+                        LayerKind::Deadline { .. } if index == self.deadline_meters.len() => {
+                            self.deadline_meters.push(slot.meters);
                         }
                         _ => {}
                     }
@@ -493,8 +521,12 @@ impl<'m, O: Observer> World<'m, O> {
                             self.bulkhead_admitted(now, index, frame);
                         }
                     }
-                    LayerKind::Retry { budget: Some(config), .. } => {
+                    LayerKind::Retry { budget: Some(config), .. }
+                    | LayerKind::Hedge { budget: Some(config), .. } => {
                         self.budgets[index as usize].reconfigure(config, now);
+                    }
+                    LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
+                        self.latencies[index as usize].reconfigure(*config);
                     }
                     LayerKind::RateLimit { config, .. } => {
                         self.rate_limits[index as usize].reconfigure(*config, now);
@@ -553,6 +585,7 @@ impl<'m, O: Observer> World<'m, O> {
     fn push_frame(&mut self, frame: Frame) -> FrameId {
         let parent = frame.parent;
         let id = self.frames.insert(frame);
+        self.inherit(parent, id);
         if let Some(parent) = self.frames.get_mut(parent) {
             parent.child = id;
         }

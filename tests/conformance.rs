@@ -4,6 +4,7 @@
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
 mod conformance {
+    pub mod botocore;
     pub mod concurrency_limits;
     pub mod hpa;
     pub mod opossum;

@@ -4,20 +4,22 @@
 //! load multiplies. A budget bounds what they do together: a bucket of tokens, filled by requests, successes or
 //! time, from which each retry pays. When it is empty, failures are final and the load stays what it was.
 //!
-//! One general form covers several products:
+//! This file has one general form; the products' own laws, with their parameters, are beside it:
 //!
-//! | product | deposits | a retry costs |
+//! | product | law | file |
 //! | --- | --- | --- |
-//! | Finagle `RetryBudget` | `percentCanRetry` (0.2) per request, `minRetriesPerSec` (10) over time | 1 |
-//! | AWS SDKs, standard mode | 1 per success; a retried success gets its last cost back | 14 |
-//!
-//! (Sources: Finagle `service/RetryBudget.scala`; botocore 1.44.5 `retries/quota.py`, `retries/standard.py`.)
-//!
-//! Finagle lets deposits expire after `ttl` (10 s); here the bucket's capacity bounds them instead. Envoy's
-//! `retry_budget` (20 % of the requests in flight, at least 3) counts requests in flight and remembers nothing;
-//! a ratio is its long-run equal.
+//! | AWS SDKs, standard mode | a retry costs 14 of 500 tokens, a success gives 1 | [`aws`] |
+//! | gRPC | retries while more than half of the tokens are left | [`grpc`] |
+//! | Finagle | a fifth of the last ten seconds' requests, and 10 per second | [`finagle`] |
+//! | Envoy | 3 at once, or a fifth of the requests under way | [`envoy`] |
 //!
 //! Tokens are counted in whole millionths, so that five deposits of 0.2 are one token exactly.
+
+pub mod aws;
+pub mod envoy;
+pub mod family;
+pub mod finagle;
+pub mod grpc;
 
 use crate::base::time::{SimDuration, SimTime};
 

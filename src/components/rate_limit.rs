@@ -10,15 +10,18 @@
 //! | [`LeakyBucket`] | waits in line and leaves at a constant pace | nginx's `limit_req` without `nodelay` |
 //! | [`FixedWindow`] | passes up to the limit, and again right after the boundary | counters per minute |
 //! | [`SlidingWindow`] | passes up to the limit within any window | an exact log of times |
+//! | [`AwsAdaptive`] | waits, once answers have been throttled | AWS SDKs in adaptive mode |
 //! | [`SlidingCounter`] | as the sliding window, were the previous window's calls spread evenly | Cloudflare, Upstash |
 //!
 //! All arithmetic is in whole numbers: a rate is kept in billionths of a call per second, so what accrues in a
 //! nanosecond is a whole number of 10⁻¹⁸ calls, and no rounding ever lets a call too many through.
 
+mod aws_adaptive;
 mod buckets;
 mod leaky;
 mod windows;
 
+pub use self::aws_adaptive::{AwsAdaptive, AwsAdaptiveConfig};
 pub use self::buckets::{Gcra, TokenBucket};
 pub use self::leaky::LeakyBucket;
 pub use self::windows::{FixedWindow, SlidingCounter, SlidingWindow};
@@ -54,7 +57,7 @@ impl CallRate {
 }
 
 /// Which algorithm, and its limits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub enum RateLimitConfig {
     /// Tokens accrue at a rate up to a burst; a call takes one.
     TokenBucket {
@@ -98,6 +101,8 @@ pub enum RateLimitConfig {
         /// Windows begin at multiples of it.
         window: SimDuration,
     },
+    /// As fast as answers that are not throttled allow.
+    AwsAdaptive(AwsAdaptiveConfig),
 }
 
 /// What becomes of a call.
@@ -119,6 +124,7 @@ enum Algorithm {
     FixedWindow(FixedWindow),
     SlidingWindow(SlidingWindow),
     SlidingCounter(SlidingCounter),
+    AwsAdaptive(AwsAdaptive),
 }
 
 impl Algorithm {
@@ -140,6 +146,7 @@ impl Algorithm {
             RateLimitConfig::SlidingCounter { limit, window } => {
                 Self::SlidingCounter(SlidingCounter::new(limit, window))
             }
+            RateLimitConfig::AwsAdaptive(config) => Self::AwsAdaptive(AwsAdaptive::new(config, now)),
         }
     }
 }
@@ -177,6 +184,7 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
             (Algorithm::SlidingCounter(w), RateLimitConfig::SlidingCounter { limit, window }) => {
                 w.reconfigure(limit, window);
             }
+            (Algorithm::AwsAdaptive(a), RateLimitConfig::AwsAdaptive(config)) => a.reconfigure(config),
             (other, config) => *other = Algorithm::new(config, now),
         }
     }
@@ -200,13 +208,27 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
                     false
                 }
             }
+            Algorithm::AwsAdaptive(limit) => {
+                if !self.waiting.is_empty() || !limit.take(now) {
+                    self.waiting.push_back(who);
+                    return Admission::Queued;
+                }
+                true
+            }
         };
         if passes { Admission::Admitted } else { Admission::Rejected }
     }
 
     /// Whether calls may be told to wait.
     pub fn has_line(&self) -> bool {
-        matches!(self.algorithm, Algorithm::LeakyBucket(_))
+        matches!(self.algorithm, Algorithm::LeakyBucket(_) | Algorithm::AwsAdaptive(_))
+    }
+
+    /// A call that was let through is answered. Returns whether the next turn may have moved.
+    pub fn on_response(&mut self, now: SimTime, throttled: bool) -> bool {
+        let Algorithm::AwsAdaptive(limit) = &mut self.algorithm else { return false };
+        limit.on_response(now, throttled);
+        !self.waiting.is_empty()
     }
 
     /// When the one who has waited longest may go on; `None` if nobody waits.
@@ -214,6 +236,7 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
         self.waiting.front()?;
         match &self.algorithm {
             Algorithm::LeakyBucket(bucket) => Some(bucket.free_at()),
+            Algorithm::AwsAdaptive(limit) => Some(limit.free_at()),
             // They waited under another algorithm, which is gone: they need not wait any longer.
             _ => Some(SimTime::ZERO),
         }
@@ -224,8 +247,12 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
         if self.turn_at()? > now {
             return None;
         }
-        if let Algorithm::LeakyBucket(bucket) = &mut self.algorithm {
-            bucket.take(now);
+        match &mut self.algorithm {
+            Algorithm::LeakyBucket(bucket) => {
+                bucket.take(now);
+            }
+            Algorithm::AwsAdaptive(limit) => limit.take_due(now),
+            _ => {}
         }
         self.waiting.pop_front()
     }

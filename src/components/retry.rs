@@ -11,78 +11,17 @@
 //!            NotRetryable     Exhausted        Budget
 //! ```
 //!
-//! The forms of jitter are those of M. Brooker, "Exponential Backoff And Jitter" (AWS, 2015). What products do:
-//!
-//! | product | in these terms |
-//! | --- | --- |
-//! | AWS SDK, standard mode (botocore 1.44.5) | 2 retries, exponential 50 ms x 2 up to 20 s, full |
-//! | Envoy | 1 retry, steps 25, 75, 175, 250 ms (base 25 ms), full |
-//! | Polly v8 | 3 retries, base 2 s (its jitter of exponential delays is smoother than any here) |
-//! | resilience4j 2.3 | 2 retries, constant 500 ms |
+//! How long each product waits is in [`waits`].
+
+pub mod waits;
+
+pub use self::waits::{Backoff, Jitter, Wait};
 
 use crate::base::outcome::Outcome;
 use crate::base::rng::Rng;
 use crate::base::time::{SimDuration, SimTime};
-use crate::components::budget::Budget;
-
-/// How long to wait before a retry, before jitter.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Backoff {
-    /// Not at all.
-    None,
-    /// Always as long.
-    Constant(SimDuration),
-    /// `min(max, base * factor^retry)`, the first retry being number 0.
-    Exponential {
-        /// The wait before the first retry.
-        base: SimDuration,
-        /// By how much each wait is longer than the one before (1 or more, usually 2).
-        factor: f64,
-        /// The longest wait.
-        max: SimDuration,
-    },
-    /// One wait after the other; the last one repeats.
-    Steps(Vec<SimDuration>),
-}
-
-impl Backoff {
-    /// The wait before retry number `retry` (from 0).
-    pub fn delay(&self, retry: u32) -> SimDuration {
-        match self {
-            Self::None => SimDuration::ZERO,
-            Self::Constant(delay) => *delay,
-            Self::Exponential { base, factor, max } => {
-                base.scaled(libm::pow(*factor, f64::from(retry))).min(*max)
-            }
-            Self::Steps(steps) => steps.get(retry as usize).or(steps.last()).copied().unwrap_or_default(),
-        }
-    }
-
-    /// The longest wait that it knows: the cap of decorrelated jitter.
-    fn longest(&self) -> SimDuration {
-        match self {
-            Self::None => SimDuration::ZERO,
-            Self::Constant(delay) => *delay,
-            Self::Exponential { max, .. } => *max,
-            Self::Steps(steps) => steps.iter().max().copied().unwrap_or_default(),
-        }
-    }
-}
-
-/// How chance changes a wait. Each form but `None` takes exactly one draw.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Jitter {
-    /// `v`, the wait that backoff says.
-    None,
-    /// `U(0, v)`.
-    Full,
-    /// `v/2 + U(0, v/2)`.
-    Equal,
-    /// `min(max, U(base, 3 * previous))`: `base` is the first wait of the backoff, `max` its longest, and
-    /// `previous` the wait before the retry before, or `base` if there was none. It is of use with an exponential
-    /// backoff, whose factor it then ignores; a constant one stays constant.
-    Decorrelated,
-}
+use crate::components::budget::family::AnyBudget;
+use crate::components::deadline::allows_wait;
 
 /// A set of outcomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +36,15 @@ impl OutcomeSet {
     /// want another try.
     pub const RETRYABLE: Self =
         Self::of(&[Outcome::Error, Outcome::Timeout, Outcome::Rejected, Outcome::Unavailable]);
+
+    /// All outcomes that are no success.
+    pub const FAILURES: Self = Self::of(&[
+        Outcome::Error,
+        Outcome::Timeout,
+        Outcome::Rejected,
+        Outcome::Unavailable,
+        Outcome::Cancelled,
+    ]);
 
     /// The set of the `outcomes` listed.
     pub const fn of(outcomes: &[Outcome]) -> Self {
@@ -115,6 +63,19 @@ impl OutcomeSet {
     }
 }
 
+/// What becomes of a wait that a rejection asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RetryAfter {
+    /// Nothing.
+    Ignore,
+    /// The wait is at least so long.
+    AtLeast,
+    /// The wait is so long, but at most so much longer than it would be: AWS SDKs, `x-amz-retry-after`.
+    AtMost(SimDuration),
+    /// The wait is just so long, and backoff begins anew after it: gRPC, `grpc-retry-pushback-ms`.
+    Pushback,
+}
+
 /// Whether and when one caller tries again.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RetryConfig {
@@ -127,31 +88,39 @@ pub struct RetryConfig {
     pub jitter: Jitter,
     /// What is worth another attempt; see [`OutcomeSet::RETRYABLE`].
     pub on: OutcomeSet,
+    /// What becomes of a wait that a rejection asks for.
+    pub retry_after: RetryAfter,
 }
 
-impl RetryConfig {
-    /// The wait before retry number `retry` (from 0), after a wait of `previous` before the one before it. For
-    /// the first retry `previous` is zero.
-    pub fn delay(&self, retry: u32, previous: SimDuration, rng: &mut Rng) -> SimDuration {
-        let delay = self.backoff.delay(retry);
-        match self.jitter {
-            Jitter::None => delay,
-            Jitter::Full => between(SimDuration::ZERO, delay, rng),
-            Jitter::Equal => between(delay.scaled(0.5), delay, rng),
-            Jitter::Decorrelated => {
-                let base = self.backoff.delay(0);
-                let most = previous.max(base).scaled(3.0);
-                between(base, most, rng).min(self.backoff.longest())
-            }
-        }
-    }
+/// An attempt that has ended, and what was before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Retries of the call so far.
+    pub retries_done: u32,
+    /// Retries after which backoff began anew.
+    pub backoff_from: u32,
+    /// What the wait before it left to remember.
+    pub memory: SimDuration,
+    /// The wait that its answer asks for.
+    pub told: Option<SimDuration>,
+    /// When nobody waits for the call any more; [`SimTime::NEVER`] if that is not known.
+    pub deadline: SimTime,
 }
 
 /// What to do after an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// Try again after this long.
-    Retry(SimDuration),
+    /// Try again.
+    Retry {
+        /// After how long, and what to remember of that.
+        wait: Wait,
+        /// What the budget took; `None` without one.
+        cost: Option<u32>,
+        /// Whether backoff begins anew with the retry after it.
+        restarts: bool,
+    },
     /// The outcome is final.
     GiveUp(GiveUp),
 }
@@ -165,35 +134,51 @@ pub enum GiveUp {
     Exhausted,
     /// The budget does not pay for a retry.
     Budget,
+    /// The wait would last until nobody waits for the answer.
+    Deadline,
 }
 
-/// Decides what follows an attempt that ended with `outcome` after `retries_done` retries, the last of them after
-/// a wait of `previous`. The `budget` is asked last, so that it pays only for a retry that takes place; of its
-/// deposits and refunds the caller takes care.
+/// Decides what follows an attempt. The `budget` is asked last, so that it pays only for a retry that takes place; the
+/// caller tells it of all else.
 pub fn decide(
     config: &RetryConfig,
-    budget: Option<&mut Budget>,
+    budget: Option<&mut AnyBudget>,
     now: SimTime,
-    retries_done: u32,
-    outcome: Outcome,
-    previous: SimDuration,
+    attempt: &Attempt,
     rng: &mut Rng,
 ) -> Decision {
+    let Attempt { outcome, retries_done, backoff_from, memory, told, deadline } = *attempt;
     if !config.on.contains(outcome) {
         return Decision::GiveUp(GiveUp::NotRetryable);
     }
     if retries_done >= config.max_retries {
         return Decision::GiveUp(GiveUp::Exhausted);
     }
-    if budget.is_some_and(|budget| !budget.try_retry(now)) {
-        return Decision::GiveUp(GiveUp::Budget);
+    let step = retries_done - backoff_from;
+    let mut wait = waits::wait(&config.backoff, config.jitter, step, outcome, memory, rng);
+    let mut restarts = false;
+    if let Some(told) = told {
+        wait.delay = match config.retry_after {
+            RetryAfter::Ignore => wait.delay,
+            RetryAfter::AtLeast => wait.delay.max(told),
+            RetryAfter::AtMost(more) => wait.delay.max(told.min(wait.delay + more)),
+            RetryAfter::Pushback => {
+                restarts = true;
+                told
+            }
+        };
     }
-    Decision::Retry(config.delay(retries_done, previous, rng))
-}
-
-/// A uniform length between `low` and `high`.
-fn between(low: SimDuration, high: SimDuration, rng: &mut Rng) -> SimDuration {
-    low + (high - low).scaled(rng.uniform())
+    if !allows_wait(deadline, now, wait.delay) {
+        return Decision::GiveUp(GiveUp::Deadline);
+    }
+    let mut cost = None;
+    if let Some(budget) = budget {
+        cost = budget.try_retry(now, outcome);
+        if cost.is_none() {
+            return Decision::GiveUp(GiveUp::Budget);
+        }
+    }
+    Decision::Retry { wait, cost, restarts }
 }
 
 #[cfg(test)]
@@ -201,81 +186,75 @@ mod tests {
     use super::*;
     use crate::base::rng::Rng;
     use crate::components::budget::BudgetConfig;
-    use proptest::prelude::*;
+    use crate::components::budget::family::AnyBudgetConfig;
 
     const fn ms(ms: u64) -> SimDuration {
         SimDuration::from_ms(ms)
     }
 
-    fn exponential(jitter: Jitter) -> RetryConfig {
+    fn retry(delay: SimDuration, cost: Option<u32>) -> Decision {
+        Decision::Retry { wait: Wait { delay, memory: delay }, cost, restarts: false }
+    }
+
+    const FIRST: Attempt = Attempt {
+        outcome: Outcome::Error,
+        retries_done: 0,
+        backoff_from: 0,
+        memory: SimDuration::ZERO,
+        told: None,
+        deadline: SimTime::NEVER,
+    };
+
+    fn config(retry_after: RetryAfter) -> RetryConfig {
         let backoff = Backoff::Exponential { base: ms(100), factor: 2.0, max: ms(1_000) };
-        RetryConfig { max_retries: 2, backoff, jitter, on: OutcomeSet::RETRYABLE }
+        RetryConfig { max_retries: 2, backoff, jitter: Jitter::None, on: OutcomeSet::RETRYABLE, retry_after }
     }
 
-    /// The first five waits of a backoff, in milliseconds.
-    fn waits(backoff: &Backoff) -> Vec<u64> {
-        (0..5).map(|retry| backoff.delay(retry).ns() / 1_000_000).collect()
-    }
-
-    #[test]
-    fn backoffs_wait_as_they_say() {
-        assert_eq!(waits(&Backoff::None), [0, 0, 0, 0, 0]);
-        assert_eq!(waits(&Backoff::Constant(ms(7))), [7, 7, 7, 7, 7]);
-        assert_eq!(waits(&exponential(Jitter::None).backoff), [100, 200, 400, 800, 1_000]);
-        assert_eq!(waits(&Backoff::Steps(vec![ms(1), ms(5), ms(3)])), [1, 5, 3, 3, 3]);
-        assert_eq!(waits(&Backoff::Steps(vec![])), [0, 0, 0, 0, 0]);
+    fn after(budget: Option<&mut AnyBudget>, retries_done: u32, outcome: Outcome) -> Decision {
+        let attempt = Attempt { retries_done, outcome, ..FIRST };
+        decide(&config(RetryAfter::Ignore), budget, SimTime::ZERO, &attempt, &mut Rng::from_seed(1))
     }
 
     #[test]
-    fn growth_stops_at_the_cap_however_many_retries() {
-        assert_eq!(exponential(Jitter::None).backoff.delay(u32::MAX), ms(1_000));
-    }
-
-    /// The range of the waits before retry `retry`, in milliseconds, and their mean, over many draws.
-    fn spread(jitter: Jitter, retry: u32, previous: SimDuration) -> (u64, u64, u64) {
-        let (config, mut rng) = (exponential(jitter), Rng::from_seed(7));
-        let drawn: Vec<u64> =
-            (0..20_000).map(|_| config.delay(retry, previous, &mut rng).ns() / 1_000).collect();
-        let mean = drawn.iter().sum::<u64>() / drawn.len() as u64;
-        let round = |us: u64| (us + 5_000) / 10_000 * 10;
-        (
-            round(drawn.iter().copied().min().unwrap()),
-            round(drawn.iter().copied().max().unwrap()),
-            round(mean),
-        )
+    fn products_obey_a_wait_in_their_own_ways() {
+        let told = |retry_after, told_ms| {
+            let attempt = Attempt { retries_done: 1, told: Some(ms(told_ms)), ..FIRST };
+            match decide(&config(retry_after), None, SimTime::ZERO, &attempt, &mut Rng::from_seed(1)) {
+                Decision::Retry { wait, restarts, .. } => (wait.delay.ns() / 1_000_000, restarts),
+                Decision::GiveUp(_) => (0, false),
+            }
+        };
+        assert_eq!(told(RetryAfter::Ignore, 700), (200, false));
+        assert_eq!(
+            (told(RetryAfter::AtLeast, 700), told(RetryAfter::AtLeast, 70)),
+            ((700, false), (200, false))
+        );
+        let aws = RetryAfter::AtMost(SimDuration::from_secs(5));
+        assert_eq!(
+            (told(aws, 70), told(aws, 700), told(aws, 60_000)),
+            ((200, false), (700, false), (5_200, false))
+        );
+        assert_eq!(told(RetryAfter::Pushback, 7), (7, true));
+        // After a pushback the waits begin with the first again.
+        let attempt = Attempt { retries_done: 1, backoff_from: 1, ..FIRST };
+        let next =
+            decide(&config(RetryAfter::Pushback), None, SimTime::ZERO, &attempt, &mut Rng::from_seed(1));
+        assert_eq!(next, retry(ms(100), None));
     }
 
     #[test]
-    fn jitter_spreads_as_its_formula_says() {
-        assert_eq!(spread(Jitter::None, 1, ms(0)), (200, 200, 200));
-        assert_eq!(spread(Jitter::Full, 1, ms(0)), (0, 200, 100));
-        assert_eq!(spread(Jitter::Equal, 1, ms(0)), (100, 200, 150));
-        assert_eq!(spread(Jitter::Decorrelated, 0, ms(0)), (100, 300, 200));
-        assert_eq!(spread(Jitter::Decorrelated, 1, ms(200)), (100, 600, 350));
-        assert_eq!(spread(Jitter::Decorrelated, 2, ms(1_000)).1, 1_000);
-    }
-
-    #[test]
-    fn jitter_takes_one_draw_and_none_takes_none() {
-        for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
-            let (mut drawn, mut expected) = (Rng::from_seed(1), Rng::from_seed(1));
-            exponential(jitter).delay(3, ms(0), &mut drawn);
-            expected.bits();
-            assert_eq!(drawn.bits(), expected.bits());
-        }
-        let mut rng = Rng::from_seed(1);
-        exponential(Jitter::None).delay(3, ms(0), &mut rng);
-        assert_eq!(rng.bits(), Rng::from_seed(1).bits());
-    }
-
-    fn after(budget: Option<&mut Budget>, retries_done: u32, outcome: Outcome) -> Decision {
-        let config = exponential(Jitter::None);
-        decide(&config, budget, SimTime::ZERO, retries_done, outcome, ms(0), &mut Rng::from_seed(1))
+    fn no_retry_waits_until_its_deadline() {
+        let by = |deadline_ms| {
+            let attempt = Attempt { deadline: SimTime::ZERO + ms(deadline_ms), ..FIRST };
+            decide(&config(RetryAfter::Ignore), None, SimTime::ZERO, &attempt, &mut Rng::from_seed(1))
+        };
+        assert_eq!(by(101), retry(ms(100), None));
+        assert_eq!(by(100), Decision::GiveUp(GiveUp::Deadline));
     }
 
     #[test]
     fn what_is_retried_by_default() {
-        let retried = |outcome: &Outcome| matches!(after(None, 0, *outcome), Decision::Retry(_));
+        let retried = |outcome: &Outcome| matches!(after(None, 0, *outcome), Decision::Retry { .. });
         let names: Vec<&str> =
             Outcome::ALL.iter().filter(|outcome| retried(outcome)).map(|outcome| outcome.name()).collect();
         assert_eq!(names, ["error", "timeout", "rejected", "unavailable"]);
@@ -283,38 +262,19 @@ mod tests {
 
     #[test]
     fn gives_up_after_the_last_retry() {
-        assert_eq!(after(None, 0, Outcome::Error), Decision::Retry(ms(100)));
-        assert_eq!(after(None, 1, Outcome::Error), Decision::Retry(ms(200)));
+        assert_eq!(after(None, 0, Outcome::Error), retry(ms(100), None));
+        assert_eq!(after(None, 1, Outcome::Error), retry(ms(200), None));
         assert_eq!(after(None, 2, Outcome::Error), Decision::GiveUp(GiveUp::Exhausted));
         assert_eq!(after(None, 0, Outcome::Ok), Decision::GiveUp(GiveUp::NotRetryable));
     }
 
     #[test]
     fn the_budget_pays_only_for_a_retry_that_takes_place() {
-        let mut budget = Budget::new(&BudgetConfig::ratio(0.0, 0.0, 1.0), SimTime::ZERO);
+        let config = AnyBudgetConfig::Tokens(BudgetConfig::ratio(0.0, 0.0, 1.0));
+        let mut budget = AnyBudget::new(&config, SimTime::ZERO);
         after(Some(&mut budget), 0, Outcome::Ok);
         after(Some(&mut budget), 2, Outcome::Error);
-        assert_eq!(budget.tokens(SimTime::ZERO), 1.0);
-        assert_eq!(after(Some(&mut budget), 0, Outcome::Error), Decision::Retry(ms(100)));
+        assert_eq!(after(Some(&mut budget), 0, Outcome::Error), retry(ms(100), Some(0)));
         assert_eq!(after(Some(&mut budget), 0, Outcome::Error), Decision::GiveUp(GiveUp::Budget));
-    }
-
-    proptest! {
-        #[test]
-        fn no_wait_is_longer_than_the_longest(
-            base in 0u64..5_000, factor in 1.0f64..4.0, max in 0u64..60_000, seed: u64,
-        ) {
-            let max = ms(max.max(base));
-            for jitter in [Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
-                let backoff = Backoff::Exponential { base: ms(base), factor, max };
-                let config = RetryConfig { backoff, ..exponential(jitter) };
-                let (mut rng, mut previous) = (Rng::from_seed(seed), SimDuration::ZERO);
-                for retry in 0..20 {
-                    previous = config.delay(retry, previous, &mut rng);
-                    prop_assert!(previous <= max);
-                    prop_assert!(jitter != Jitter::Decorrelated || previous >= ms(base));
-                }
-            }
-        }
     }
 }

@@ -9,7 +9,7 @@ mod costs;
 mod databases;
 mod layers;
 
-use super::{Caller, EdgeShape, GroupKind, GroupShape, Model, SlotUse};
+use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
 use crate::base::Outcome;
 use crate::base::units::Unit;
 use crate::metrics::{Sizes, Source};
@@ -61,6 +61,8 @@ pub struct GroupMeters {
     pub finished: u32,
     /// Counter: instances killed, by crash, memory or restart.
     pub kills: u32,
+    /// Counter: requests that were not begun, as their deadline had passed.
+    pub expired: u32,
     /// Counter: connections refused (databases).
     pub refused: u32,
     /// Counter: requests that waited too long for a worker (services).
@@ -244,7 +246,8 @@ pub struct LayerMeters {
     pub rejected: u32,
     /// Timer: waiting for a connection (pool).
     pub wait: u32,
-    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); all calls (throttle).
+    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); retries allowed
+    /// (budget); all calls (throttle).
     pub more: u32,
 }
 
@@ -538,6 +541,7 @@ impl Builder {
             nobody: self.counter(),
             finished: self.counter(),
             kills: self.counter(),
+            expired: self.counter(),
             refused: self.counter(),
             abandoned: self.counter(),
             shed: self.counter(),
@@ -560,6 +564,14 @@ impl Builder {
             "share of the finished requests that nobody waited for any more",
             Source::CounterRatio(meters.nobody, meters.finished),
         );
+        if model.layers.iter().any(|l| matches!(l.kind, LayerKind::Deadline { .. })) {
+            self.add(
+                format!("{path}.expired"),
+                Unit::PerSecond,
+                "requests that were not begun, as their deadline had passed",
+                Source::CounterRate(meters.expired),
+            );
+        }
         for endpoint in group.endpoints.clone() {
             let name = &model.endpoints[endpoint as usize].name;
             let red = self.catalog.endpoints[endpoint as usize];

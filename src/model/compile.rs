@@ -12,6 +12,7 @@ mod limits;
 mod policies;
 mod programs;
 mod queues;
+mod retries;
 mod settings;
 mod throttling;
 

@@ -158,18 +158,28 @@ pub struct Request {
 /// Nobody waits for the answer before asking again.
 pub const NO_USER: u32 = u32::MAX;
 
+/// What a retry remembers of a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RetryState {
+    /// Retries done.
+    pub done: u32,
+    /// Retries after which its backoff began anew.
+    pub from: u32,
+    /// What its budget took for the last.
+    pub cost: u32,
+    /// What the wait before the last left to remember.
+    pub memory: SimDuration,
+    /// Whether it waits before the next.
+    pub waits: bool,
+}
+
 /// What a layer remembers of a call.
 #[derive(Clone, Copy, Debug)]
 pub enum LayerState {
     /// Nothing.
     Plain,
     /// A retry.
-    Retry {
-        /// Retries done.
-        done: u32,
-        /// The wait before the last.
-        previous: SimDuration,
-    },
+    Retry(RetryState),
     /// A bulkhead: whether the call still waits for its turn.
     Bulkhead {
         /// Waiting.
@@ -218,6 +228,8 @@ pub enum LayerState {
     Attempt {
         /// The attempt put below the same hedge before this one, of those without an answer.
         next: FrameId,
+        /// When it was sent.
+        at: SimTime,
     },
     /// A concurrency limit.
     Limited {

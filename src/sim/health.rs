@@ -71,7 +71,7 @@ impl<O: Observer> World<'_, O> {
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.arrival(meters.checks);
         let frame = Frame::new(FrameId::NONE, Kind::Check { balancer, target, at: now, generation });
-        let parent = self.frames.insert(frame);
+        let parent = self.push_frame(frame);
         self.after(check.timeout, Rank::Timer, Event::Timer(parent));
         let group = self.model.balancers[balancer as usize].group;
         let call = Call {

@@ -10,23 +10,19 @@ use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix};
 use crate::engine::Rank;
 use crate::metrics::Observer;
-use crate::model::LayerKind;
+use crate::model::{HedgeDelay, LayerKind};
 
 impl<O: Observer> World<'_, O> {
     /// Puts the first attempt below a new hedge, and sets the timer of the second. The first has the random numbers
     /// of the call itself.
-    pub(super) fn first_attempt(
-        &mut self,
-        now: SimTime,
-        hedge: FrameId,
-        delay: SimDuration,
-        max: u32,
-    ) -> FrameId {
+    pub(super) fn first_attempt(&mut self, now: SimTime, hedge: FrameId, max: u32) -> FrameId {
         let Some(Frame { kind: Kind::Layer { layer, call, .. }, .. }) = self.frames.get(hedge) else {
             return hedge;
         };
-        let state = LayerState::Attempt { next: FrameId::NONE };
-        let attempt = Frame::new(hedge, Kind::Layer { layer: *layer, call: *call, state });
+        let (layer, call) = (*layer, *call);
+        let state = LayerState::Attempt { next: FrameId::NONE, at: now };
+        let attempt = Frame::new(hedge, Kind::Layer { layer, call, state });
+        let delay = self.hedge_delay(now, layer, &call);
         self.set_state(hedge, LayerState::Hedge { sent: 1, running: 1, due: now + delay });
         if max > 0 {
             self.after(delay, Rank::Timer, Event::Timer(hedge));
@@ -34,31 +30,71 @@ impl<O: Observer> World<'_, O> {
         self.push_frame(attempt)
     }
 
-    /// Sends another attempt, if any is left.
-    pub(super) fn send_hedge(&mut self, now: SimTime, hedge: FrameId) {
+    /// How long the next attempt waits for an answer to come.
+    fn hedge_delay(&mut self, now: SimTime, layer: u32, call: &Call) -> SimDuration {
+        match self.model.layers[layer as usize].kind {
+            LayerKind::Hedge { delay: HedgeDelay::Fixed(delay), .. } => delay,
+            LayerKind::Hedge { delay: HedgeDelay::Percentile(_), .. } => {
+                let slot = self.slot(layer, call);
+                self.latencies[slot].value(now)
+            }
+            _ => SimDuration::ZERO,
+        }
+    }
+
+    /// Takes note of how long an attempt took, or has taken until it is called off.
+    fn observe_attempt(&mut self, now: SimTime, id: FrameId) {
+        let Some(Frame { kind: Kind::Layer { layer, call, state }, .. }) = self.frames.get(id) else {
+            return;
+        };
+        let (layer, call) = (*layer, *call);
+        let LayerState::Attempt { at, .. } = *state else { return };
+        if let LayerKind::Hedge { delay: HedgeDelay::Percentile(_), .. } =
+            self.model.layers[layer as usize].kind
+        {
+            let slot = self.slot(layer, &call);
+            self.latencies[slot].observe(now, now.since(at));
+        }
+    }
+
+    /// Sends another attempt, if any is left and may be sent. Returns whether it is.
+    pub(super) fn send_hedge(&mut self, now: SimTime, hedge: FrameId) -> bool {
         let Some(Frame { kind: Kind::Layer { layer, call, state }, child, .. }) = self.frames.get(hedge)
         else {
-            return;
+            return false;
         };
         let (layer, call, child) = (*layer, *call, *child);
-        let LayerState::Hedge { sent, running, .. } = *state else { return };
-        let LayerKind::Hedge { delay, max, salt, .. } = &self.model.layers[layer as usize].kind else {
-            return;
+        let LayerState::Hedge { sent, running, due } = *state else { return false };
+        let LayerKind::Hedge { budget, max, salt, .. } = &self.model.layers[layer as usize].kind else {
+            return false;
         };
-        if sent > *max {
-            return;
+        if sent > *max || self.is_too_late(now, hedge) {
+            return false;
         }
+        if budget.is_some() {
+            let slot = self.slot(layer, &call);
+            let meters = self.model.catalog.layers[self.budget_meters[slot] as usize];
+            if !self.budgets[slot].allows_hedge() {
+                self.observer.count(meters.rejected);
+                // There will be no others, even if the budget allowed them again.
+                self.set_state(hedge, LayerState::Hedge { sent: *max + 1, running, due });
+                return false;
+            }
+            self.observer.count(meters.more);
+        }
+        let delay = self.hedge_delay(now, layer, &call);
         // Each attempt has random numbers of its own.
         let call = Call { key: mix(mix(call.key, *salt), u64::from(sent)), ..call };
-        let state = LayerState::Attempt { next: child };
+        let state = LayerState::Attempt { next: child, at: now };
         let attempt = self.push_frame(Frame::new(hedge, Kind::Layer { layer, call, state }));
-        self.set_state(hedge, LayerState::Hedge { sent: sent + 1, running: running + 1, due: now + *delay });
+        self.set_state(hedge, LayerState::Hedge { sent: sent + 1, running: running + 1, due: now + delay });
         if sent < *max {
-            self.after(*delay, Rank::Timer, Event::Timer(hedge));
+            self.after(delay, Rank::Timer, Event::Timer(hedge));
         }
         let edge = self.model.routes[call.route as usize].edge as usize;
         self.observer.count(self.model.catalog.edges[edge].hedges);
         self.tasks.push_back(Task::Down(attempt));
+        true
     }
 
     /// An answer reaches an attempt, or passes it and reaches its hedge: what goes on up, if anything does.
@@ -71,18 +107,28 @@ impl<O: Observer> World<'_, O> {
         outcome: Outcome,
     ) -> Option<Outcome> {
         let LayerState::Hedge { sent, running, due } = state else {
+            self.observe_attempt(now, id);
             self.unchain(id);
             self.frames.remove(id);
             return Some(outcome);
         };
-        let LayerKind::Hedge { max, cancel, .. } = &self.model.layers[layer as usize].kind else {
+        let LayerKind::Hedge { non_fatal, budget, cancel, .. } = &self.model.layers[layer as usize].kind
+        else {
             return None;
         };
+        let goes_on = non_fatal.contains(outcome);
+        if budget.is_some()
+            && let Some(Frame { kind: Kind::Layer { call, .. }, .. }) = self.frames.get(id)
+        {
+            let slot = self.slot(layer, call);
+            self.budgets[slot].on_hedge_answer(outcome, goes_on);
+        }
         let running = running - 1;
-        if !outcome.is_success() && (running > 0 || sent <= *max) {
+        if goes_on {
             self.set_state(id, LayerState::Hedge { sent, running, due });
-            self.send_hedge(now, id);
-            return None;
+            if self.send_hedge(now, id) || running > 0 {
+                return None;
+            }
         }
         let gone = self.frames.remove(id);
         if running > 0 {
@@ -98,6 +144,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn cancel_attempts(&mut self, now: SimTime, first: FrameId) {
         let mut id = first;
         while let Some(next) = self.next_attempt(id) {
+            self.observe_attempt(now, id);
             self.cancel(now, id);
             id = next;
         }
@@ -106,7 +153,7 @@ impl<O: Observer> World<'_, O> {
     /// The attempt after this one in its chain; `None` if this is none.
     fn next_attempt(&self, id: FrameId) -> Option<FrameId> {
         match self.frames.get(id)?.kind {
-            Kind::Layer { state: LayerState::Attempt { next }, .. } => Some(next),
+            Kind::Layer { state: LayerState::Attempt { next, .. }, .. } => Some(next),
             _ => None,
         }
     }
@@ -123,7 +170,14 @@ impl<O: Observer> World<'_, O> {
         let mut before = hedge.child;
         while let Some(after) = self.next_attempt(before) {
             if after == id {
-                return self.set_state(before, LayerState::Attempt { next });
+                if let Some(Frame {
+                    kind: Kind::Layer { state: LayerState::Attempt { next: n, .. }, .. },
+                    ..
+                }) = self.frames.get_mut(before)
+                {
+                    *n = next;
+                }
+                return;
             }
             before = after;
         }

@@ -336,6 +336,10 @@ impl<O: Observer> World<'_, O> {
         }
         let settings = &self.settings().groups[group];
         if settings.in_flight_max.is_some_and(|max| state.execs.len() > max as usize) {
+            let wait = settings.retry_after.unwrap_or(SimDuration::ZERO);
+            if let Some(Frame { parent, .. }) = self.frames.get(id) {
+                self.told.set(*parent, wait);
+            }
             return Some(Outcome::Rejected);
         }
         if !self.passes_door(now, id, instance) {
@@ -419,6 +423,9 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         self.note_read(id, instance);
+        if self.is_too_late(now, id) {
+            return self.not_begun(now, id, instance);
+        }
         let state = &self.instances[instance as usize];
         let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
         match state.latency {

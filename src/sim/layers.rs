@@ -1,11 +1,10 @@
 //! Policies: calls go down through the layers, answers come up through them.
 
 use super::event::Event;
-use super::frame::{Call, Frame, Kind, LayerState, NO_POOL};
+use super::frame::{Call, Frame, Kind, LayerState, NO_POOL, RetryState};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
 use crate::components::bulkhead::Enter;
-use crate::components::retry::{Decision, GiveUp, decide};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
@@ -34,6 +33,10 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
         let route = &self.model.routes[call.route as usize];
         self.observer.count(self.model.catalog.edges[route.edge as usize].calls);
+        if self.is_too_late(now, parent) {
+            self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
+            return;
+        }
         self.down(now, call, parent, route.layers.start);
     }
 
@@ -45,8 +48,11 @@ impl<O: Observer> World<'_, O> {
                 Passage::Through(frame) => parent = frame,
                 Passage::Waits => return,
                 Passage::Rejected => {
-                    self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
-                    return;
+                    let wait = match self.model.layers[layer as usize].kind {
+                        LayerKind::RateLimit { retry_after, .. } => retry_after,
+                        _ => None,
+                    };
+                    return self.reject_until(parent, wait);
                 }
                 Passage::Answered(outcome) => {
                     self.tasks.push_back(Task::Up(parent, outcome));
@@ -74,9 +80,15 @@ impl<O: Observer> World<'_, O> {
         if let Some(instance) = self.hung_caller(layer, &call) {
             return self.park(instance, Task::Down(frame));
         }
+        if self.is_too_late(now, frame) {
+            // As if what is below answered so at once.
+            self.tasks.push_back(Task::Up(frame, Outcome::Timeout));
+            return;
+        }
         match state {
-            LayerState::Retry { done, .. } if done > 0 => {
-                call.key = self.attempt_key(&call, layer, done);
+            LayerState::Retry(retry) if retry.done > 0 => {
+                self.send_retry(frame, layer, &call, retry);
+                call.key = self.attempt_key(&call, layer, retry.done);
             }
             LayerState::Pool { .. } => call.pool_layer = layer,
             _ => {}
@@ -116,8 +128,7 @@ impl<O: Observer> World<'_, O> {
                 if budget.is_some() {
                     self.budgets[slot].on_request(now);
                 }
-                let state = LayerState::Retry { done: 0, previous: SimDuration::ZERO };
-                Passage::Through(self.push_frame(frame(state)))
+                Passage::Through(self.push_frame(frame(LayerState::Retry(RetryState::default()))))
             }
             LayerKind::Breaker(_) => self.enter_breaker(now, slot, call, parent, layer),
             LayerKind::Bulkhead { config } => {
@@ -145,10 +156,11 @@ impl<O: Observer> World<'_, O> {
                 Passage::Waits
             }
             LayerKind::RateLimit { .. } => self.enter_rate_limit(now, call, parent, layer),
-            LayerKind::Hedge { delay, max, .. } => {
+            LayerKind::Hedge { max, .. } => {
                 let id = self.push_frame(frame(LayerState::Hedge { sent: 0, running: 0, due: now }));
-                Passage::Through(self.first_attempt(now, id, *delay, *max))
+                Passage::Through(self.first_attempt(now, id, *max))
             }
+            LayerKind::Deadline { limit, .. } => self.enter_deadline(now, call, parent, layer, *limit),
             LayerKind::Cache { .. } => self.enter_cache(now, slot, layer, call, parent),
             LayerKind::ConcurrencyLimit { .. } => self.enter_limiter(now, slot, call, parent, layer),
             LayerKind::Throttle { .. } => self.enter_throttle(now, slot, call, parent, layer),
@@ -257,11 +269,17 @@ impl<O: Observer> World<'_, O> {
                         return self.park(instance, Task::Up(id, outcome));
                     }
                     match self.leave(now, id, layer, &call, state, outcome) {
-                        Some(passed) => outcome = passed,
+                        Some(passed) => {
+                            outcome = passed;
+                            self.pass_on(id, parent);
+                        }
                         None => return,
                     }
                 }
-                Kind::Attempt { .. } => self.end_attempt(now, id, outcome),
+                Kind::Attempt { .. } => {
+                    self.end_attempt(now, id, outcome);
+                    self.pass_on(id, parent);
+                }
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
@@ -290,15 +308,15 @@ impl<O: Observer> World<'_, O> {
         }
         let slot = self.slot(layer, call);
         match &model.layers[layer as usize].kind {
-            LayerKind::Timeout { .. } | LayerKind::Patience(_) => {}
+            LayerKind::Timeout { .. } | LayerKind::Patience(_) | LayerKind::Deadline { .. } => {}
             LayerKind::Retry { .. } => {
-                let LayerState::Retry { done, previous } = state else { return None };
-                if self.tries_again(now, id, layer, call, (done, previous), outcome) {
+                let LayerState::Retry(retry) = state else { return None };
+                if self.tries_again(now, id, layer, call, retry, outcome) {
                     return None;
                 }
             }
             LayerKind::Breaker(_) => self.report_to_breaker(now, slot, state, outcome),
-            LayerKind::RateLimit { .. } => {}
+            LayerKind::RateLimit { .. } => self.rate_limit_answered(now, layer, call, outcome),
             LayerKind::Hedge { .. } => return self.hedge_answered(now, id, layer, state, outcome),
             LayerKind::Bulkhead { .. } => self.leave_bulkhead(now, slot),
             LayerKind::ConcurrencyLimit { .. } => {
@@ -326,51 +344,6 @@ impl<O: Observer> World<'_, O> {
         }
         self.frames.remove(id);
         Some(outcome)
-    }
-
-    /// Whether a retry layer tries again; if so, the retry is on its way.
-    fn tries_again(
-        &mut self,
-        now: SimTime,
-        id: FrameId,
-        layer: u32,
-        call: &Call,
-        (done, previous): (u32, SimDuration),
-        outcome: Outcome,
-    ) -> bool {
-        let LayerKind::Retry { config, random, budget, salt } = &self.model.layers[layer as usize].kind
-        else {
-            return false;
-        };
-        let slot = self.slot(layer, call);
-        let mut rng = Rng::from_seed(mix(mix(call.key, *salt), u64::from(done)));
-        let budget = if budget.is_some() { self.budgets.get_mut(slot) } else { None };
-        let has_budget = budget.is_some();
-        let decision = decide(config, budget, now, done, outcome, previous, &mut rng);
-        match decision {
-            Decision::Retry(delay) => {
-                let delay = random.as_ref().map_or(delay, |dist| dist.sample_duration(&mut rng));
-                self.set_state(id, LayerState::Retry { done: done + 1, previous: delay });
-                let edge = self.model.routes[call.route as usize].edge as usize;
-                self.observer.count(self.model.catalog.edges[edge].retries);
-                if delay.is_zero() {
-                    self.tasks.push_back(Task::Down(id));
-                } else {
-                    self.queue.schedule(now + delay, Rank::Timer, Event::Retry(id));
-                }
-                true
-            }
-            Decision::GiveUp(why) => {
-                if has_budget && outcome.is_success() {
-                    self.budgets[slot].on_success(now, done > 0);
-                }
-                if why == GiveUp::Budget {
-                    let meters = self.budget_meters[slot];
-                    self.observer.count(self.model.catalog.layers[meters as usize].rejected);
-                }
-                false
-            }
-        }
     }
 
     fn fall_back(
@@ -451,6 +424,7 @@ impl<O: Observer> World<'_, O> {
     /// An answer has crossed the network.
     pub(super) fn on_answered(&mut self, frame: FrameId, outcome: Outcome) {
         if let Some(gone) = self.frames.remove(frame) {
+            self.pass_on(frame, gone.parent);
             self.tasks.push_back(Task::Up(gone.parent, outcome));
         }
     }
@@ -489,6 +463,11 @@ impl<O: Observer> World<'_, O> {
                 let slot = self.slot(layer, &call);
                 match (&self.model.layers[layer as usize].kind, state) {
                     (LayerKind::Timeout { cancel, .. }, _) => {
+                        self.give_up(now, id, child, *cancel);
+                        self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
+                    }
+                    (LayerKind::Deadline { cancel, .. }, _) => {
+                        self.deadline_exceeded(slot);
                         self.give_up(now, id, child, *cancel);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }
@@ -613,6 +592,9 @@ impl<O: Observer> World<'_, O> {
             }
             (LayerKind::ConcurrencyLimit { .. }, _) => {
                 self.leave_limiter(now, (slot, layer, id), call, state, Outcome::Cancelled);
+            }
+            (LayerKind::Retry { budget: Some(_), .. }, LayerState::Retry(retry)) => {
+                self.budgets[slot].on_abandoned(!retry.waits, retry.done > 0);
             }
             _ => {}
         }

@@ -89,6 +89,14 @@ impl<O: Observer> World<'_, O> {
         self.watch_line(now, limiter);
     }
 
+    /// A call that a limit let through is answered: some limits follow from that.
+    pub(super) fn rate_limit_answered(&mut self, now: SimTime, layer: u32, call: &Call, outcome: Outcome) {
+        let slot = self.limiter_of(layer, call);
+        if self.rate_limits[slot].on_response(now, outcome == Outcome::Rejected) {
+            self.watch_line(now, slot as u32);
+        }
+    }
+
     /// A call that waited is called off.
     pub(super) fn leave_line(&mut self, now: SimTime, layer: u32, call: &Call, frame: FrameId) {
         let slot = self.limiter_of(layer, call);

@@ -8,7 +8,7 @@ use crate::base::{Outcome, SimTime};
 use crate::components::queue::{Newcomer, QueueConfig, ShedConfig, WaitQueue};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Group, GroupKind, LayerKind};
+use crate::model::{Group, GroupKind, HedgeDelay, LayerKind};
 
 /// As many cores as any work can use: each piece uses one at most.
 const CORES_FOR_ALL: f64 = 1e9;
@@ -139,7 +139,7 @@ impl<O: Observer> World<'_, O> {
     /// Forgets the attempts of a dead process's hedge, from the last one put in place.
     fn drop_attempts(&mut self, now: SimTime, first: FrameId) {
         let mut id = first;
-        while let Some(Frame { kind: Kind::Layer { state: LayerState::Attempt { next }, .. }, .. }) =
+        while let Some(Frame { kind: Kind::Layer { state: LayerState::Attempt { next, .. }, .. }, .. }) =
             self.frames.get(id)
         {
             let next = *next;
@@ -180,11 +180,15 @@ impl<O: Observer> World<'_, O> {
                 LayerKind::Breaker(config) => self.reset_breaker(now, index, *config),
                 LayerKind::Pool { .. } => self.reset_pool(now, index),
                 LayerKind::Bulkhead { config } => self.reset_bulkhead(now, index, *config),
-                LayerKind::Retry { budget: Some(config), .. } => {
-                    self.budgets[index] = crate::components::budget::Budget::new(config, now);
+                LayerKind::Retry { budget: Some(config), .. }
+                | LayerKind::Hedge { budget: Some(config), .. } => {
+                    self.budgets[index] = crate::components::budget::family::AnyBudget::new(config, now);
+                }
+                LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
+                    self.latencies[index] = crate::components::percentile::Percentile::new(*config, now);
                 }
                 LayerKind::Fallback { .. } => self.caches[index] = None,
-                LayerKind::RateLimit { config, keys } => {
+                LayerKind::RateLimit { config, keys, .. } => {
                     let first = slot.first + target * keys;
                     (first..first + keys).for_each(|i| self.reset_rate_limit(now, i as usize, *config));
                 }

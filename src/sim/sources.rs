@@ -287,7 +287,7 @@ impl<O: Observer> World<'_, O> {
         tally.in_flight += 1;
         let request =
             Request { client, request: request as u32, tenant: tenant as u32, user, at: now, key, route };
-        let frame = self.frames.insert(Frame::new(FrameId::NONE, Kind::Request(request)));
+        let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
         let shape = &self.model.clients[client as usize];
         let call = Call {
             key,

@@ -16,6 +16,7 @@ mod limits;
 mod names;
 mod queues;
 mod rare;
+mod retries;
 mod sweep;
 mod theory;
 mod throttling;

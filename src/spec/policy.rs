@@ -1,9 +1,13 @@
 //! Policies: stacks of layers around a call, outermost first.
 
 pub mod breakers;
+pub mod budgets;
 pub mod concurrency;
+pub mod hedges;
+pub mod retries;
 pub mod throttling;
-
+use self::budgets::RetryBudget;
+use self::hedges::HedgeDelay;
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
@@ -115,19 +119,13 @@ choice! {
     }
 }
 
-record! {
-    /// A budget that retries are paid from, so that they cannot multiply an outage's load.
-    pub struct Budget {
-        /// Tokens that each call adds; a retry takes one, so 0.2 allows one retry in five calls.
-        ratio: f64 = 0.2,
-        /// Retries per second that are always allowed.
-        min_per_second: f64 = 0.0,
-        /// The most tokens that can be saved up.
-        capacity: f64 = 10.0,
-        /// Tokens at the start.
-        initial: f64 = 0.0,
-        /// Who shares the budget.
-        per: Per = Instance,
+choice! {
+    /// What a retry makes of a wait that a rejection asks for.
+    pub enum RetryAfter {
+        /// It waits for at least so long.
+        AtLeast,
+        /// Nothing.
+        Ignore,
     }
 }
 
@@ -143,7 +141,9 @@ record! {
         /// The outcomes that are tried again.
         on: Vec<OutcomeName> = [Error, Timeout, Rejected, Unavailable],
         /// What limits the retries of all calls together.
-        budget: Option<Budget> = None,
+        budget: Option<RetryBudget> = None,
+        /// What becomes of a wait that a rejection asks for (`retry_after` of a `RateLimit` or an `External`).
+        retry_after: RetryAfter = AtLeast,
     }
 }
 
@@ -153,6 +153,19 @@ record! {
         /// The longest wait.
         limit: Seconds,
         /// Whether the callee is told and stops; if not, it works on for nobody.
+        cancel: bool = false,
+    }
+}
+
+record! {
+    /// A timeout that is passed on with the call, as gRPC's deadline is (`grpc-timeout`): calls below have no more time than
+    /// is left, whatever limits of their own they have; a call for which none is left is not sent, and ends as `Timeout`; a
+    /// request that waited in line until it was over is not begun; and a retry that would have to wait until then is not
+    /// made. A `Timeout` does none of this: those below know nothing of it.
+    pub struct Deadline [limit] {
+        /// The longest wait, if whoever calls has not less time left.
+        limit: Seconds,
+        /// Whether work under way is called off when the time is over; if not, it goes on for nobody.
         cancel: bool = false,
     }
 }
@@ -360,6 +373,8 @@ record! {
         key: RateKey = All,
         /// Who shares the limit.
         per: Per = Instance,
+        /// The wait that those are told who are turned away (`Retry-After`); retries obey it in their own ways.
+        retry_after: Option<Seconds> = None,
     }
 }
 
@@ -367,8 +382,8 @@ record! {
     /// Sends another attempt when there is no answer after a while. The first answer that ends well is the call's; an
     /// attempt that fails sends the next one at once, and when all have failed, so has the call (gRPC, A6).
     pub struct Hedge [delay] {
-        /// From one attempt to the next.
-        delay: Seconds,
+        /// From one attempt to the next: a duration, or `Percentile(95, "1s")` of what attempts took of late.
+        delay: HedgeDelay,
         /// The most attempts beside the first.
         max: u32 = 1,
         /// Whether the other attempts are called off once one has ended well; if not, they go on for nobody.
@@ -473,6 +488,26 @@ choice! {
         AdaptiveThrottling(throttling::AdaptiveThrottling),
         /// Turns calls away at random where they fail (Envoy).
         AdmissionControl(throttling::AdmissionControl),
+        /// Tries again as an AWS SDK does.
+        AwsSdk(retries::AwsSdk),
+        /// Tries again as gRPC does.
+        GrpcRetry(retries::GrpcRetry),
+        /// Tries again as Envoy does.
+        EnvoyRetry(retries::EnvoyRetry),
+        /// Tries again as Polly does.
+        PollyRetry(retries::PollyRetry),
+        /// Tries again as resilience4j does.
+        Resilience4jRetry(retries::Resilience4jRetry),
+        /// Tries again as Finagle does.
+        FinagleRetry(retries::FinagleRetry),
+        /// Limits the rate of attempts as an AWS SDK in adaptive mode does.
+        AwsAdaptive(retries::AwsAdaptive),
+        /// Sends other attempts as gRPC does.
+        GrpcHedge(hedges::GrpcHedge),
+        /// Sends other attempts as Polly does.
+        PollyHedge(hedges::PollyHedge),
+        /// Stops waiting at a moment that all who are called know of.
+        Deadline(Deadline),
     }
 }
 
@@ -530,6 +565,16 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Fixed" => concurrency::FixedLimit::positional(),
         "ConstantWait" => breakers::ConstantWait::positional(),
         "OfExponentialBackoff" => breakers::OfExponentialBackoff::positional(),
+        "Deadline" => Deadline::positional(),
+        "After" => hedges::FixedDelay::positional(),
+        "Percentile" => hedges::PercentileDelay::positional(),
+        "GrpcThrottling" => budgets::GrpcThrottling::positional(),
+        "Envoy" => budgets::EnvoyRetries::positional(),
+        "Const" => retries::FinagleConst::positional(),
+        "Linear" => retries::FinagleLinear::positional(),
+        "DecorrelatedJittered" | "EqualJittered" | "ExponentialJittered" => {
+            retries::FinagleJittered::positional()
+        }
         _ => &[],
     }
 }

@@ -503,6 +503,8 @@ record! {
         endpoints: Map<ExternalEndpoint> = {},
         /// What each request that reaches it costs, in any currency, for the metrics `cost`.
         price_per_request: f64 = 0,
+        /// The wait that those are told who are rejected (`Retry-After`); retries obey it in their own ways.
+        retry_after: Option<Seconds> = None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Builder, LayerMeters};
 use crate::base::units::Unit;
+use crate::components::rate_limit::RateLimitConfig;
 use crate::components::throttling::ThrottleConfig;
 use crate::metrics::Source;
 use crate::model::{LayerKind, SlotUse};
@@ -12,7 +13,9 @@ impl Builder {
             LayerKind::Breaker(_) => "breaker",
             LayerKind::Pool { .. } => "pool",
             LayerKind::Bulkhead { .. } => "bulkhead",
-            LayerKind::Retry { .. } => "retry_budget",
+            LayerKind::Retry { .. } | LayerKind::Hedge { budget: Some(_), .. } => "retry_budget",
+            LayerKind::Deadline { .. } => "deadline",
+            LayerKind::RateLimit { config: RateLimitConfig::AwsAdaptive(_), .. } => "aws_adaptive",
             LayerKind::RateLimit { .. } => "rate_limit",
             LayerKind::Cache { .. } => "cache",
             LayerKind::ConcurrencyLimit { .. } => "concurrency_limit",
@@ -49,9 +52,10 @@ impl Builder {
                 self.counter();
                 LayerMeters { more: opened, ..meters }
             }
-            LayerKind::RateLimit { .. } | LayerKind::Throttle { .. } => {
-                LayerMeters { more: self.counter(), ..meters }
-            }
+            LayerKind::RateLimit { .. }
+            | LayerKind::Throttle { .. }
+            | LayerKind::Retry { .. }
+            | LayerKind::Hedge { .. } => LayerMeters { more: self.counter(), ..meters },
             _ => meters,
         };
         self.catalog.layers.push(meters);
@@ -84,6 +88,14 @@ impl Builder {
             LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
             LayerKind::ConcurrencyLimit { .. } => self.concurrency_limit(&path, meters),
             LayerKind::Throttle { .. } => self.throttle(&path, meters),
+            LayerKind::Deadline { .. } => {
+                self.add(
+                    format!("{path}.exceeded"),
+                    Unit::PerSecond,
+                    "calls whose deadline came before their answer",
+                    Source::CounterRate(meters.rejected),
+                );
+            }
             LayerKind::Breaker(_) => {
                 let open = self.gauge();
                 self.level(format!("{path}.open"), Unit::Count("breakers"), "breakers not closed", open, 1.0);
@@ -108,7 +120,7 @@ impl Builder {
                 self.level(
                     format!("{path}.waiting"),
                     calls,
-                    "calls waiting for their turn (leaky bucket)",
+                    "calls waiting for their turn (leaky bucket, AWS adaptive mode)",
                     waiting,
                     1.0,
                 );
@@ -136,8 +148,14 @@ impl Builder {
                 self.add(
                     format!("{path}.refused"),
                     Unit::PerSecond,
-                    "retries that the budget did not allow",
+                    "retries and hedges that the budget did not allow",
                     Source::CounterRate(meters.rejected),
+                );
+                self.add(
+                    format!("{path}.allowed"),
+                    Unit::PerSecond,
+                    "retries and hedges that the budget allowed",
+                    Source::CounterRate(meters.more),
                 );
             }
         }

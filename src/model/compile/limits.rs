@@ -1,12 +1,16 @@
 //! Rate limits, hedges and breakers that count failures in a row, from the language's types to the components' own.
 
+use super::retries;
 use super::settings::shared;
 use crate::base::salt;
 use crate::components::breaker::consecutive::ConsecutiveConfig;
 use crate::components::breaker::family::AnyBreakerConfig;
+use crate::components::percentile::PercentileConfig;
 use crate::components::rate_limit::{CallRate, RateLimitConfig};
-use crate::model::LayerKind;
+use crate::components::retry::OutcomeSet;
+use crate::model::{HedgeDelay, LayerKind};
 use crate::spec::policy as sp;
+use crate::spec::quantity::Seconds;
 use crate::spec::topology::Topology;
 use std::collections::BTreeSet;
 
@@ -46,12 +50,53 @@ pub(super) fn rate_limit(r: &sp::RateLimit, topology: &Topology) -> (LayerKind, 
         sp::RateKey::All => 1,
         sp::RateKey::Tenant => tenants(topology).len() as u32 + 1,
     };
-    (LayerKind::RateLimit { config, keys }, shared(&r.per))
+    let retry_after = r.retry_after.map(Seconds::duration);
+    (LayerKind::RateLimit { config, retry_after, keys }, shared(&r.per))
 }
 
 pub(super) fn hedge(h: &sp::Hedge, path: &str) -> (LayerKind, bool) {
     let salt = salt(&format!("{path}.attempts"));
-    (LayerKind::Hedge { delay: h.delay.duration(), max: h.max, cancel: h.cancel, salt }, false)
+    let (delay, is_shared) = match &h.delay {
+        sp::hedges::HedgeDelay::After(f) => (HedgeDelay::Fixed(f.delay.duration()), false),
+        sp::hedges::HedgeDelay::Percentile(p) => {
+            let config = PercentileConfig {
+                percentile: p.percentile,
+                initial: p.initial.duration(),
+                min_samples: p.min_samples,
+                window: p.window.duration(),
+            };
+            (HedgeDelay::Percentile(config), shared(&p.per))
+        }
+    };
+    let non_fatal = OutcomeSet::FAILURES;
+    (LayerKind::Hedge { delay, non_fatal, budget: None, max: h.max, cancel: h.cancel, salt }, is_shared)
+}
+
+/// Attempts beyond which gRPC does not go, whatever it is told (A6).
+const GRPC_ATTEMPTS_MAX: u32 = 5;
+
+pub(super) fn grpc_hedge(h: &sp::hedges::GrpcHedge, path: &str) -> (LayerKind, bool) {
+    let kind = LayerKind::Hedge {
+        delay: HedgeDelay::Fixed(h.hedging_delay.duration()),
+        non_fatal: retries::outcomes(&h.non_fatal),
+        budget: h.throttling.as_ref().map(retries::grpc_throttling),
+        max: h.max_attempts.min(GRPC_ATTEMPTS_MAX) - 1,
+        cancel: true,
+        salt: salt(&format!("{path}.attempts")),
+    };
+    (kind, h.throttling.as_ref().is_some_and(|t| shared(&t.per)))
+}
+
+pub(super) fn polly_hedge(h: &sp::hedges::PollyHedge, path: &str) -> (LayerKind, bool) {
+    let kind = LayerKind::Hedge {
+        delay: HedgeDelay::Fixed(h.delay.duration()),
+        non_fatal: OutcomeSet::FAILURES,
+        budget: None,
+        max: h.max_hedged_attempts,
+        cancel: true,
+        salt: salt(&format!("{path}.attempts")),
+    };
+    (kind, false)
 }
 
 pub(super) fn consecutive_breaker(b: &sp::ConsecutiveBreaker) -> (LayerKind, bool) {

@@ -1,15 +1,18 @@
 //! Routes, edges and the layers of policies compiled.
 
-use super::settings::{breaker, cache, pool, retry, shared};
-use super::{Compiler, Scope, breakers, concurrency, draw, limits, throttling};
+use super::settings::{breaker, cache, pool, shared};
+use super::{Compiler, Scope, breakers, concurrency, draw, limits, retries, throttling};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
+use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::rate_limit::RateLimitConfig;
 use crate::components::throttling::ThrottleConfig;
-use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
+use crate::model::{Callee, Caller, EdgeShape, FallbackOption, HedgeDelay, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
 use crate::spec::policy as sp;
+use crate::spec::policy::retries::AwsRetryMode;
 use crate::spec::source::Spanned;
 use crate::spec::topology::{self as st, Topology};
 use std::collections::BTreeMap;
@@ -76,6 +79,7 @@ impl Compiler {
         edge: u32,
         specs: &[Spec],
     ) -> std::ops::Range<u32> {
+        let specs = expanded(specs);
         let names = format!("{}.{}", self.model.caller_name(caller), self.model.callee_name(callee));
         let policy = self.model.edges[edge as usize].policy.clone();
         let mut layers = Vec::with_capacity(specs.len());
@@ -122,8 +126,13 @@ impl Compiler {
             LayerKind::Breaker(AnyBreakerConfig::Polly(_)) => ("polly breaker", &mut counts.breakers),
             LayerKind::Pool { .. } => ("pool", &mut counts.pools),
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
+            LayerKind::Retry { budget: Some(AnyBudgetConfig::Grpc(_)), .. }
+            | LayerKind::Hedge { budget: Some(_), .. } => ("grpc throttling", &mut counts.budgets),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
+            LayerKind::RateLimit { config: RateLimitConfig::AwsAdaptive(_), .. } => {
+                ("aws adaptive", &mut counts.rate_limits)
+            }
             LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
             LayerKind::RateLimit { .. } => ("rate limit by tenant", &mut counts.rate_limits),
             LayerKind::Cache { .. } => ("cache", &mut counts.stores),
@@ -132,11 +141,19 @@ impl Compiler {
                 ("adaptive throttling", &mut counts.throttles)
             }
             LayerKind::Throttle { .. } => ("admission control", &mut counts.throttles),
+            LayerKind::Hedge { delay: HedgeDelay::Percentile(_), .. } => ("hedge", &mut counts.hedges),
+            LayerKind::Deadline { .. } => ("deadline", &mut counts.deadlines),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
-        let key = (edge, name, *number, shared);
+        let mut key = (edge, name, *number, shared);
         *number += 1;
+        if name == "grpc throttling" {
+            // One for each caller and callee, whatever the policy between them.
+            let is_same = |e: &EdgeShape| e.caller == caller && e.callee == callee;
+            let first = self.model.edges.iter().position(is_same).unwrap_or(edge as usize);
+            key = (first as u32, name, 0, shared);
+        }
         let count = match caller {
             Caller::Group(g) if !shared => self.model.groups[g as usize].capacity,
             _ => 1,
@@ -191,7 +208,7 @@ impl Compiler {
                     .collect();
                 (LayerKind::Fallback { options, salt: salt(&format!("{path}.coverage")) }, false)
             }
-            sp::Layer::Retry(r) => retry(r, path),
+            sp::Layer::Retry(r) => retries::retry(r, path),
             sp::Layer::Breaker(b) => {
                 (LayerKind::Breaker(AnyBreakerConfig::Opossum(breaker(b))), shared(&b.per))
             }
@@ -235,11 +252,37 @@ impl Compiler {
                 let kind = LayerKind::Cache { config: cache(c), hit, coalesce: c.coalesce, salt };
                 (kind, shared(&c.per))
             }
+            sp::Layer::GrpcHedge(h) => limits::grpc_hedge(h, path),
+            sp::Layer::PollyHedge(h) => limits::polly_hedge(h, path),
+            sp::Layer::Deadline(d) => {
+                (LayerKind::Deadline { limit: d.limit.duration(), cancel: d.cancel }, false)
+            }
+            sp::Layer::AwsAdaptive(a) => retries::aws_adaptive(a),
+            other => {
+                // Every other layer is a retry by a product's name.
+                let Some(compiled) = retries::product(other, path) else { unreachable!("no such layer") };
+                compiled
+            }
         }
     }
 }
 
+/// Layers that stand for several are written out.
+fn expanded(specs: &[Spec]) -> Vec<Spec> {
+    let mut all = Vec::with_capacity(specs.len());
+    for spec in specs {
+        all.push(spec.clone());
+        if let Spec::Layer(sp::Layer::AwsSdk(sdk)) = spec
+            && matches!(sdk.retry_mode, AwsRetryMode::Adaptive)
+        {
+            all.push(Spec::Layer(sp::Layer::AwsAdaptive(retries::default_adaptive(sdk))));
+        }
+    }
+    all
+}
+
 /// A layer as written, or one that a client population's own settings stand for.
+#[derive(Clone)]
 pub(super) enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),
@@ -252,13 +295,22 @@ impl Spec {
             Self::Timeout(_) | Self::Layer(sp::Layer::Timeout(_)) => "timeout",
             Self::Patience(_) => "patience",
             Self::Layer(sp::Layer::Fallback(_)) => "fallback",
-            Self::Layer(sp::Layer::Retry(_)) => "retry",
+            Self::Layer(
+                sp::Layer::Retry(_)
+                | sp::Layer::AwsSdk(_)
+                | sp::Layer::GrpcRetry(_)
+                | sp::Layer::EnvoyRetry(_)
+                | sp::Layer::PollyRetry(_)
+                | sp::Layer::Resilience4jRetry(_)
+                | sp::Layer::FinagleRetry(_),
+            ) => "retry",
             Self::Layer(sp::Layer::Breaker(_)) => "breaker",
             Self::Layer(sp::Layer::Bulkhead(_)) => "bulkhead",
             Self::Layer(sp::Layer::Pool(_)) => "pool",
             Self::Layer(sp::Layer::Network(_)) => "network",
             Self::Layer(sp::Layer::RateLimit(_)) => "rate_limit",
-            Self::Layer(sp::Layer::Hedge(_)) => "hedge",
+            Self::Layer(sp::Layer::Hedge(_) | sp::Layer::GrpcHedge(_) | sp::Layer::PollyHedge(_)) => "hedge",
+            Self::Layer(sp::Layer::Deadline(_)) => "deadline",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
             Self::Layer(sp::Layer::Cache(_)) => "cache",
             Self::Layer(sp::Layer::Resilience4jBreaker(_)) => "resilience4j_breaker",
@@ -267,6 +319,7 @@ impl Spec {
             Self::Layer(sp::Layer::ConcurrencyLimit(_)) => "concurrency_limit",
             Self::Layer(sp::Layer::AdaptiveThrottling(_)) => "adaptive_throttling",
             Self::Layer(sp::Layer::AdmissionControl(_)) => "admission_control",
+            Self::Layer(sp::Layer::AwsAdaptive(_)) => "aws_adaptive",
         }
     }
 }

@@ -5,15 +5,13 @@ use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, salt};
 use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::BreakerConfig;
-use crate::components::budget::BudgetConfig;
 use crate::components::cache::{CacheConfig, Eviction};
 use crate::components::cpu::CpuDiscipline;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
-use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
 use crate::model::keys::Keys;
 use crate::model::profile::{Factor, Profile};
-use crate::model::{Arrivals, Group, LayerKind, Memory};
+use crate::model::{Arrivals, Group, Memory};
 use crate::spec::policy as sp;
 use crate::spec::quantity::Seconds;
 use crate::spec::topology as st;
@@ -32,43 +30,6 @@ pub(super) fn balancer_policy(policy: &st::BalancerPolicy) -> PolicyConfig {
 
 pub(super) fn shared(per: &sp::Per) -> bool {
     matches!(per, sp::Per::Service)
-}
-
-pub(super) fn retry(r: &sp::Retry, path: &str) -> (LayerKind, bool) {
-    let (backoff, random) = match &r.backoff {
-        sp::Backoff::None => (Backoff::None, None),
-        sp::Backoff::Constant(c) => (Backoff::Constant(c.wait.duration()), None),
-        sp::Backoff::Exponential(e) => {
-            let backoff =
-                Backoff::Exponential { base: e.base.duration(), factor: e.factor, max: e.max.duration() };
-            (backoff, None)
-        }
-        sp::Backoff::Steps(s) => (Backoff::Steps(s.waits.iter().map(|w| w.duration()).collect()), None),
-        sp::Backoff::Random(d) => (Backoff::None, Some(d.wait.dist.clone())),
-    };
-    let on: Vec<Outcome> = r.on.iter().map(outcome).collect();
-    let config = RetryConfig {
-        max_retries: r.max,
-        backoff,
-        jitter: match r.jitter {
-            sp::Jitter::None => Jitter::None,
-            sp::Jitter::Full => Jitter::Full,
-            sp::Jitter::Equal => Jitter::Equal,
-            sp::Jitter::Decorrelated => Jitter::Decorrelated,
-        },
-        on: OutcomeSet::of(&on),
-    };
-    let budget = r.budget.as_ref().map(|b| BudgetConfig {
-        capacity: b.capacity,
-        initial: b.initial,
-        deposit_per_request: b.ratio,
-        deposit_per_success: 0.0,
-        cost_per_retry: 1.0,
-        refund_on_retry_success: 0.0,
-        refill_per_second: b.min_per_second,
-    });
-    let is_shared = r.budget.as_ref().is_some_and(|b| shared(&b.per));
-    (LayerKind::Retry { config, random, budget, salt: salt(&format!("{path}.retry")) }, is_shared)
 }
 
 pub(super) fn outcome(name: &sp::OutcomeName) -> Outcome {
@@ -209,6 +170,7 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         failover: None,
         contention: (0.0, 0.0),
         admission: s.admission.as_ref().map(super::concurrency::admission),
+        retry_after: None,
     }
 }
 
@@ -232,7 +194,7 @@ pub(super) fn database(name: &str, d: &st::Database) -> Group {
 }
 
 pub(super) fn external(e: &st::External) -> Group {
-    external_group(e.max_in_flight)
+    Group { retry_after: e.retry_after.map(|t| t.duration()), ..external_group(e.max_in_flight) }
 }
 
 fn external_group(in_flight_max: Option<u32>) -> Group {
@@ -260,5 +222,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         failover: None,
         contention: (0.0, 0.0),
         admission: None,
+        retry_after: None,
     }
 }

@@ -3,7 +3,8 @@
 use super::values::{at_least_one, positive, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::policy::{ConsecutiveBreaker, Hedge, RateAlgorithm, RateKey, RateLimit};
+use crate::spec::policy::hedges::{HedgeDelay, PercentileDelay};
+use crate::spec::policy::{ConsecutiveBreaker, Hedge, Layer, RateAlgorithm, RateKey, RateLimit};
 use crate::spec::quantity::{Rate, Seconds};
 use crate::spec::source::Span;
 use crate::spec::topology::Topology;
@@ -89,6 +90,36 @@ pub(super) fn hedge(h: &Hedge, cx: &mut Context) {
             Diagnostic::error(h.place("max"), format!("`max` must be from 1 to {HEDGES_MAX}"))
                 .label(format!("`max` is {}", h.max)),
         );
+    }
+    if let HedgeDelay::Percentile(p) = &h.delay {
+        percentile(p, cx);
+    }
+}
+
+fn percentile(p: &PercentileDelay, cx: &mut Context) {
+    if p.percentile <= 0.0 || p.percentile >= 100.0 {
+        cx.diagnostics.push(
+            Diagnostic::error(p.place("percentile"), "`percentile` must be between 0 and 100")
+                .label(format!("`percentile` is {}", p.percentile)),
+        );
+    }
+    positive_time(p.window, "window", p.place("window"), cx);
+}
+
+/// gRPC has at least two attempts, Polly from one to ten beside the first.
+pub(super) fn product_hedge(layer: &Layer, cx: &mut Context) {
+    match layer {
+        Layer::GrpcHedge(h) => {
+            if !(2..=HEDGES_MAX).contains(&h.max_attempts) {
+                let message = format!("`max_attempts` must be from 2 to {HEDGES_MAX}");
+                cx.fail::<()>(h.place("max_attempts"), message);
+            }
+            h.throttling.iter().for_each(|t| super::retries::grpc_throttling(t, cx));
+        }
+        Layer::PollyHedge(h) if !(1..=10).contains(&h.max_hedged_attempts) => {
+            cx.fail::<()>(h.place("max_hedged_attempts"), "`max_hedged_attempts` must be from 1 to 10");
+        }
+        _ => {}
     }
 }
 

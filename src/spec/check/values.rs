@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{breakers, concurrency, databases, each_step, limits, queues, throttling};
+use super::{breakers, concurrency, databases, each_step, limits, queues, retries, throttling};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -347,6 +347,15 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::ConcurrencyLimit(l) => concurrency::layer(l, cx),
         Layer::AdaptiveThrottling(t) => throttling::adaptive(t, cx),
         Layer::AdmissionControl(t) => throttling::admission_control(t, cx),
+        Layer::Deadline(d) => positive_time(d.limit, "limit", d.place("limit"), cx),
+        Layer::GrpcHedge(_) | Layer::PollyHedge(_) => limits::product_hedge(l, cx),
+        Layer::AwsSdk(_)
+        | Layer::GrpcRetry(_)
+        | Layer::EnvoyRetry(_)
+        | Layer::PollyRetry(_)
+        | Layer::Resilience4jRetry(_)
+        | Layer::FinagleRetry(_)
+        | Layer::AwsAdaptive(_) => retries::layer(l, cx),
     }
 }
 
@@ -363,18 +372,7 @@ fn retry(r: &Retry, cx: &mut Context) {
     if r.max > 1_000 && r.max != u32::MAX {
         cx.fail::<()>(r.place("max"), "`max` must be at most 1000, or 4294967295 for no limit");
     }
-    if let Some(b) = &r.budget {
-        for (value, what) in [
-            (b.ratio, "ratio"),
-            (b.min_per_second, "min_per_second"),
-            (b.capacity, "capacity"),
-            (b.initial, "initial"),
-        ] {
-            if !(0.0..=1e9).contains(&value) {
-                cx.fail::<()>(b.place(what), format!("`{what}` must be from 0 to 1e9"));
-            }
-        }
-    }
+    r.budget.iter().for_each(|b| retries::budget(b, cx));
 }
 
 fn breaker(b: &Breaker, cx: &mut Context) {
