@@ -31,6 +31,7 @@ mod instances;
 mod layers;
 mod limits;
 mod lives;
+mod poolers;
 mod pools;
 mod programs;
 pub mod script;
@@ -41,7 +42,8 @@ use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::Budget;
 use crate::components::bulkhead::Bulkhead;
-use crate::components::pool::{Pool, PoolAction};
+use crate::components::pool::PoolAction;
+use crate::components::pool::family::AnyPool;
 use crate::components::rate_limit::RateLimiter;
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer};
@@ -173,7 +175,7 @@ pub struct World<'m, O> {
     autoscalers: Vec<AutoscalerState>,
     instances: Vec<Instance>,
     breakers: Vec<AnyBreaker>,
-    pools: Vec<Pool<FrameId>>,
+    pools: Vec<AnyPool<FrameId>>,
     pool_states: Vec<PoolState>,
     bulkheads: Vec<Bulkhead<FrameId>>,
     budgets: Vec<Budget>,
@@ -343,6 +345,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
+            Event::PoolConnectTimeout { pool, conn } => self.on_pool_connect_timeout(now, pool, conn),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -387,6 +390,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         self.start_failures();
         self.start_levels(now);
+        self.start_pools(now);
         self.start_checks(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
@@ -409,8 +413,11 @@ impl<'m, O: Observer> World<'m, O> {
                             self.breaker_meters.push(slot.meters);
                         }
                         LayerKind::Pool { config, .. } if index == self.pools.len() => {
-                            self.pools.push(Pool::new(*config));
-                            self.pool_states.push(PoolState::new(slot, number));
+                            self.pools.push(AnyPool::new(*config));
+                            self.pool_states.push(PoolState::new(slot, number, model));
+                            if self.pool_states[index].is_pooler {
+                                self.groups[slot.callee_group as usize].pooler = Some(number);
+                            }
                         }
                         LayerKind::Bulkhead { config } if index == self.bulkheads.len() => {
                             self.bulkheads.push(Bulkhead::new(*config));
@@ -446,8 +453,8 @@ impl<'m, O: Observer> World<'m, O> {
                 match &layer.kind {
                     LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
                     LayerKind::Pool { config, .. } => {
-                        self.pools[index as usize].reconfigure(*config);
                         self.pool_states[index as usize].layer = slot.layer;
+                        self.reconfigure_pool(now, index as usize, *config);
                     }
                     LayerKind::Bulkhead { config } => {
                         self.bulkheads[index as usize].reconfigure(*config);
@@ -469,6 +476,8 @@ impl<'m, O: Observer> World<'m, O> {
                 }
             }
         }
+        self.retire_pools(now);
+        self.start_pools(now);
         self.reconfigure_groups(now);
         self.reconfigure_balancers(now);
         self.reconfigure_autoscalers(now);

@@ -26,6 +26,7 @@ pub mod load;
 pub mod node;
 mod over;
 pub mod policy;
+pub mod pooler;
 pub mod quantity;
 pub mod rare;
 pub mod reference;

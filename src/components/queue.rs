@@ -157,6 +157,11 @@ impl<T> Line<T> {
         self.places.push_back(Some(item));
     }
 
+    /// Who stands at the front.
+    pub fn first(&self) -> Option<&T> {
+        self.places.iter().flatten().next()
+    }
+
     /// Takes the one at the front.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {

@@ -7,6 +7,7 @@
 mod autoscalers;
 mod limits;
 mod policies;
+mod pools;
 mod programs;
 mod settings;
 
@@ -65,6 +66,8 @@ struct Compiler {
     all_slots: Vec<SlotUse>,
     /// How work shares the CPU of each service and database that has had one.
     cpus: BTreeMap<String, CpuDiscipline>,
+    /// What stands in front of each database at the start.
+    first_databases: Vec<(String, &'static str)>,
 }
 
 /// What an instance of a group costs per hour, or a request to an external.
@@ -96,6 +99,11 @@ impl Compiler {
             slots: BTreeMap::new(),
             all_slots: Vec::new(),
             cpus: BTreeMap::new(),
+            first_databases: first
+                .databases
+                .iter()
+                .map(|(name, d)| (name.to_string(), pools::what_pools(d)))
+                .collect(),
         };
         for (name, clients) in first.clients.iter() {
             this.model.clients.push(ClientShape {
@@ -219,6 +227,12 @@ impl Compiler {
         if let Some(shape) = m.groups.iter().find(|shape| shape.price != price(topology, shape)) {
             return Err(ShapeError { what: format!("change the price of `{}`", shape.name), epoch });
         }
+        for ((name, d), (_, first)) in topology.databases.iter().zip(self.first_databases.iter()) {
+            if pools::what_pools(d) != *first {
+                let what = format!("change what stands in front of `{name}` from {first}");
+                return Err(ShapeError { what, epoch });
+            }
+        }
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();
             let theirs: Vec<&str> = match shape.kind {
@@ -255,8 +269,8 @@ impl Compiler {
         for (name, s) in topology.services.iter() {
             scope.epoch.groups.push(service(name, s));
         }
-        for (_, d) in topology.databases.iter() {
-            scope.epoch.groups.push(database(d));
+        for (name, d) in topology.databases.iter() {
+            scope.epoch.groups.push(database(name, d));
         }
         for (_, e) in topology.externals.iter() {
             scope.epoch.groups.push(external(e));
@@ -346,7 +360,7 @@ impl Compiler {
 fn cpu_disciplines(topology: &Topology) -> Vec<(String, CpuDiscipline)> {
     let services = topology.services.iter().filter(|(_, s)| s.cpu.is_some());
     let services = services.map(|(name, s)| (name.to_string(), service(name, s).cpu_discipline));
-    let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(d).cpu_discipline));
+    let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(name, d).cpu_discipline));
     services.chain(databases).collect()
 }
 

@@ -103,6 +103,17 @@ pub enum Kind {
     },
     /// A program that may fail.
     Optional,
+    /// A connection that a server's CPU works on. Nobody waits for it as for an answer: its pool is told.
+    Connecting {
+        /// The pool.
+        pool: u32,
+        /// The connection.
+        conn: ConnId,
+        /// The server.
+        instance: u32,
+        /// The life of the server that it was begun in.
+        life: u32,
+    },
 }
 
 /// How often a program runs.
@@ -166,6 +177,10 @@ pub enum LayerState {
         since: SimTime,
         /// Whether it still waits.
         waiting: bool,
+        /// Whether the call is a client of a proxy by itself, without a pool in front.
+        is_client: bool,
+        /// Whether the client of a proxy keeps the connection after the call.
+        is_kept: bool,
     },
     /// A fallback.
     Fallback {

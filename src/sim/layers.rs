@@ -78,7 +78,7 @@ impl<O: Observer> World<'_, O> {
             LayerState::Retry { done, .. } if done > 0 => {
                 call.key = self.attempt_key(&call, layer, done);
             }
-            LayerState::Pool { .. } => call.pool_layer = layer,
+            LayerState::Pool { .. } => self.note_pool(&mut call, layer),
             _ => {}
         }
         self.down(now, call, frame, layer + 1);
@@ -124,16 +124,7 @@ impl<O: Observer> World<'_, O> {
                 let id = self.push_frame(frame(LayerState::Bulkhead { queued: false }));
                 self.enter_bulkhead(now, slot, id, config.max_wait)
             }
-            LayerKind::Pool { config, .. } => {
-                let state = LayerState::Pool { conn: crate::base::Id::NONE, since: now, waiting: true };
-                let id = self.push_frame(frame(state));
-                if self.acquire(now, slot, id) {
-                    call.pool_layer = layer;
-                    return Passage::Through(id);
-                }
-                self.after(config.acquire_timeout, Rank::Timer, Event::Timer(id));
-                Passage::Waits
-            }
+            LayerKind::Pool { .. } => self.enter_pool(now, slot, call, parent, layer),
             LayerKind::Fallback { .. } => {
                 let state = LayerState::Fallback { next: 0, calling: false, at: now };
                 Passage::Through(self.push_frame(frame(state)))
@@ -266,6 +257,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
                     return self.branch_ended(now, id, outcome);
                 }
+                Kind::Connecting { .. } => return,
             }
             id = parent;
         }
@@ -299,11 +291,7 @@ impl<O: Observer> World<'_, O> {
             LayerKind::RateLimit { .. } => {}
             LayerKind::Hedge { .. } => return self.hedge_answered(now, id, layer, state, outcome),
             LayerKind::Bulkhead { .. } => self.leave_bulkhead(now, slot),
-            LayerKind::Pool { .. } => {
-                if let LayerState::Pool { conn, waiting: false, .. } = state {
-                    self.release(now, slot, conn);
-                }
-            }
+            LayerKind::Pool { .. } => self.leave_pool(now, slot, call, id, state),
             LayerKind::Fallback { options, salt } => {
                 return self.fall_back(now, id, (options, *salt), call, state, outcome);
             }
@@ -503,7 +491,7 @@ impl<O: Observer> World<'_, O> {
                         self.send_hedge(now, id);
                     }
                     (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
-                        self.acquire_timed_out(now, slot, id);
+                        self.acquire_timed_out(now, slot, &call, id, state);
                         self.frames.remove(id);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }
@@ -559,6 +547,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
                 self.frames.remove(id);
             }
+            Kind::Connecting { .. } => return,
         }
         self.cancel(now, child);
     }
@@ -588,10 +577,7 @@ impl<O: Observer> World<'_, O> {
                 self.observer.moved(now, meters.gauge + 1, -1);
             }
             (LayerKind::Bulkhead { .. }, _) => self.leave_bulkhead(now, slot),
-            (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
-                self.abandon_acquire(now, slot, id)
-            }
-            (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
+            (LayerKind::Pool { .. }, _) => self.leave_pool(now, slot, call, id, state),
             (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
             _ => {}
         }

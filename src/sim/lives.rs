@@ -62,7 +62,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].life += 1;
         self.discover(instance);
         if self.model.groups[group].kind != GroupKind::Service {
-            self.break_connections(group as u32);
+            self.break_connections(now, group as u32);
             let open = self.groups[group].connections;
             self.count_connections(now, group as u32, -i64::from(open));
         }
@@ -128,7 +128,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Attempt { .. }
             | Kind::Branch(_)
             | Kind::Request(_)
-            | Kind::Check { .. } => {}
+            | Kind::Check { .. }
+            | Kind::Connecting { .. } => {}
         }
     }
 
@@ -204,6 +205,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         state.cpu = new_cpu(settings);
         self.apply_faults(now, instance);
+        self.start_pools(now);
         self.join(now, instance, false);
         if self.instances[instance as usize].condition != Condition::Up {
             self.discover(instance);

@@ -11,6 +11,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod pools;
 mod rare;
 mod sweep;
 mod theory;

@@ -1,11 +1,14 @@
 //! Policies: stacks of layers around a call, outermost first.
 
+pub mod pools;
+
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
 use super::quantity::{Rate, Ratio, Seconds};
 use super::source::Spanned;
 use crate::{choice, record};
+use pools::{HikariPool, PgPool};
 
 choice! {
     /// Who shares the state of a layer.
@@ -457,6 +460,10 @@ choice! {
         ConsecutiveBreaker(ConsecutiveBreaker),
         /// Keeps answers for those who ask the same again.
         Cache(Cache),
+        /// A pool of connections as HikariCP keeps it.
+        HikariPool(HikariPool),
+        /// A pool of connections as node-postgres keeps it.
+        PgPool(PgPool),
     }
 }
 

@@ -6,6 +6,7 @@ use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
+use super::pooler::Pooler;
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 use super::source::Spanned;
 use crate::{choice, record};
@@ -479,6 +480,11 @@ record! {
         queries: Map<Vec<Step>>,
         /// What it costs per hour, in any currency, for the metrics `cost`.
         price_per_hour: f64 = 0,
+        /// The work on its CPU for each new connection: a process, TLS, authentication; 5 to 50 ms in practice. The
+        /// connection counts from the start of that work. One that is refused, as there are too many, costs nothing.
+        connect_cost: Distribution = "0s",
+        /// A proxy in front of it, shared by all callers.
+        pooler: Option<Pooler> = None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Builder, LayerMeters};
 use crate::base::units::Unit;
+use crate::components::pool::family::AnyPoolConfig;
 use crate::metrics::Source;
 use crate::model::{LayerKind, SlotUse};
 
@@ -9,6 +10,7 @@ impl Builder {
     pub(super) fn layer(&mut self, slot: &SlotUse, kind: &LayerKind, edge: &str, all: &[SlotUse]) {
         let name = match kind {
             LayerKind::Breaker(_) => "breaker",
+            LayerKind::Pool { sessions: Some(_), .. } => "pooler",
             LayerKind::Pool { .. } => "pool",
             LayerKind::Bulkhead { .. } => "bulkhead",
             LayerKind::Retry { .. } => "retry_budget",
@@ -38,7 +40,15 @@ impl Builder {
         let gauge = self.catalog.gauges;
         let meters = LayerMeters { gauge, rejected: self.counter(), ..LayerMeters::default() };
         let meters = match kind {
-            LayerKind::Pool { .. } => LayerMeters { wait: self.timer(), ..meters },
+            LayerKind::Pool { config: AnyPoolConfig::Sequelize(_), .. } => {
+                LayerMeters { wait: self.timer(), ..meters }
+            }
+            LayerKind::Pool { .. } => {
+                let more = self.counter();
+                self.counter();
+                self.counter();
+                LayerMeters { wait: self.timer(), more, ..meters }
+            }
             LayerKind::Breaker(_) => {
                 let opened = self.counter();
                 self.counter();
@@ -51,7 +61,7 @@ impl Builder {
         self.catalog.layers.push(meters);
         let connections = Unit::Count("connections");
         match kind {
-            LayerKind::Pool { .. } => {
+            LayerKind::Pool { config, sessions, .. } => {
                 let (size, in_use, waiting) = (self.gauge(), self.gauge(), self.gauge());
                 self.level(format!("{path}.size"), connections, "connections, all pools", size, 1.0);
                 self.level(format!("{path}.in_use"), connections, "connections lent, all pools", in_use, 1.0);
@@ -74,6 +84,12 @@ impl Builder {
                     meters.wait,
                     "waiting for a connection, zero included; calls that got none are not in it",
                 );
+                if !matches!(config, AnyPoolConfig::Sequelize(_)) {
+                    self.attempts(&path, meters.more);
+                }
+                if sessions.is_some() {
+                    self.clients(&path, meters.more);
+                }
             }
             LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
             LayerKind::Breaker(_) => {
@@ -133,6 +149,26 @@ impl Builder {
                 );
             }
         }
+    }
+
+    /// How often a pool begins to make a connection, and how often it fails.
+    fn attempts(&mut self, path: &str, more: u32) {
+        for (number, name, meaning) in [
+            (0, "attempts", "connections that were begun to be made"),
+            (1, "failed", "connections that could not be made"),
+        ] {
+            let rate = Source::CounterRate(more + number);
+            self.add(format!("{path}.{name}"), Unit::PerSecond, meaning, rate);
+        }
+    }
+
+    /// The clients of a proxy. Their gauge is the fourth of its pool.
+    fn clients(&mut self, path: &str, more: u32) {
+        let clients = self.gauge();
+        let unit = Unit::Count("connections");
+        self.level(format!("{path}.clients"), unit, "client connections", clients, 1.0);
+        let rate = Source::CounterRate(more + 2);
+        self.add(format!("{path}.refused"), Unit::PerSecond, "client connections refused", rate);
     }
 
     /// The metrics of a cache, whose first counter is there already.

@@ -1,11 +1,12 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, cache, pool, retry, shared};
-use super::{Compiler, Scope, draw, limits};
+use super::{Compiler, Scope, draw, limits, pools};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::pool::family::AnyPoolConfig;
 use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
 use crate::spec::policy as sp;
@@ -28,7 +29,8 @@ impl Compiler {
         let (layers, edge) = match scope.stacks.get(&key) {
             Some(known) => known.clone(),
             None => {
-                let specs = layers(scope);
+                let mut specs = layers(scope);
+                specs.extend(self.pooler_of(scope.topology, callee));
                 let edge = self.edge(caller, callee, policy);
                 let range = self.stack(scope, caller, callee, edge, &specs);
                 scope.stacks.insert(key, (range.clone(), edge));
@@ -108,12 +110,21 @@ impl Compiler {
         shared: bool,
         numbers: &mut BTreeMap<&'static str, u32>,
     ) -> u32 {
+        let callee_group = self.model.callee_group(callee);
         let counts = &mut self.model.slots;
         let (name, next) = match kind {
             LayerKind::Breaker(AnyBreakerConfig::Opossum(_)) => ("breaker", &mut counts.breakers),
             // Its states are its own: what an opossum admitted cannot be told to another make.
             LayerKind::Breaker(_) => ("consecutive breaker", &mut counts.breakers),
-            LayerKind::Pool { .. } => ("pool", &mut counts.pools),
+            LayerKind::Pool { config, .. } => {
+                let make = match config {
+                    AnyPoolConfig::Sequelize(_) => "pool",
+                    AnyPoolConfig::Hikari(_) => "hikari pool",
+                    AnyPoolConfig::Pg(_) => "pg pool",
+                    AnyPoolConfig::Proxy(_) => "pooler",
+                };
+                (make, &mut counts.pools)
+            }
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
@@ -123,7 +134,10 @@ impl Compiler {
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
-        let key = (edge, name, *number, shared);
+        // A proxy in front of a database is one for all who call it.
+        let is_pooler = matches!(kind, LayerKind::Pool { sessions: Some(_), .. });
+        let place = if is_pooler { u32::MAX - callee_group } else { edge };
+        let key = (place, name, *number, shared);
         *number += 1;
         let count = match caller {
             Caller::Group(g) if !shared => self.model.groups[g as usize].capacity,
@@ -138,7 +152,6 @@ impl Compiler {
             *next += count;
             (first, meters)
         });
-        let callee_group = self.model.callee_group(callee);
         let used = SlotUse { first, count, layer, callee_group, edge, meters };
         if new {
             self.all_slots.push(used);
@@ -153,6 +166,7 @@ impl Compiler {
             Spec::Patience(dist) => {
                 return (LayerKind::Patience(draw(dist, &format!("{path}.patience"))), false);
             }
+            Spec::Pooler(kind) => return ((**kind).clone(), true),
             Spec::Layer(layer) => layer,
         };
         match layer {
@@ -196,9 +210,10 @@ impl Compiler {
             }
             sp::Layer::Pool(p) => {
                 let kind = LayerKind::Pool {
-                    config: pool(p),
+                    config: AnyPoolConfig::Sequelize(pool(p)),
                     connect: draw(&p.connect.dist, &format!("{path}.connect")),
                     statement_timeout: p.statement_timeout.map(|t| t.duration()),
+                    sessions: None,
                 };
                 (kind, shared(&p.per))
             }
@@ -215,6 +230,8 @@ impl Compiler {
                 let kind = LayerKind::Cache { config: cache(c), hit, coalesce: c.coalesce, salt };
                 (kind, shared(&c.per))
             }
+            sp::Layer::HikariPool(p) => pools::hikari(p, path),
+            sp::Layer::PgPool(p) => pools::pg(p, path),
         }
     }
 }
@@ -224,6 +241,8 @@ pub(super) enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),
     Patience(Dist),
+    /// The proxy in front of a database.
+    Pooler(Box<LayerKind>),
 }
 
 impl Spec {
@@ -241,6 +260,9 @@ impl Spec {
             Self::Layer(sp::Layer::Hedge(_)) => "hedge",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
             Self::Layer(sp::Layer::Cache(_)) => "cache",
+            Self::Layer(sp::Layer::HikariPool(_)) => "hikari_pool",
+            Self::Layer(sp::Layer::PgPool(_)) => "pg_pool",
+            Self::Pooler(_) => "pooler",
         }
     }
 }

@@ -204,10 +204,12 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
         start_up: s.start_up.dist.clone(),
         connections_max: None,
         in_flight_max: None,
+        connect_cost: None,
+        clients_max: None,
     }
 }
 
-pub(super) fn database(d: &st::Database) -> Group {
+pub(super) fn database(name: &str, d: &st::Database) -> Group {
     Group {
         replicas: 1,
         cores: Some(d.cores.0),
@@ -215,6 +217,9 @@ pub(super) fn database(d: &st::Database) -> Group {
         restart_delay: d.restart_delay.dist.clone(),
         start_up: d.start_up.dist.clone(),
         connections_max: Some(d.max_connections - d.reserved),
+        connect_cost: (d.connect_cost.dist.mean() > 0.0)
+            .then(|| draw(&d.connect_cost.dist, &format!("databases.{name}.connect_cost"))),
+        clients_max: super::pools::clients_max(d),
         ..external_group(None)
     }
 }
@@ -239,5 +244,7 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         start_up: Dist::Constant(0.0),
         connections_max: None,
         in_flight_max,
+        connect_cost: None,
+        clients_max: None,
     }
 }

@@ -257,6 +257,7 @@ fn memory(m: &Memory, cx: &mut Context) {
 fn database(d: &Database, cx: &mut Context) {
     price(d.price_per_hour, "price_per_hour", d.place("price_per_hour"), cx);
     cores(d.cores, "cores", d.place("cores"), cx);
+    super::pools::database(d, cx);
     if d.max_connections <= d.reserved {
         cx.diagnostics.push(
             Diagnostic::error(d.place("max_connections"), "no connection is left for the application")
@@ -337,6 +338,8 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::RateLimit(r) => limits::rate_limit(r, limits::tenants(topology), cx),
         Layer::Hedge(h) => limits::hedge(h, cx),
         Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b, cx),
+        Layer::HikariPool(p) => super::pools::hikari(p, cx),
+        Layer::PgPool(p) => super::pools::pg(p, cx),
     }
 }
 
