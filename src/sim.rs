@@ -289,7 +289,9 @@ impl<'m, O: Observer> World<'m, O> {
             rest.cpu += instance.cpu.as_ref().map_or(0, |cpu| cpu.running() + cpu.waiting()) as u64;
             rest.memory += instance.taken;
         }
-        rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
+        let kept = |state: &PoolState| state.sessions.len();
+        let lent = self.pools.iter().zip(&self.pool_states).map(|(p, s)| p.in_use() + p.waiting() - kept(s));
+        rest.connections = lent.sum::<usize>() as u64;
         rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
         rest.rate_limits = self.rate_limits.iter().map(|l| u64::from(l.waiting())).sum();
