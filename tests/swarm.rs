@@ -400,6 +400,7 @@ fn retry(dice: &mut Dice) -> String {
 fn in_front(dice: &mut Dice) -> String {
     let cost = if dice.chance(0.3) { format!(", connect_cost: {}", dice.dist(1, 40)) } else { String::new() };
     let connect = if dice.chance(0.5) { "\"0s\"".into() } else { dice.dist(1, 30) };
+    let (least, lifetime) = least_and_lifetime(dice, 2);
     let pooler = match dice.from(0, 5) {
         0 | 1 => format!(
             "pooler: PgBouncer(pool_mode: {}, max_client_conn: {}, default_pool_size: {}, min_pool_size: {}, \
@@ -409,10 +410,10 @@ fn in_front(dice: &mut Dice) -> String {
             dice.pick(&["Session", "Transaction"]),
             dice.from(1, 30),
             dice.from(2, 8),
-            dice.from(0, 2),
+            least,
             dice.from(0, 3),
             dice.ms(1, 200),
-            dice.ms(0, 3000),
+            lifetime,
             dice.ms(1, 2000),
             dice.ms(1, 200),
             dice.ms(0, 2000),
@@ -429,19 +430,29 @@ fn in_front(dice: &mut Dice) -> String {
     format!("{cost}, {pooler}")
 }
 
+/// How many connections a pool keeps at least, and how long they live. Where some are kept lives are long: they would
+/// be made again and again, and nothing would ever rest.
+fn least_and_lifetime(dice: &mut Dice, most: u64) -> (u64, String) {
+    match dice.chance(0.5) {
+        true => (0, dice.ms(50, 3000)),
+        false => (dice.from(0, most), "\"100h\"".to_string()),
+    }
+}
+
 /// A pool of one of the makes that are newer here.
 fn newer_pool(dice: &mut Dice, per: &str) -> String {
     let connect = if dice.chance(0.4) { "\"0s\"".into() } else { dice.dist(1, 30) };
     if dice.chance(0.5) {
         let most = dice.from(1, 6);
+        let (least, lifetime) = least_and_lifetime(dice, most);
         return format!(
             "HikariPool(maximum_pool_size: {most}, minimum_idle: {}, connection_timeout: {}, idle_timeout: {}, \
              max_lifetime: {}, keepalive_time: {}, connect: {connect}, per: {per})",
-            dice.from(0, most),
+            least,
             dice.ms(250, 900),
-            dice.ms(1, 3000),
-            dice.ms(1, 3000),
-            dice.ms(1, 3000),
+            dice.ms(50, 3000),
+            lifetime,
+            dice.ms(50, 3000),
         );
     }
     let uses = if dice.chance(0.2) { "max_uses: 5, " } else { "" };

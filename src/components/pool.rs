@@ -26,6 +26,7 @@
 
 pub mod family;
 pub mod hikari;
+pub mod http;
 pub mod pg;
 pub mod proxy;
 mod store;

@@ -1,6 +1,7 @@
 //! Pools of all makes behind one face.
 
 use super::hikari::{HikariConfig, HikariPool};
+use super::http::{HttpConfig, HttpPool};
 use super::pg::{PgConfig, PgPool};
 use super::proxy::{ProxyConfig, ProxyPool};
 use super::{ConnId, Pool, PoolAction, PoolConfig};
@@ -17,6 +18,8 @@ pub enum AnyPoolConfig {
     Pg(PgConfig),
     /// That of a proxy in front of a database.
     Proxy(ProxyConfig),
+    /// Envoy's, and those of plain HTTP clients.
+    Http(HttpConfig),
 }
 
 impl AnyPoolConfig {
@@ -30,6 +33,7 @@ impl AnyPoolConfig {
                 let all = c.pool_size + c.reserve_pool_size;
                 c.max_db_connections.map_or(all, |most| most.min(all))
             }
+            Self::Http(c) => c.max_connections.max(1),
         }
     }
 
@@ -40,6 +44,7 @@ impl AnyPoolConfig {
             Self::Hikari(c) => Some(c.connection_timeout),
             Self::Pg(c) => c.connection_timeout,
             Self::Proxy(c) => c.query_wait_timeout,
+            Self::Http(_) => None,
         }
     }
 
@@ -50,6 +55,7 @@ impl AnyPoolConfig {
             Self::Hikari(c) => Some(c.connection_timeout),
             Self::Pg(c) => c.connection_timeout,
             Self::Proxy(c) => c.server_connect_timeout,
+            Self::Http(c) => c.connect_timeout,
         }
     }
 }
@@ -65,6 +71,8 @@ pub enum AnyPool<W> {
     Pg(PgPool<W>),
     /// That of a proxy.
     Proxy(ProxyPool<W>),
+    /// That of an HTTP client.
+    Http(HttpPool<W>),
 }
 
 /// Calls the same method of whichever store of connections a pool has.
@@ -84,6 +92,10 @@ macro_rules! of_store {
                 let $store = p.store();
                 $shared
             }
+            AnyPool::Http(p) => {
+                let $store = p.store();
+                $shared
+            }
         }
     };
 }
@@ -96,6 +108,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             AnyPoolConfig::Hikari(c) => Self::Hikari(HikariPool::new(c)),
             AnyPoolConfig::Pg(c) => Self::Pg(PgPool::new(c)),
             AnyPoolConfig::Proxy(c) => Self::Proxy(ProxyPool::new(c)),
+            AnyPoolConfig::Http(c) => Self::Http(HttpPool::new(c)),
         }
     }
 
@@ -120,6 +133,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             (Self::Hikari(p), AnyPoolConfig::Hikari(c)) => p.reconfigure(now, c, out),
             (Self::Pg(p), AnyPoolConfig::Pg(c)) => p.reconfigure(c, out),
             (Self::Proxy(p), AnyPoolConfig::Proxy(c)) => p.reconfigure(now, c, out),
+            (Self::Http(p), AnyPoolConfig::Http(c)) => p.reconfigure(now, c, out),
             _ => debug_assert!(false, "each make has states of its own"),
         }
     }
@@ -130,7 +144,8 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Sequelize(p) => p.reset(),
             Self::Hikari(p) => p.reset(),
             Self::Pg(p) => p.reset(),
-            Self::Proxy(p) => *p = ProxyPool::new(*p.config()),
+            Self::Proxy(p) => p.reset(),
+            Self::Http(p) => p.reset(),
         }
     }
 
@@ -142,6 +157,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.acquire(now, waiter, out),
             Self::Pg(p) => p.acquire(now, waiter, out),
             Self::Proxy(p) => p.acquire(now, waiter, out),
+            Self::Http(p) => p.acquire(now, waiter, out),
         }
     }
 
@@ -152,6 +168,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.store_mut().leave(waiter),
             Self::Pg(p) => p.on_acquire_timeout(waiter, out),
             Self::Proxy(p) => p.store_mut().leave(waiter),
+            Self::Http(p) => p.store_mut().leave(waiter),
         }
     }
 
@@ -162,6 +179,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.store_mut().leave(waiter),
             Self::Pg(p) => p.abandon(waiter),
             Self::Proxy(p) => p.store_mut().leave(waiter),
+            Self::Http(p) => p.store_mut().leave(waiter),
         }
     }
 
@@ -173,6 +191,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.release(now, conn, out),
             Self::Pg(p) => p.release(now, conn, out),
             Self::Proxy(p) => p.release(now, conn, out),
+            Self::Http(p) => p.release(now, conn, out),
         }
     }
 
@@ -183,6 +202,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.on_created(now, conn, luck, out),
             Self::Pg(p) => p.on_created(now, conn, out),
             Self::Proxy(p) => p.on_created(now, conn, out),
+            Self::Http(p) => p.on_created(now, conn, out),
         }
     }
 
@@ -193,6 +213,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.on_create_failed(now, conn, out),
             Self::Pg(p) => p.on_create_failed(conn, out),
             Self::Proxy(p) => p.on_create_failed(now, conn, out),
+            Self::Http(p) => p.on_create_failed(conn, out),
         }
     }
 
@@ -211,6 +232,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.on_closed(now, conn, out),
             Self::Pg(p) => p.on_closed(conn, out),
             Self::Proxy(p) => p.on_closed(now, conn, out),
+            Self::Http(p) => p.on_closed(conn, out),
         }
     }
 
@@ -221,6 +243,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.on_timer(now, out),
             Self::Pg(p) => p.on_timer(now, out),
             Self::Proxy(p) => p.on_timer(now, out),
+            Self::Http(p) => p.on_timer(now, out),
         }
     }
 
@@ -231,6 +254,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.store_mut().invalidate_all(),
             Self::Pg(p) => p.on_server_gone(out),
             Self::Proxy(p) => p.on_server_gone(now, out),
+            Self::Http(p) => p.on_server_gone(out),
         }
     }
 
@@ -241,6 +265,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => p.store_mut().invalidate(conn),
             Self::Pg(p) => p.store_mut().invalidate(conn),
             Self::Proxy(p) => p.store_mut().invalidate(conn),
+            Self::Http(p) => p.store_mut().invalidate(conn),
         }
     }
 
@@ -267,9 +292,12 @@ impl<W: Copy + PartialEq> AnyPool<W> {
         of_store!(self, p => p.size(), store => store.size())
     }
 
-    /// Connections lent.
+    /// Connections lent; of HTTP, requests on connections.
     pub fn in_use(&self) -> usize {
-        of_store!(self, p => p.in_use(), store => store.in_use())
+        match self {
+            Self::Http(p) => p.requests() as usize,
+            pool => of_store!(pool, p => p.in_use(), store => store.in_use()),
+        }
     }
 
     /// Idle connections.
@@ -297,6 +325,7 @@ impl<W: Copy + PartialEq> AnyPool<W> {
             Self::Hikari(p) => AnyPoolConfig::Hikari(*p.config()),
             Self::Pg(p) => AnyPoolConfig::Pg(*p.config()),
             Self::Proxy(p) => AnyPoolConfig::Proxy(*p.config()),
+            Self::Http(p) => AnyPoolConfig::Http(*p.config()),
         }
     }
 }

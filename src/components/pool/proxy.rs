@@ -112,6 +112,12 @@ impl<W: Copy + PartialEq> ProxyPool<W> {
         self.serve(now, out);
     }
 
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        self.store.reset();
+        *self = Self { store: std::mem::replace(&mut self.store, Store::new()), ..Self::new(self.config) };
+    }
+
     /// A client connects: `false` if it is turned away, as no server connection stands and the last attempt failed.
     pub fn on_client(&mut self, now: SimTime, out: &mut Vec<PoolAction<W>>) -> bool {
         self.has_clients = true;
