@@ -3,7 +3,10 @@
 //! A recording says, line by line, what happened to a real component and what it did then. A test tells ours the
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
+mod support;
+
 mod conformance {
+    pub mod envoy_circuit_breakers;
     pub mod hpa;
     pub mod opossum;
     pub mod sequelize_pool;

@@ -1,5 +1,6 @@
 //! Policies: stacks of layers around a call, outermost first.
 
+pub mod http;
 pub mod pools;
 
 use super::decode::{Context, Variant};
@@ -8,6 +9,7 @@ use super::node::{Kind, Node};
 use super::quantity::{Rate, Ratio, Seconds};
 use super::source::Spanned;
 use crate::{choice, record};
+use http::{EnvoyLimits, Http1Pool};
 use pools::{HikariPool, PgPool};
 
 choice! {
@@ -464,6 +466,10 @@ choice! {
         HikariPool(HikariPool),
         /// A pool of connections as node-postgres keeps it.
         PgPool(PgPool),
+        /// Envoy's limits on connections and requests.
+        EnvoyLimits(EnvoyLimits),
+        /// Keep-alive connections of HTTP/1.1.
+        Http1Pool(Http1Pool),
     }
 }
 

@@ -190,6 +190,10 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "ConsecutiveBreaker",
             "HikariPool",
             "PgPool",
+            "EnvoyLimits",
+            "HttpProtocol",
+            "Http2",
+            "Http1Pool",
         ],
     ),
     (

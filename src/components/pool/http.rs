@@ -90,7 +90,7 @@ impl<W: Copy + PartialEq> HttpPool<W> {
         };
         self.ready = store.established().map(|(conn, _)| conn).filter(|conn| has_room(*conn)).collect();
         self.serve(now, out);
-        self.watch(out);
+        self.watch(now, out);
     }
 
     /// Its process died.
@@ -172,7 +172,7 @@ impl<W: Copy + PartialEq> HttpPool<W> {
             self.ready.push(conn);
         }
         self.serve(now, out);
-        self.watch(out);
+        self.watch(now, out);
     }
 
     /// A connection stands.
@@ -183,7 +183,7 @@ impl<W: Copy + PartialEq> HttpPool<W> {
         self.store.idle.push(conn);
         self.ready.push(conn);
         self.serve(now, out);
-        self.watch(out);
+        self.watch(now, out);
     }
 
     /// A connection could not be made: all who wait are told.
@@ -215,7 +215,7 @@ impl<W: Copy + PartialEq> HttpPool<W> {
                 at += 1;
             }
         }
-        self.watch(out);
+        self.watch(now, out);
     }
 
     /// The server dropped all connections: the idle ones are closed at once, the others when their requests end.
@@ -254,10 +254,10 @@ impl<W: Copy + PartialEq> HttpPool<W> {
         client.min(server)
     }
 
-    fn watch(&mut self, out: &mut Vec<PoolAction<W>>) {
+    fn watch(&mut self, now: SimTime, out: &mut Vec<PoolAction<W>>) {
         // The first in the list is idle for longest: they come back one after the other.
         if let Some(conn) = self.store.idle.first().copied() {
-            self.store.arm(self.ends(conn), out);
+            self.store.arm(self.ends(conn).max(now), out);
         }
     }
 }

@@ -154,6 +154,8 @@ fn layers(model: &Model, found: &mut Vec<Resource>) {
                 let field = match (config, sessions) {
                     (AnyPoolConfig::Hikari(_), _) => "HikariPool.maximum_pool_size",
                     (AnyPoolConfig::Pg(_), _) => "PgPool.max",
+                    // What it carries is counted in requests.
+                    (AnyPoolConfig::Http(_), _) => continue,
                     // One for all callers of a database: it is found with the database.
                     (_, Some(_)) => continue,
                     _ => "Pool.max",

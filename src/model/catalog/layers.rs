@@ -11,6 +11,7 @@ impl Builder {
         let name = match kind {
             LayerKind::Breaker(_) => "breaker",
             LayerKind::Pool { sessions: Some(_), .. } => "pooler",
+            LayerKind::Pool { config: AnyPoolConfig::Http(_), .. } => "http",
             LayerKind::Pool { .. } => "pool",
             LayerKind::Bulkhead { .. } => "bulkhead",
             LayerKind::Retry { .. } => "retry_budget",
@@ -64,7 +65,12 @@ impl Builder {
             LayerKind::Pool { config, sessions, .. } => {
                 let (size, in_use, waiting) = (self.gauge(), self.gauge(), self.gauge());
                 self.level(format!("{path}.size"), connections, "connections, all pools", size, 1.0);
-                self.level(format!("{path}.in_use"), connections, "connections lent, all pools", in_use, 1.0);
+                let is_http = matches!(config, AnyPoolConfig::Http(_));
+                let (unit, lent) = match is_http {
+                    true => (Unit::Count("calls"), "requests on connections, all pools"),
+                    false => (connections, "connections lent, all pools"),
+                };
+                self.level(format!("{path}.in_use"), unit, lent, in_use, 1.0);
                 self.level(
                     format!("{path}.waiting"),
                     Unit::Count("calls"),
@@ -72,9 +78,12 @@ impl Builder {
                     waiting,
                     1.0,
                 );
-                let timeouts = "calls that waited too long for a connection";
+                let (name, timeouts) = match is_http {
+                    true => ("rejected", "calls turned away"),
+                    false => ("timeouts", "calls that waited too long for a connection"),
+                };
                 self.add(
-                    format!("{path}.timeouts"),
+                    format!("{path}.{name}"),
                     Unit::PerSecond,
                     timeouts,
                     Source::CounterRate(meters.rejected),

@@ -122,6 +122,7 @@ impl Compiler {
                     AnyPoolConfig::Hikari(_) => "hikari pool",
                     AnyPoolConfig::Pg(_) => "pg pool",
                     AnyPoolConfig::Proxy(_) => "pooler",
+                    AnyPoolConfig::Http(_) => "http",
                 };
                 (make, &mut counts.pools)
             }
@@ -232,6 +233,8 @@ impl Compiler {
             }
             sp::Layer::HikariPool(p) => pools::hikari(p, path),
             sp::Layer::PgPool(p) => pools::pg(p, path),
+            sp::Layer::EnvoyLimits(e) => pools::envoy(e, path),
+            sp::Layer::Http1Pool(p) => pools::http1(p, path),
         }
     }
 }
@@ -262,6 +265,8 @@ impl Spec {
             Self::Layer(sp::Layer::Cache(_)) => "cache",
             Self::Layer(sp::Layer::HikariPool(_)) => "hikari_pool",
             Self::Layer(sp::Layer::PgPool(_)) => "pg_pool",
+            Self::Layer(sp::Layer::EnvoyLimits(_)) => "envoy_limits",
+            Self::Layer(sp::Layer::Http1Pool(_)) => "http1_pool",
             Self::Pooler(_) => "pooler",
         }
     }

@@ -6,9 +6,11 @@ use super::{Compiler, draw};
 use crate::base::{SimDuration, salt};
 use crate::components::pool::family::AnyPoolConfig;
 use crate::components::pool::hikari::HikariConfig;
+use crate::components::pool::http::HttpConfig;
 use crate::components::pool::pg::PgConfig;
 use crate::components::pool::proxy::ProxyConfig;
-use crate::model::{Callee, GroupKind, LayerKind, Sessions};
+use crate::model::{Callee, Draw, GroupKind, LayerKind, Sessions};
+use crate::spec::policy::http::{EnvoyLimits, Http1Pool, HttpProtocol};
 use crate::spec::policy::pools::{HikariPool, PgPool};
 use crate::spec::pooler::{PoolMode, Pooler};
 use crate::spec::quantity::Seconds;
@@ -139,4 +141,40 @@ impl Compiler {
         let (kind, _) = pooler(&group.name, database)?;
         Some(Spec::Pooler(Box::new(kind)))
     }
+}
+
+pub(super) fn envoy(e: &EnvoyLimits, path: &str) -> (LayerKind, bool) {
+    let config = HttpConfig {
+        max_connections: e.max_connections,
+        max_pending_requests: e.max_pending_requests,
+        max_requests: e.max_requests,
+        streams: match &e.protocol {
+            HttpProtocol::Http1 => 1,
+            HttpProtocol::Http2(h) => h.max_concurrent_streams,
+        },
+        connect_timeout: Some(e.connect_timeout.duration()),
+        idle_timeout: unless_zero(e.idle_timeout),
+        keep_alive: None,
+        race: SimDuration::ZERO,
+    };
+    http(config, draw(&e.connect.dist, &format!("{path}.connect")), shared(&e.per))
+}
+
+pub(super) fn http1(p: &Http1Pool, path: &str) -> (LayerKind, bool) {
+    let config = HttpConfig {
+        max_connections: p.max_connections,
+        max_pending_requests: u32::MAX,
+        max_requests: u32::MAX,
+        streams: 1,
+        connect_timeout: None,
+        idle_timeout: unless_zero(p.idle_timeout),
+        keep_alive: unless_zero(p.keep_alive),
+        race: p.race.duration(),
+    };
+    http(config, draw(&p.connect.dist, &format!("{path}.connect")), shared(&p.per))
+}
+
+fn http(config: HttpConfig, connect: Draw, shared: bool) -> (LayerKind, bool) {
+    let config = AnyPoolConfig::Http(config);
+    (LayerKind::Pool { config, connect, statement_timeout: None, sessions: None }, shared)
 }

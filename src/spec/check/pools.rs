@@ -3,6 +3,7 @@
 use super::values::{at_least_one, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
+use crate::spec::policy::http::{EnvoyLimits, Http1Pool, HttpProtocol};
 use crate::spec::policy::pools::{HikariPool, PgPool};
 use crate::spec::pooler::{PgBouncer, Pooler, RdsProxy};
 use crate::spec::quantity::Seconds;
@@ -102,5 +103,22 @@ fn rds(p: &RdsProxy, d: &Database, cx: &mut Context) {
     if p.connection_borrow_timeout.0 > BORROW_MAX {
         let message = "`connection_borrow_timeout` must be at most 300s";
         cx.fail::<()>(p.place("connection_borrow_timeout"), message);
+    }
+}
+
+pub(super) fn envoy(e: &EnvoyLimits, cx: &mut Context) {
+    if let HttpProtocol::Http2(h) = &e.protocol {
+        at_least_one(h.max_concurrent_streams, "max_concurrent_streams", h.place("max_concurrent_streams"), cx);
+    }
+    positive_time(e.connect_timeout, "connect_timeout", e.place("connect_timeout"), cx);
+}
+
+pub(super) fn http1(p: &Http1Pool, cx: &mut Context) {
+    size(p.max_connections, "max_connections", p.place("max_connections"), cx);
+    if p.keep_alive.0 > 0.0 && p.race.0 >= p.keep_alive.0 {
+        cx.diagnostics.push(
+            Diagnostic::error(p.place("race"), "`race` must be shorter than `keep_alive`")
+                .label(format!("race is {} s, keep_alive is {} s", p.race.0, p.keep_alive.0)),
+        );
     }
 }

@@ -340,6 +340,8 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b, cx),
         Layer::HikariPool(p) => super::pools::hikari(p, cx),
         Layer::PgPool(p) => super::pools::pg(p, cx),
+        Layer::EnvoyLimits(e) => super::pools::envoy(e, cx),
+        Layer::Http1Pool(p) => super::pools::http1(p, cx),
     }
 }
 

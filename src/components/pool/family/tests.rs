@@ -57,7 +57,12 @@ impl Bench {
                         assert_eq!(place, 0, "first come, first served");
                     }
                     self.waiting.remove(place);
-                    assert!(self.lent.iter().all(|(_, c)| *c != conn), "lent twice");
+                    let streams = match self.pool.config() {
+                        AnyPoolConfig::Http(c) => c.streams as usize,
+                        _ => 1,
+                    };
+                    let carried = self.lent.iter().filter(|(_, c)| *c == conn).count();
+                    assert!(carried < streams, "lent too often");
                     assert!(!self.creating.contains(&conn));
                     self.lent.push((waiter, conn));
                 }
@@ -140,7 +145,8 @@ impl Bench {
         assert_eq!(pool.in_use(), self.lent.len());
         assert_eq!(pool.waiting(), self.waiting.len());
         assert_eq!(pool.size() + pool.closing() + self.gone, self.conns.len(), "no connection is lost");
-        assert_eq!(pool.size(), self.creating.len() + self.lent.len() + pool.available());
+        let carrying = self.lent.iter().map(|(_, c)| self.number(*c)).collect::<BTreeSet<_>>().len();
+        assert_eq!(pool.size(), self.creating.len() + carrying + pool.available());
         assert!(pool.size() <= pool.config().max() as usize);
         let in_line = of_store!(pool, p => p.waiting(), store => store.waiters.len());
         assert!(in_line == 0 || pool.available() == 0, "nobody waits while a connection lies idle");
@@ -230,6 +236,68 @@ fn bouncer(size: u32) -> ProxyConfig {
         server_round_robin: false,
         fails_fast: true,
     }
+}
+
+fn http(connections: u32, pending: u32) -> HttpConfig {
+    HttpConfig {
+        max_connections: connections,
+        max_pending_requests: pending,
+        max_requests: u32::MAX,
+        streams: 1,
+        connect_timeout: None,
+        idle_timeout: None,
+        keep_alive: None,
+        race: SimDuration::ZERO,
+    }
+}
+
+#[test]
+fn envoy_turns_away_what_would_be_too_much_and_has_room_at_once() {
+    let told = replay(AnyPoolConfig::Http(http(1, 1)), "0 a1, 0 c, 1 a2, 1 a3, 2 r1, 2 a4");
+    assert_eq!(told, "+0 |0 1<-0 |0 |1 x3 |1 2<-0 |2 |2");
+    let requests = HttpConfig { max_requests: 1, ..http(9, 9) };
+    assert_eq!(
+        replay(AnyPoolConfig::Http(requests), "0 a1, 0 a2, 0 c, 0 c, 0 a3, 1 r1, 1 a4"),
+        "+0 |0 +1 |0 1<-0 |0 x2 |0 x3 |0 |1 4<-0 |1"
+    );
+}
+
+#[test]
+fn envoy_counts_those_who_wait_for_their_own_connection_as_pending() {
+    let told = replay(AnyPoolConfig::Http(http(9, 2)), "0 a1, 0 a2, 0 a3, 1 c, 1 a4");
+    assert_eq!(told, "+0 |0 +1 |0 x3 |0 1<-0 |1 +2 |1");
+}
+
+#[test]
+fn envoy_makes_one_connection_even_if_there_may_be_none() {
+    assert_eq!(replay(AnyPoolConfig::Http(http(0, 9)), "0 a1, 0 a2, 1 c, 2 r1"), "+0 |0 |0 1<-0 |1 2<-0 |2");
+}
+
+#[test]
+fn envoy_fails_all_who_wait_if_a_connection_cannot_be_made() {
+    assert_eq!(replay(AnyPoolConfig::Http(http(1, 9)), "0 a1, 0 a2, 1 f, 2 a3"), "+0 |0 |0 !1 !2 |1 +1 |2");
+}
+
+#[test]
+fn http2_carries_many_requests_on_one_connection() {
+    let two = HttpConfig { streams: 2, ..http(2, 9) };
+    let told = replay(AnyPoolConfig::Http(two), "0 a1, 0 a2, 0 a3, 1 c, 2 a4, 3 c, 4 r1, 5 a5");
+    // The third is more than the first connection will carry, so a second one is made; it carries the fourth, too.
+    assert_eq!(told, "+0 |0 |0 +1 |0 1<-0 2<-0 |1 |2 3<-1 4<-1 |3 |4 5<-0 |5");
+}
+
+#[test]
+fn a_request_that_meets_the_end_of_a_kept_connection_is_lost() {
+    let short = HttpConfig { keep_alive: Some(ms(5_000)), race: ms(2), ..http(1, 9) };
+    let at = |time: u64| replay(AnyPoolConfig::Http(short), &format!("0 a1, 0 c, 0 r1, {time} a2"));
+    assert!(at(4_998).ends_with("|0 2<-0 |4998"), "{}", at(4_998));
+    assert!(at(4_999).ends_with("|0 -0 !2 |4999"), "{}", at(4_999));
+    assert!(at(5_001).ends_with("|0 -0 !2 |5001"), "{}", at(5_001));
+    // Then the client knows, and makes another.
+    assert!(at(5_002).ends_with("|0 -0 +1 |5002"), "{}", at(5_002));
+    // A client that gives up its connections first never meets that.
+    let wise = HttpConfig { idle_timeout: Some(ms(4_000)), ..short };
+    assert!(replay(AnyPoolConfig::Http(wise), "0 a1, 0 c, 0 r1, 4999 a2").ends_with("-0 +1 |4999"));
 }
 
 #[test]
@@ -443,12 +511,27 @@ fn any_config() -> impl Strategy<Value = AnyPoolConfig> {
             fails_fast: serial,
         })
     });
-    prop_oneof![hikari, pg, proxy]
+    let limits = (0u32..6, 0u32..6, 1u32..9, 1u32..4);
+    let http = (limits, off(1), off(20), 0u64..20).prop_map(|((most, pending, requests, streams), idle, keep, race)| {
+        AnyPoolConfig::Http(HttpConfig {
+            max_connections: most,
+            max_pending_requests: pending,
+            max_requests: requests,
+            streams,
+            connect_timeout: None,
+            idle_timeout: idle,
+            keep_alive: keep,
+            race: ms(race),
+        })
+    });
+    prop_oneof![hikari, pg, proxy, http]
 }
 
 fn is_same_make(one: &AnyPoolConfig, other: &AnyPoolConfig) -> bool {
     match (one, other) {
         (AnyPoolConfig::Proxy(a), AnyPoolConfig::Proxy(b)) => a.attempts == b.attempts,
+        // More on each connection than it may carry is nothing that a test could tell from a mistake.
+        (AnyPoolConfig::Http(a), AnyPoolConfig::Http(b)) => a.streams <= b.streams,
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),
     }
 }
