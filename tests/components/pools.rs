@@ -86,11 +86,13 @@ fn clients_of_a_proxy_outlive_its_server() {
     let pooler = "restart_delay: \"2s\", pooler: PgBouncer(pool_mode: Transaction, server_login_retry: \"1s\")";
     let run = experiment(&two_services("HikariPool(maximum_pool_size: 5)", pooler), crash);
     // Who was in the middle is cut off; who comes while the server is away waits.
-    let failed = run.count("clients.a.outcomes.error", 10, 20) + run.count("clients.b.outcomes.error", 10, 20);
+    let failures = |run: &crate::support::Run| {
+        30.0 * (run.value("clients.a.outcomes.error") + run.value("clients.b.outcomes.error"))
+    };
+    let failed = failures(&run);
     assert!((1.0..=12.0).contains(&failed), "{failed}");
     let direct = experiment(&two_services("PgPool()", "restart_delay: \"2s\""), crash);
-    let failed =
-        direct.count("clients.a.outcomes.error", 10, 20) + direct.count("clients.b.outcomes.error", 10, 20);
+    let failed = failures(&direct);
     assert!((150.0..=220.0).contains(&failed), "{failed}");
 }
 
@@ -130,16 +132,16 @@ fn hikari_is_full_before_anybody_asks_and_fills_again_in_a_new_process() {
 fn a_new_connection_costs_the_database_s_cpu() {
     // Without a pool every call connects: a hundred times 20 ms in a second.
     let run = quick(&two_services("", "connect_cost: \"20ms\""), 20);
-    close("CPU", run.value("databases.db.cpu") * 8.0, 2.0, 0.02);
+    close("CPU", run.value("databases.db.cpu"), 2.0, 0.02);
     let pooled = quick(&two_services("Pool(max: 5)", "connect_cost: \"20ms\""), 20);
-    assert!(pooled.value("databases.db.cpu") * 8.0 < 0.1);
+    assert!(pooled.value("databases.db.cpu") < 0.1);
 }
 
 #[test]
 fn a_refused_connection_costs_nothing_and_fails_at_once() {
     let run = quick(&two_services("", "connect_cost: \"20ms\", max_connections: 4, reserved: 3"), 10);
     assert!(run.value("clients.a.error_ratio") > 0.5);
-    assert!(run.value("databases.db.cpu") * 8.0 < 0.4);
+    assert!(run.value("databases.db.cpu") < 0.4);
     assert!(run.value("clients.a.latency.p50") < 0.001);
 }
 
@@ -159,17 +161,17 @@ fn a_connection_that_takes_too_long_is_given_up_and_its_work_goes_on_for_nobody(
 fn settings_of_pools_take_effect_during_a_run() {
     let topology = two_services("HikariPool(maximum_pool_size: 2)", "");
     let more = "At(\"5s\", Set(\"policies.p.HikariPool.maximum_pool_size\", 6))";
-    let none = "At(\"10s\", Set(\"policies.p\", []))";
-    let again = "At(\"15s\", Set(\"policies.p\", [HikariPool(maximum_pool_size: 3)]))";
-    let run = experiment(&topology, &format!("duration: \"20s\", timeline: [{more}, {none}, {again}]"));
+    let none = "At(\"35s\", Set(\"policies.p\", []))";
+    let again = "At(\"40s\", Set(\"policies.p\", [HikariPool(maximum_pool_size: 3)]))";
+    let run = experiment(&topology, &format!("duration: \"45s\", timeline: [{more}, {none}, {again}]"));
     let size = |at: usize| run.series("services.one.calls.db.pool.size")[at];
-    // Between changes the pool fills up at the housekeeper's rounds, or as calls need it.
-    assert_eq!((size(4), size(12), size(19)), (4.0, 0.0, 2.0));
-    assert!(size(9) > 4.0, "{}", size(9));
+    // The housekeeper fills it up on its next round, 30.1 s after the start of the process.
+    assert_eq!((size(4), size(28), size(33)), (4.0, 4.0, 12.0));
+    assert_eq!((size(37), size(43)), (0.0, 6.0));
     let pooler = "pooler: PgBouncer(pool_mode: Transaction, default_pool_size: 1)";
     let run = experiment(
         &two_services("Pool(max: 9)", pooler),
-        "duration: \"20s\", timeline: [At(\"10s\", Set(\"databases.db.pooler.PgBouncer.default_pool_size\", 9))]",
+        "duration: \"20s\", timeline: [At(\"10s\", Set(\"databases.db.pooler.default_pool_size\", 9))]",
     );
     assert_eq!(run.series("databases.db.connections")[9], 1.0);
     assert!(run.series("databases.db.connections")[15] > 4.0);

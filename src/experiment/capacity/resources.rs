@@ -122,9 +122,9 @@ fn pooler(model: &Model, group: usize, found: &mut Vec<Resource>) {
         };
         let path = format!("databases.{}.pooler", model.groups[group].name);
         let setting = if config.fails_fast {
-            format!("{path}.PgBouncer.default_pool_size")
+            format!("{path}.default_pool_size")
         } else {
-            format!("{path}.RdsProxy.max_connections_percent")
+            format!("{path}.max_connections_percent")
         };
         let meters = &model.catalog.layers[slot.meters as usize];
         let most = AnyPoolConfig::Proxy(*config).max();
