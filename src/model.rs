@@ -23,7 +23,7 @@ use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
 use crate::components::percentile::PercentileConfig;
-use crate::components::pool::PoolConfig;
+use crate::components::pool::family::AnyPoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::replication::FailoverConfig;
@@ -349,11 +349,13 @@ pub enum LayerKind {
     /// A pool of connections.
     Pool {
         /// How it behaves.
-        config: PoolConfig,
+        config: AnyPoolConfig,
         /// The time to open a connection.
         connect: Draw,
         /// The longest time the server works on a call.
         statement_timeout: Option<SimDuration>,
+        /// If it is a proxy in front of a database: which clients keep a server connection.
+        sessions: Option<Sessions>,
     },
     /// Time on the way, and loss.
     Network {
@@ -429,6 +431,15 @@ pub enum HedgeDelay {
     Fixed(SimDuration),
     /// When the answer is later than most. The state is what is known of latencies.
     Percentile(PercentileConfig),
+}
+
+/// Which clients of a proxy keep a server connection for as long as they are connected.
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions {
+    /// The share of calls after which the client keeps it.
+    pub pin: f64,
+    /// The salt of that chance.
+    pub salt: u64,
 }
 
 /// What a fallback answers.
@@ -646,6 +657,10 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// The work for each new connection (databases).
+    pub connect_cost: Option<Draw>,
+    /// The most clients of the proxy in front (databases).
+    pub clients_max: Option<u32>,
     /// The wait that those rejected are told (externals).
     pub retry_after: Option<SimDuration>,
     /// The limit at the door of each instance (services).

@@ -34,6 +34,7 @@ mod instances;
 mod layers;
 mod limits;
 mod lives;
+mod poolers;
 mod pools;
 mod programs;
 mod replication;
@@ -49,7 +50,8 @@ use crate::components::budget::family::AnyBudget;
 use crate::components::bulkhead::Bulkhead;
 use crate::components::locks::LockTable;
 use crate::components::percentile::Percentile;
-use crate::components::pool::{Pool, PoolAction};
+use crate::components::pool::PoolAction;
+use crate::components::pool::family::AnyPool;
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
@@ -194,7 +196,7 @@ pub struct World<'m, O> {
     /// By lock and by instance within its group.
     locks: Vec<Vec<LockTable<FrameId>>>,
     breakers: Vec<AnyBreaker>,
-    pools: Vec<Pool<FrameId>>,
+    pools: Vec<AnyPool<FrameId>>,
     pool_states: Vec<PoolState>,
     bulkheads: Vec<Bulkhead<FrameId>>,
     budgets: Vec<AnyBudget>,
@@ -328,7 +330,9 @@ impl<'m, O: Observer> World<'m, O> {
             rest.cpu += instance.cpu.as_ref().map_or(0, |cpu| cpu.running() + cpu.waiting()) as u64;
             rest.memory += instance.taken;
         }
-        rest.connections = self.pools.iter().map(|p| (p.in_use() + p.waiting()) as u64).sum();
+        let kept = |state: &PoolState| state.sessions.len();
+        let lent = self.pools.iter().zip(&self.pool_states).map(|(p, s)| p.in_use() + p.waiting() - kept(s));
+        rest.connections = lent.sum::<usize>() as u64;
         rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
         let tables = self.locks.iter().flatten();
@@ -389,6 +393,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Failover { instance, life } => self.on_failover(now, instance, life),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
+            Event::PoolConnectTimeout { pool, conn } => self.on_pool_connect_timeout(now, pool, conn),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -434,6 +439,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_failures();
         self.start_levels(now);
         self.start_volumes(now);
+        self.start_pools(now);
         self.start_checks(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
@@ -456,8 +462,11 @@ impl<'m, O: Observer> World<'m, O> {
                             self.breaker_meters.push(slot.meters);
                         }
                         LayerKind::Pool { config, .. } if index == self.pools.len() => {
-                            self.pools.push(Pool::new(*config));
-                            self.pool_states.push(PoolState::new(slot, number));
+                            self.pools.push(AnyPool::new(*config));
+                            self.pool_states.push(PoolState::new(slot, number, model));
+                            if self.pool_states[index].is_pooler {
+                                self.groups[slot.callee_group as usize].pooler = Some(number);
+                            }
                         }
                         LayerKind::Bulkhead { config } if index == self.bulkheads.len() => {
                             self.bulkheads.push(Bulkhead::new(*config));
@@ -512,8 +521,8 @@ impl<'m, O: Observer> World<'m, O> {
                 match &layer.kind {
                     LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
                     LayerKind::Pool { config, .. } => {
-                        self.pools[index as usize].reconfigure(*config);
                         self.pool_states[index as usize].layer = slot.layer;
+                        self.reconfigure_pool(now, index as usize, *config);
                     }
                     LayerKind::Bulkhead { config } => {
                         self.bulkheads[index as usize].reconfigure(*config);
@@ -545,6 +554,8 @@ impl<'m, O: Observer> World<'m, O> {
                 }
             }
         }
+        self.retire_pools(now);
+        self.start_pools(now);
         self.reconfigure_groups(now);
         self.reconfigure_volumes(now);
         self.reconfigure_balancers(now);

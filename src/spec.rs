@@ -27,6 +27,7 @@ pub mod load;
 pub mod node;
 mod over;
 pub mod policy;
+pub mod pooler;
 pub mod quantity;
 pub mod queue;
 pub mod rare;

@@ -6,13 +6,11 @@
 
 mod components {
     pub mod deadlines;
+    pub mod guards;
+    pub mod pools;
     pub mod retries;
 }
 mod support;
-
-mod components {
-    pub mod guards;
-}
 
 use brownout::experiment::results::Verdict;
 use brownout::experiment::{Changes, plan, run};

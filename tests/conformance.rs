@@ -3,9 +3,12 @@
 //! A recording says, line by line, what happened to a real component and what it did then. A test tells ours the
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
+mod support;
+
 mod conformance {
     pub mod botocore;
     pub mod concurrency_limits;
+    pub mod envoy_circuit_breakers;
     pub mod hpa;
     pub mod opossum;
     pub mod resilience4j;

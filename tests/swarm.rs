@@ -82,14 +82,16 @@ fn case(number: u64) -> Case {
         let (primary, replicas) = if has_replicas { followers(&mut dice) } else { Default::default() };
         let _ = writeln!(
             t,
-            "    databases: {{ \"db\": Database(cores: {}, max_connections: {}, reserved: 1, start_up: {}, {}queries: {{ \"q\": [Work({}){}] }}){} }},",
+            "    databases: {{ \"db\": Database(cores: {}, max_connections: {}, reserved: 1, start_up: {}, {}queries: {{ \"q\": [Work({}){}] }}{}){} }},",
             dice.from(1, 4),
             max + 1,
             dice.dist(1, 500),
             database(&mut dice) + &primary,
             dice.dist(1, 20),
             query(&mut dice),
+            in_front(&mut dice),
             replicas,
+            in_front(&mut dice),
         );
     }
     if has_external {
@@ -480,6 +482,76 @@ fn retry(dice: &mut Dice) -> String {
     format!("Retry(max: {}, backoff: {backoff}, jitter: {jitter}{budget})", dice.from(1, 3))
 }
 
+/// What a new connection costs a database, and what stands in front of it.
+fn in_front(dice: &mut Dice) -> String {
+    let cost = if dice.chance(0.3) { format!(", connect_cost: {}", dice.dist(1, 40)) } else { String::new() };
+    let connect = if dice.chance(0.5) { "\"0s\"".into() } else { dice.dist(1, 30) };
+    let (least, lifetime) = least_and_lifetime(dice, 2);
+    let pooler = match dice.from(0, 5) {
+        0 | 1 => format!(
+            "pooler: PgBouncer(pool_mode: {}, max_client_conn: {}, default_pool_size: {}, min_pool_size: {}, \
+             reserve_pool_size: {}, reserve_pool_timeout: {}, server_lifetime: {}, server_idle_timeout: {}, \
+             server_connect_timeout: {}, server_login_retry: {}, query_wait_timeout: {}, server_round_robin: {}, \
+             connect: {connect})",
+            dice.pick(&["Session", "Transaction"]),
+            dice.from(1, 30),
+            dice.from(2, 8),
+            least,
+            dice.from(0, 3),
+            dice.ms(1, 200),
+            lifetime,
+            dice.ms(1, 2000),
+            dice.ms(1, 200),
+            dice.ms(0, 2000),
+            dice.ms(5, 800),
+            dice.chance(0.5),
+        ),
+        2 => format!(
+            "pooler: RdsProxy(connection_borrow_timeout: {}, pinning: \"{}%\", connect: {connect})",
+            dice.ms(5, 800),
+            dice.from(0, 50),
+        ),
+        _ => return cost,
+    };
+    format!("{cost}, {pooler}")
+}
+
+/// How many connections a pool keeps at least, and how long they live. Where some are kept lives are long: they would
+/// be made again and again, and nothing would ever rest.
+fn least_and_lifetime(dice: &mut Dice, most: u64) -> (u64, String) {
+    match dice.chance(0.5) {
+        true => (0, dice.ms(50, 3000)),
+        false => (dice.from(0, most), "\"100h\"".to_string()),
+    }
+}
+
+/// A pool of one of the makes that are newer here.
+fn newer_pool(dice: &mut Dice, per: &str) -> String {
+    let connect = if dice.chance(0.4) { "\"0s\"".into() } else { dice.dist(1, 30) };
+    if dice.chance(0.5) {
+        let most = dice.from(1, 6);
+        let (least, lifetime) = least_and_lifetime(dice, most);
+        return format!(
+            "HikariPool(maximum_pool_size: {most}, minimum_idle: {}, connection_timeout: {}, idle_timeout: {}, \
+             max_lifetime: {}, keepalive_time: {}, connect: {connect}, per: {per})",
+            least,
+            dice.ms(250, 900),
+            dice.ms(50, 3000),
+            lifetime,
+            dice.ms(50, 3000),
+        );
+    }
+    let uses = if dice.chance(0.2) { "max_uses: 5, " } else { "" };
+    format!(
+        "PgPool(max: {}, min: 1, idle_timeout: {}, connection_timeout: {}, max_lifetime: {}, {uses}connect: {connect}, \
+         per: {per})",
+        dice.from(1, 5),
+        dice.ms(1, 2000),
+        dice.ms(5, 800),
+        dice.ms(1, 3000),
+    )
+}
+
 fn algorithm(dice: &mut Dice) -> String {
     let rate = format!("rate: \"{}/s\"", dice.from(1, 60));
     let limit = format!("limit: {}, window: {}", dice.from(1, 40), dice.ms(1, 2000));
@@ -522,6 +594,7 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
                 format!("Bulkhead(max: {}, queue: {queue}, {wait}per: {per})", dice.from(1, 5))
             }
             5 | 6 => format!("Timeout(limit: {}, cancel: {})", dice.ms(5, 800), dice.chance(0.5)),
+            7 if dice.chance(0.5) => newer_pool(dice, per),
             7 => {
                 let statement =
                     if dice.chance(0.3) { format!("statement_timeout: {}, ", dice.ms(1, 200)) } else { String::new() };
@@ -753,7 +826,8 @@ fn examine(run: &Run) -> Result<(), String> {
     let last: Vec<f64> = run.played.record.rows.rchunks(metrics.len()).next().unwrap_or_default().to_vec();
     for (metric, value) in metrics.iter().zip(&last) {
         let idle = ["in_flight", "queue", "busy", "cpu", "in_use", "waiting"];
-        let is_level = matches!(metric.source, Source::Level(..));
+        // What clients of a proxy keep between calls stays lent.
+        let is_level = matches!(metric.source, Source::Level(..)) && !metric.path.ends_with(".pooler.in_use");
         if is_level && idle.iter().any(|name| metric.path.ends_with(&format!(".{name}"))) && *value > 0.02 {
             return Err(format!("{} is {value} at the end", metric.path));
         }

@@ -24,6 +24,13 @@
 //!
 //! Source: sequelize-pool 8.0.1, `src/Pool.ts`; checked step by step against recordings of it.
 
+pub mod family;
+pub mod hikari;
+pub mod http;
+pub mod pg;
+pub mod proxy;
+mod store;
+
 use crate::base::{Arena, Id, SimDuration, SimTime};
 use crate::components::queue::Line;
 
@@ -53,6 +60,8 @@ pub struct Connection {
     epoch: u32,
     /// When it may be reaped, if idle.
     expires: SimTime,
+    /// What other pools than sequelize-pool's keep of it.
+    kept: store::Kept,
 }
 
 /// The name of a connection: stale once it is gone.
@@ -94,7 +103,13 @@ pub enum PoolAction<W> {
         /// Who stood first in line.
         waiter: W,
     },
-    /// Call [`Pool::on_reap`] at this time. Never a second time before it was.
+    /// Turn the waiter away: there is no room (Envoy's limits).
+    Refuse {
+        /// Who came.
+        waiter: W,
+    },
+    /// Call [`Pool::on_reap`] at this time. Never a second time before it was. (Other pools may ask for an earlier
+    /// time meanwhile; being called too early or too often changes nothing.)
     ArmReaper {
         /// When.
         at: SimTime,
@@ -322,6 +337,11 @@ impl<W: Copy + PartialEq> Pool<W> {
         self.conns.get(conn).is_some_and(|c| c.epoch == self.epoch)
     }
 
+    /// Whether a connection is still being made.
+    pub fn is_creating(&self, conn: ConnId) -> bool {
+        self.conns.get(conn).is_some_and(|c| c.state == State::Creating)
+    }
+
     /// Serves one waiter: with the most recently returned valid connection, or by starting a creation.
     #[inline]
     fn dispense(&mut self, out: &mut Vec<PoolAction<W>>) {
@@ -364,7 +384,13 @@ impl<W: Copy + PartialEq> Pool<W> {
     }
 
     fn create(&mut self, out: &mut Vec<PoolAction<W>>) {
-        let conn = Connection { state: State::Creating, uses: 0, epoch: INVALID, expires: SimTime::ZERO };
+        let conn = Connection {
+            state: State::Creating,
+            uses: 0,
+            epoch: INVALID,
+            expires: SimTime::ZERO,
+            kept: Default::default(),
+        };
         let conn = self.conns.insert(conn);
         self.creating += 1;
         out.push(PoolAction::Create { conn });
@@ -466,6 +492,7 @@ mod tests {
                     PoolAction::Create { conn } => format!("+{}", number(conn)),
                     PoolAction::Close { conn } => format!("-{}", number(conn)),
                     PoolAction::Fail { waiter } => format!("!{waiter}"),
+                    PoolAction::Refuse { waiter } => format!("x{waiter}"),
                     PoolAction::ArmReaper { at } => format!("R{}", at.ns() / 1_000_000),
                 });
             }
@@ -590,7 +617,7 @@ mod tests {
                     self.closing.push(conn);
                 }
                 PoolAction::Fail { waiter } => prop_assert_eq!(self.waiting.pop_front(), Some(waiter)),
-                PoolAction::ArmReaper { .. } => {}
+                PoolAction::Refuse { .. } | PoolAction::ArmReaper { .. } => {}
             }
             Ok(())
         }

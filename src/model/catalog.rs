@@ -247,7 +247,8 @@ pub struct LayerMeters {
     /// Timer: waiting for a connection (pool).
     pub wait: u32,
     /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); retries allowed
-    /// (budget); all calls (throttle).
+    /// (budget); all calls (throttle); attempts to make a connection, failed ones, clients refused (pools but
+    /// sequelize-pool's), in this order.
     pub more: u32,
 }
 
@@ -319,8 +320,15 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
         b.edge(index, &edge_path(model, edge));
     }
     for slot in slots {
-        let edge = edge_path(model, &model.edges[slot.edge as usize]);
-        b.layer(slot, &model.layers[slot.layer as usize].kind, &edge, slots);
+        let kind = &model.layers[slot.layer as usize].kind;
+        let path = match kind {
+            // Shared by all who call the database.
+            LayerKind::Pool { sessions: Some(_), .. } => {
+                format!("databases.{}", model.groups[slot.callee_group as usize].name)
+            }
+            _ => edge_path(model, &model.edges[slot.edge as usize]),
+        };
+        b.layer(slot, kind, &path, slots);
     }
     for autoscaler in &model.autoscalers {
         b.autoscaler(&autoscaler.name);

@@ -10,6 +10,7 @@ mod concurrency;
 mod databases;
 mod limits;
 mod policies;
+mod pools;
 mod programs;
 mod queues;
 mod retries;
@@ -71,6 +72,8 @@ struct Compiler {
     all_slots: Vec<SlotUse>,
     /// How work shares the CPU of each service and database that has had one.
     cpus: BTreeMap<String, CpuDiscipline>,
+    /// What stands in front of each database at the start.
+    first_databases: Vec<(String, &'static str)>,
 }
 
 /// What an instance of a group costs per hour, or a request to an external.
@@ -102,6 +105,11 @@ impl Compiler {
             slots: BTreeMap::new(),
             all_slots: Vec::new(),
             cpus: BTreeMap::new(),
+            first_databases: first
+                .databases
+                .iter()
+                .map(|(name, d)| (name.to_string(), pools::what_pools(d)))
+                .collect(),
         };
         for (name, clients) in first.clients.iter() {
             this.model.clients.push(ClientShape {
@@ -228,6 +236,12 @@ impl Compiler {
         }
         if let Some(shape) = m.groups.iter().find(|shape| shape.price != price(topology, shape)) {
             return Err(ShapeError { what: format!("change the price of `{}`", shape.name), epoch });
+        }
+        for ((name, d), (_, first)) in topology.databases.iter().zip(self.first_databases.iter()) {
+            if pools::what_pools(d) != *first {
+                let what = format!("change what stands in front of `{name}` from {first}");
+                return Err(ShapeError { what, epoch });
+            }
         }
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();

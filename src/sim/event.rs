@@ -138,6 +138,13 @@ pub enum Event {
         /// Which of its processes.
         member: u32,
     },
+    /// The making of a connection has taken as long as its pool allows.
+    PoolConnectTimeout {
+        /// The pool.
+        pool: u32,
+        /// The connection.
+        conn: ConnId,
+    },
     /// A window of measuring ends.
     Window,
     /// A second is over.

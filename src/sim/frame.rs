@@ -120,6 +120,17 @@ pub enum Kind {
         /// Whether it waits for it.
         waits: bool,
     },
+    /// A connection that a server's CPU works on. Nobody waits for it as for an answer: its pool is told.
+    Connecting {
+        /// The pool.
+        pool: u32,
+        /// The connection.
+        conn: ConnId,
+        /// The server.
+        instance: u32,
+        /// The life of the server that it was begun in.
+        life: u32,
+    },
 }
 
 /// How often a program runs.
@@ -193,6 +204,10 @@ pub enum LayerState {
         since: SimTime,
         /// Whether it still waits.
         waiting: bool,
+        /// Whether the call is a client of a proxy by itself, without a pool in front.
+        is_client: bool,
+        /// Whether the client of a proxy keeps the connection after the call.
+        is_kept: bool,
     },
     /// A fallback.
     Fallback {

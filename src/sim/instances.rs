@@ -428,12 +428,14 @@ impl<O: Observer> World<'_, O> {
         }
         let state = &self.instances[instance as usize];
         let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
-        match state.latency {
+        let latency = state.latency;
+        match latency {
             // An external's own latency is replaced where its program waits.
             Some(fault) if !is_external => {
                 let delay = self.fault_latency(fault, key);
                 self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
             }
+            _ if self.opens_connection(now, id, instance) => {}
             _ => self.advance(now, id),
         }
     }

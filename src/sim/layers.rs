@@ -90,7 +90,7 @@ impl<O: Observer> World<'_, O> {
                 self.send_retry(frame, layer, &call, retry);
                 call.key = self.attempt_key(&call, layer, retry.done);
             }
-            LayerState::Pool { .. } => call.pool_layer = layer,
+            LayerState::Pool { .. } => self.note_pool(&mut call, layer),
             _ => {}
         }
         self.down(now, call, frame, layer + 1);
@@ -135,16 +135,7 @@ impl<O: Observer> World<'_, O> {
                 let id = self.push_frame(frame(LayerState::Bulkhead { queued: false }));
                 self.enter_bulkhead(now, slot, id, config.max_wait)
             }
-            LayerKind::Pool { config, .. } => {
-                let state = LayerState::Pool { conn: crate::base::Id::NONE, since: now, waiting: true };
-                let id = self.push_frame(frame(state));
-                if self.acquire(now, slot, id) {
-                    call.pool_layer = layer;
-                    return Passage::Through(id);
-                }
-                self.after(config.acquire_timeout, Rank::Timer, Event::Timer(id));
-                Passage::Waits
-            }
+            LayerKind::Pool { .. } => self.enter_pool(now, slot, call, parent, layer),
             LayerKind::Fallback { .. } => {
                 let state = LayerState::Fallback { next: 0, calling: false, at: now };
                 Passage::Through(self.push_frame(frame(state)))
@@ -286,6 +277,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional | Kind::Lock { .. } => {
                     return self.branch_ended(now, id, outcome);
                 }
+                Kind::Connecting { .. } => return,
             }
             id = parent;
         }
@@ -323,11 +315,7 @@ impl<O: Observer> World<'_, O> {
                 self.leave_limiter(now, (slot, layer, id), call, state, outcome);
             }
             LayerKind::Throttle { .. } => self.report_to_throttle(now, slot, layer, outcome),
-            LayerKind::Pool { .. } => {
-                if let LayerState::Pool { conn, waiting: false, .. } = state {
-                    self.release(now, slot, conn);
-                }
-            }
+            LayerKind::Pool { .. } => self.leave_pool(now, slot, call, id, state),
             LayerKind::Fallback { options, salt } => {
                 return self.fall_back(now, id, (options, *salt), call, state, outcome);
             }
@@ -491,7 +479,7 @@ impl<O: Observer> World<'_, O> {
                         self.send_hedge(now, id);
                     }
                     (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
-                        self.acquire_timed_out(now, slot, id);
+                        self.acquire_timed_out(now, slot, &call, id, state);
                         self.frames.remove(id);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }
@@ -553,6 +541,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
                 self.frames.remove(id);
             }
+            Kind::Connecting { .. } => return,
         }
         self.cancel(now, child);
     }
@@ -582,10 +571,7 @@ impl<O: Observer> World<'_, O> {
                 self.observer.moved(now, meters.gauge + 1, -1);
             }
             (LayerKind::Bulkhead { .. }, _) => self.leave_bulkhead(now, slot),
-            (LayerKind::Pool { .. }, LayerState::Pool { waiting: true, .. }) => {
-                self.abandon_acquire(now, slot, id)
-            }
-            (LayerKind::Pool { .. }, LayerState::Pool { conn, .. }) => self.release(now, slot, conn),
+            (LayerKind::Pool { .. }, _) => self.leave_pool(now, slot, call, id, state),
             (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
             (LayerKind::Throttle { .. }, _) => {
                 self.report_to_throttle(now, slot, layer, Outcome::Cancelled);

@@ -66,7 +66,7 @@ impl<O: Observer> World<'_, O> {
         let shape = &self.model.groups[group];
         let mut others = shape.first..shape.first + shape.capacity;
         if shape.kind != GroupKind::Service && !others.any(|i| self.instances[i as usize].answers()) {
-            self.break_connections(group as u32);
+            self.break_connections(now, group as u32);
             let open = self.groups[group].connections;
             self.count_connections(now, group as u32, -i64::from(open));
         }
@@ -132,7 +132,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Attempt { .. }
             | Kind::Branch(_)
             | Kind::Request(_)
-            | Kind::Check { .. } => {}
+            | Kind::Check { .. }
+            | Kind::Connecting { .. } => {}
         }
     }
 
@@ -219,6 +220,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         state.cpu = new_cpu(settings);
         self.apply_faults(now, instance);
+        self.start_pools(now);
         self.join(now, instance, false);
         self.go_on_applying(now, instance);
         self.primary_back(now, instance);

@@ -110,7 +110,7 @@ impl<O: Observer> World<'_, O> {
 
     /// A program goes on with its next step, and further until it waits or ends.
     pub(super) fn advance(&mut self, now: SimTime, id: FrameId) {
-        let Some((run, host)) = self.runner(now, id) else { return };
+        let Some((run, host)) = self.runner(now, id) else { return self.connection_made(now, id) };
         if self.instances[host.instance as usize].is_hung {
             self.park(host.instance, Task::Advance(id));
             return;

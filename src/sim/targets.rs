@@ -47,6 +47,10 @@ pub(super) struct GroupState {
     rng: Rng,
     /// Connections open (databases).
     pub connections: u32,
+    /// Clients of the proxy in front (databases).
+    pub clients: u32,
+    /// The pool of the proxy in front (databases).
+    pub pooler: Option<u32>,
     /// How many instances there should be.
     pub wanted: u32,
 }
@@ -56,7 +60,7 @@ impl GroupState {
         let make = |capacity: u32, wanted: u32| {
             let weights = vec![1; capacity as usize];
             let discovery = Balancer::new(PolicyConfig::RoundRobin, &weights);
-            Self { discovery, rng: Rng::from_seed(0), connections: 0, wanted }
+            Self { discovery, rng: Rng::from_seed(0), connections: 0, clients: 0, pooler: None, wanted }
         };
         model.groups.iter().zip(&epoch.groups).map(|(g, s)| make(g.capacity, s.replicas)).collect()
     }

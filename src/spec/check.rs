@@ -14,6 +14,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod pools;
 mod queues;
 mod rare;
 mod retries;

@@ -8,12 +8,16 @@ pub mod retries;
 pub mod throttling;
 use self::budgets::RetryBudget;
 use self::hedges::HedgeDelay;
+pub mod http;
+pub mod pools;
 use super::decode::{Context, Variant};
 use super::dist::Distribution;
 use super::node::{Kind, Node};
 use super::quantity::{Rate, Ratio, Seconds};
 use super::source::Spanned;
 use crate::{choice, record};
+use http::{EnvoyLimits, Http1Pool};
+use pools::{HikariPool, PgPool};
 
 choice! {
     /// Who shares the state of a layer.
@@ -508,6 +512,14 @@ choice! {
         PollyHedge(hedges::PollyHedge),
         /// Stops waiting at a moment that all who are called know of.
         Deadline(Deadline),
+        /// A pool of connections as HikariCP keeps it.
+        HikariPool(HikariPool),
+        /// A pool of connections as node-postgres keeps it.
+        PgPool(PgPool),
+        /// Envoy's limits on connections and requests.
+        EnvoyLimits(EnvoyLimits),
+        /// Keep-alive connections of HTTP/1.1.
+        Http1Pool(Http1Pool),
     }
 }
 

@@ -8,6 +8,7 @@ use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::concurrency::Admission;
 use super::policy::{Layer, Retry};
+use super::pooler::Pooler;
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 pub use super::queue::{Discipline, Queue};
 use super::source::Spanned;
@@ -477,6 +478,11 @@ record! {
         /// Over how many servers the data is spread, by the request's key; a request without a key goes to any. The
         /// settings are those of each; connections are counted over all of them.
         shards: u32 = 1,
+        /// The work on its CPU for each new connection: a process, TLS, authentication; 5 to 50 ms in practice. The
+        /// connection counts from the start of that work. One that is refused, as there are too many, costs nothing.
+        connect_cost: Distribution = "0s",
+        /// A proxy in front of it, shared by all callers.
+        pooler: Option<Pooler> = None,
     }
 }
 

@@ -248,6 +248,7 @@ impl Player {
                 PoolAction::Fail { waiter } => {
                     seen.push(Event::AcquireError { client: waiter, wait_ms: waited(waiter) });
                 }
+                PoolAction::Refuse { .. } => panic!("sequelize-pool turns nobody away"),
                 PoolAction::ArmReaper { at } => {
                     self.reaper = Some((at.ns() / 1_000_000, (self.clock, SetBy::Reaper)));
                 }

@@ -53,6 +53,11 @@ impl<T> Line<T> {
         self.places.front().and_then(Option::as_ref)
     }
 
+    /// Who stands at the front.
+    pub fn first(&self) -> Option<&T> {
+        self.places.iter().flatten().next()
+    }
+
     /// Takes the one at the front.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {

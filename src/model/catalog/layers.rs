@@ -2,6 +2,7 @@
 
 use super::{Builder, LayerMeters};
 use crate::base::units::Unit;
+use crate::components::pool::family::AnyPoolConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::throttling::ThrottleConfig;
 use crate::metrics::Source;
@@ -11,6 +12,8 @@ impl Builder {
     pub(super) fn layer(&mut self, slot: &SlotUse, kind: &LayerKind, edge: &str, all: &[SlotUse]) {
         let name = match kind {
             LayerKind::Breaker(_) => "breaker",
+            LayerKind::Pool { sessions: Some(_), .. } => "pooler",
+            LayerKind::Pool { config: AnyPoolConfig::Http(_), .. } => "http",
             LayerKind::Pool { .. } => "pool",
             LayerKind::Bulkhead { .. } => "bulkhead",
             LayerKind::Retry { .. } | LayerKind::Hedge { budget: Some(_), .. } => "retry_budget",
@@ -45,7 +48,15 @@ impl Builder {
         let gauge = self.catalog.gauges;
         let meters = LayerMeters { gauge, rejected: self.counter(), ..LayerMeters::default() };
         let meters = match kind {
-            LayerKind::Pool { .. } => LayerMeters { wait: self.timer(), ..meters },
+            LayerKind::Pool { config: AnyPoolConfig::Sequelize(_), .. } => {
+                LayerMeters { wait: self.timer(), ..meters }
+            }
+            LayerKind::Pool { .. } => {
+                let more = self.counter();
+                self.counter();
+                self.counter();
+                LayerMeters { wait: self.timer(), more, ..meters }
+            }
             LayerKind::Breaker(_) => {
                 let opened = self.counter();
                 self.counter();
@@ -61,10 +72,15 @@ impl Builder {
         self.catalog.layers.push(meters);
         let connections = Unit::Count("connections");
         match kind {
-            LayerKind::Pool { .. } => {
+            LayerKind::Pool { config, sessions, .. } => {
                 let (size, in_use, waiting) = (self.gauge(), self.gauge(), self.gauge());
                 self.level(format!("{path}.size"), connections, "connections, all pools", size, 1.0);
-                self.level(format!("{path}.in_use"), connections, "connections lent, all pools", in_use, 1.0);
+                let is_http = matches!(config, AnyPoolConfig::Http(_));
+                let (unit, lent) = match is_http {
+                    true => (Unit::Count("calls"), "requests on connections, all pools"),
+                    false => (connections, "connections lent, all pools"),
+                };
+                self.level(format!("{path}.in_use"), unit, lent, in_use, 1.0);
                 self.level(
                     format!("{path}.waiting"),
                     Unit::Count("calls"),
@@ -72,9 +88,12 @@ impl Builder {
                     waiting,
                     1.0,
                 );
-                let timeouts = "calls that waited too long for a connection";
+                let (name, timeouts) = match is_http {
+                    true => ("rejected", "calls turned away"),
+                    false => ("timeouts", "calls that waited too long for a connection"),
+                };
                 self.add(
-                    format!("{path}.timeouts"),
+                    format!("{path}.{name}"),
                     Unit::PerSecond,
                     timeouts,
                     Source::CounterRate(meters.rejected),
@@ -84,6 +103,12 @@ impl Builder {
                     meters.wait,
                     "waiting for a connection, zero included; calls that got none are not in it",
                 );
+                if !matches!(config, AnyPoolConfig::Sequelize(_)) {
+                    self.attempts(&path, meters.more);
+                }
+                if sessions.is_some() {
+                    self.clients(&path, meters.more);
+                }
             }
             LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
             LayerKind::ConcurrencyLimit { .. } => self.concurrency_limit(&path, meters),
@@ -159,6 +184,26 @@ impl Builder {
                 );
             }
         }
+    }
+
+    /// How often a pool begins to make a connection, and how often it fails.
+    fn attempts(&mut self, path: &str, more: u32) {
+        for (number, name, meaning) in [
+            (0, "attempts", "connections that were begun to be made"),
+            (1, "failed", "connections that could not be made"),
+        ] {
+            let rate = Source::CounterRate(more + number);
+            self.add(format!("{path}.{name}"), Unit::PerSecond, meaning, rate);
+        }
+    }
+
+    /// The clients of a proxy. Their gauge is the fourth of its pool.
+    fn clients(&mut self, path: &str, more: u32) {
+        let clients = self.gauge();
+        let unit = Unit::Count("connections");
+        self.level(format!("{path}.clients"), unit, "client connections", clients, 1.0);
+        let rate = Source::CounterRate(more + 2);
+        self.add(format!("{path}.refused"), Unit::PerSecond, "client connections refused", rate);
     }
 
     /// The metrics of a cache, whose first counter is there already.

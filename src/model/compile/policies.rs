@@ -1,12 +1,13 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, cache, pool, shared};
-use super::{Compiler, Scope, breakers, concurrency, draw, limits, retries, throttling};
+use super::{Compiler, Scope, breakers, concurrency, draw, limits, pools, retries, throttling};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::pool::family::AnyPoolConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::throttling::ThrottleConfig;
 use crate::model::{Callee, Caller, EdgeShape, FallbackOption, HedgeDelay, Layer, LayerKind, Route, SlotUse};
@@ -32,7 +33,8 @@ impl Compiler {
         let (layers, edge) = match scope.stacks.get(&key) {
             Some(known) => known.clone(),
             None => {
-                let specs = breakers::expanded(layers(scope));
+                let mut specs = breakers::expanded(layers(scope));
+                specs.extend(self.pooler_of(scope.topology, callee));
                 let edge = self.edge(caller, callee, policy);
                 let range = self.stack(scope, caller, callee, edge, &specs);
                 scope.stacks.insert(key, (range.clone(), edge));
@@ -113,6 +115,7 @@ impl Compiler {
         shared: bool,
         numbers: &mut BTreeMap<&'static str, u32>,
     ) -> u32 {
+        let callee_group = self.model.callee_group(callee);
         let counts = &mut self.model.slots;
         let (name, next) = match kind {
             LayerKind::Breaker(AnyBreakerConfig::Opossum(_)) => ("breaker", &mut counts.breakers),
@@ -124,7 +127,16 @@ impl Compiler {
                 ("resilience4j breaker", &mut counts.breakers)
             }
             LayerKind::Breaker(AnyBreakerConfig::Polly(_)) => ("polly breaker", &mut counts.breakers),
-            LayerKind::Pool { .. } => ("pool", &mut counts.pools),
+            LayerKind::Pool { config, .. } => {
+                let make = match config {
+                    AnyPoolConfig::Sequelize(_) => "pool",
+                    AnyPoolConfig::Hikari(_) => "hikari pool",
+                    AnyPoolConfig::Pg(_) => "pg pool",
+                    AnyPoolConfig::Proxy(_) => "pooler",
+                    AnyPoolConfig::Http(_) => "http",
+                };
+                (make, &mut counts.pools)
+            }
             LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(AnyBudgetConfig::Grpc(_)), .. }
             | LayerKind::Hedge { budget: Some(_), .. } => ("grpc throttling", &mut counts.budgets),
@@ -146,7 +158,10 @@ impl Compiler {
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
-        let mut key = (edge, name, *number, shared);
+        // A proxy in front of a database is one for all who call it.
+        let is_pooler = matches!(kind, LayerKind::Pool { sessions: Some(_), .. });
+        let place = if is_pooler { u32::MAX - callee_group } else { edge };
+        let mut key = (place, name, *number, shared);
         *number += 1;
         if name == "grpc throttling" {
             // One for each caller and callee, whatever the policy between them.
@@ -167,7 +182,6 @@ impl Compiler {
             *next += count;
             (first, meters)
         });
-        let callee_group = self.model.callee_group(callee);
         let used = SlotUse { first, count, layer, callee_group, edge, meters };
         if new {
             self.all_slots.push(used);
@@ -182,6 +196,7 @@ impl Compiler {
             Spec::Patience(dist) => {
                 return (LayerKind::Patience(draw(dist, &format!("{path}.patience"))), false);
             }
+            Spec::Pooler(kind) => return ((**kind).clone(), true),
             Spec::Layer(layer) => layer,
         };
         match layer {
@@ -225,9 +240,10 @@ impl Compiler {
             }
             sp::Layer::Pool(p) => {
                 let kind = LayerKind::Pool {
-                    config: pool(p),
+                    config: AnyPoolConfig::Sequelize(pool(p)),
                     connect: draw(&p.connect.dist, &format!("{path}.connect")),
                     statement_timeout: p.statement_timeout.map(|t| t.duration()),
+                    sessions: None,
                 };
                 (kind, shared(&p.per))
             }
@@ -258,6 +274,10 @@ impl Compiler {
                 (LayerKind::Deadline { limit: d.limit.duration(), cancel: d.cancel }, false)
             }
             sp::Layer::AwsAdaptive(a) => retries::aws_adaptive(a),
+            sp::Layer::HikariPool(p) => pools::hikari(p, path),
+            sp::Layer::PgPool(p) => pools::pg(p, path),
+            sp::Layer::EnvoyLimits(e) => pools::envoy(e, path),
+            sp::Layer::Http1Pool(p) => pools::http1(p, path),
             other => {
                 // Every other layer is a retry by a product's name.
                 let Some(compiled) = retries::product(other, path) else { unreachable!("no such layer") };
@@ -287,6 +307,8 @@ pub(super) enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),
     Patience(Dist),
+    /// The proxy in front of a database.
+    Pooler(Box<LayerKind>),
 }
 
 impl Spec {
@@ -320,6 +342,11 @@ impl Spec {
             Self::Layer(sp::Layer::AdaptiveThrottling(_)) => "adaptive_throttling",
             Self::Layer(sp::Layer::AdmissionControl(_)) => "admission_control",
             Self::Layer(sp::Layer::AwsAdaptive(_)) => "aws_adaptive",
+            Self::Layer(sp::Layer::HikariPool(_)) => "hikari_pool",
+            Self::Layer(sp::Layer::PgPool(_)) => "pg_pool",
+            Self::Layer(sp::Layer::EnvoyLimits(_)) => "envoy_limits",
+            Self::Layer(sp::Layer::Http1Pool(_)) => "http1_pool",
+            Self::Pooler(_) => "pooler",
         }
     }
 }

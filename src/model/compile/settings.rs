@@ -171,6 +171,8 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         contention: (0.0, 0.0),
         admission: s.admission.as_ref().map(super::concurrency::admission),
         retry_after: None,
+        connect_cost: None,
+        clients_max: None,
     }
 }
 
@@ -189,6 +191,9 @@ pub(super) fn database(name: &str, d: &st::Database) -> Group {
         replication: databases::replication(name, d),
         failover: databases::failover(name, d),
         contention: d.contention.as_ref().map_or((0.0, 0.0), |c| (c.sigma, c.kappa)),
+        connect_cost: (d.connect_cost.dist.mean() > 0.0)
+            .then(|| draw(&d.connect_cost.dist, &format!("databases.{name}.connect_cost"))),
+        clients_max: super::pools::clients_max(d),
         ..external_group(None)
     }
 }
@@ -223,5 +228,7 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         contention: (0.0, 0.0),
         admission: None,
         retry_after: None,
+        connect_cost: None,
+        clients_max: None,
     }
 }

@@ -258,6 +258,7 @@ fn memory(m: &Memory, cx: &mut Context) {
 fn database(d: &Database, cx: &mut Context) {
     price(d.price_per_hour, "price_per_hour", d.place("price_per_hour"), cx);
     cores(d.cores, "cores", d.place("cores"), cx);
+    super::pools::database(d, cx);
     if d.max_connections <= d.reserved {
         cx.diagnostics.push(
             Diagnostic::error(d.place("max_connections"), "no connection is left for the application")
@@ -356,6 +357,10 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         | Layer::Resilience4jRetry(_)
         | Layer::FinagleRetry(_)
         | Layer::AwsAdaptive(_) => retries::layer(l, cx),
+        Layer::HikariPool(p) => super::pools::hikari(p, cx),
+        Layer::PgPool(p) => super::pools::pg(p, cx),
+        Layer::EnvoyLimits(e) => super::pools::envoy(e, cx),
+        Layer::Http1Pool(p) => super::pools::http1(p, cx),
     }
 }
 
