@@ -4,6 +4,7 @@
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
 mod conformance {
+    pub mod balancing;
     pub mod hpa;
     pub mod opossum;
     pub mod sequelize_pool;

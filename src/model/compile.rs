@@ -5,6 +5,7 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod balancing;
 mod limits;
 mod policies;
 mod programs;
@@ -24,7 +25,7 @@ use crate::spec::source::{Span, Spanned};
 use crate::spec::topology as st;
 use crate::spec::topology::Topology;
 use policies::client_layers;
-use settings::{arrivals, balancer_policy, database, external, keys, profile, service};
+use settings::{arrivals, database, external, keys, profile, service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why epochs do not fit together: the path-like name of what a change would add or remove.
@@ -302,7 +303,7 @@ impl Compiler {
             },
         });
         Balancer {
-            policy: balancer_policy(&b.policy),
+            policy: balancing::policy(&b.policy),
             weights: b.weights.clone(),
             check,
             fail_open: matches!(b.when_none_healthy, st::WhenNoneHealthy::FailOpen),

@@ -62,7 +62,14 @@ impl GroupState {
 fn is_random(policy: &PolicyConfig) -> bool {
     !matches!(
         policy,
-        PolicyConfig::RoundRobin | PolicyConfig::WeightedRoundRobin | PolicyConfig::RingHash { .. }
+        PolicyConfig::RoundRobin
+            | PolicyConfig::WeightedRoundRobin
+            | PolicyConfig::RingHash { .. }
+            | PolicyConfig::HaproxyRoundRobin
+            | PolicyConfig::LeastConn
+            | PolicyConfig::NginxLeastConn
+            | PolicyConfig::Maglev { .. }
+            | PolicyConfig::HaproxyHash { .. }
     )
 }
 
@@ -80,8 +87,11 @@ impl BalancerState {
             let capacity = group.capacity as usize;
             let initial = settings.check.as_ref().map_or(TargetHealth::Healthy, |c| c.initial);
             let path = format!("balancers.{}", shape.name);
+            let mut policy = Balancer::new(settings.policy, &weights(&settings.weights, group.capacity));
+            // Who is there joins when the run begins.
+            (0..group.capacity).for_each(|target| policy.set_eligible(target, false));
             Self {
-                policy: Balancer::new(settings.policy, &weights(&settings.weights, group.capacity)),
+                policy,
                 health: vec![Health::new(initial); capacity],
                 registered: vec![false; capacity],
                 generation: 0,
@@ -135,6 +145,7 @@ impl<O: Observer> World<'_, O> {
         if state.is_random {
             state.rng = Rng::from_seed(mix(call.key, state.salt));
         }
+        state.policy.tick(now);
         let Some(target) = state.policy.pick(&mut state.rng, u64::from(call.affinity)) else {
             self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
             self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
@@ -175,15 +186,17 @@ impl<O: Observer> World<'_, O> {
         if let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(child) {
             let instance = exec.instance;
             exec.balancer = NO_BALANCER;
-            self.end_at_balancer(now, balancer, instance);
+            self.end_at_balancer(now, balancer, instance, at);
         }
     }
 
-    /// A balancer's request to an instance is over.
-    pub(super) fn end_at_balancer(&mut self, now: SimTime, balancer: u32, instance: u32) {
+    /// A balancer's request to an instance, sent at `at`, is over.
+    pub(super) fn end_at_balancer(&mut self, now: SimTime, balancer: u32, instance: u32, at: SimTime) {
         let group = self.model.balancers[balancer as usize].group;
         let target = instance - self.model.groups[group as usize].first;
-        self.balancers[balancer as usize].policy.on_end(target);
+        let policy = &mut self.balancers[balancer as usize].policy;
+        policy.on_end(target);
+        policy.observe(now, target, now.since(at));
         self.observer.moved(now, self.model.catalog.balancers[balancer as usize].in_flight, -1);
     }
 

@@ -123,7 +123,20 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         "Load balancers",
         "A balancer sends requests to those replicas of a service that it *believes* healthy. What is called directly, \
          without a balancer, is spread over the instances that run, one after the other.",
-        &["Balancer", "BalancerPolicy", "RingHash", "WhenNoneHealthy", "HealthCheck", "InitialHealth"],
+        &[
+            "Balancer",
+            "BalancerPolicy",
+            "RingHash",
+            "WhenNoneHealthy",
+            "HealthCheck",
+            "InitialHealth",
+            "LeastRequest",
+            "PowerOfChoices",
+            "PeakEwma",
+            "EnvoyPeakEwma",
+            "Maglev",
+            "HaproxyConsistentHash",
+        ],
     ),
     (
         "Services, databases and externals",

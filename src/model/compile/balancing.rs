@@ -1,0 +1,42 @@
+//! How balancers choose, from the language's types to the components' own.
+
+use crate::components::balancer::{Flavour, PolicyConfig};
+use crate::spec::topology::BalancerPolicy;
+
+pub(super) fn policy(policy: &BalancerPolicy) -> PolicyConfig {
+    match policy {
+        BalancerPolicy::RoundRobin => PolicyConfig::RoundRobin,
+        BalancerPolicy::WeightedRoundRobin => PolicyConfig::WeightedRoundRobin,
+        BalancerPolicy::Random => PolicyConfig::Random,
+        BalancerPolicy::WeightedRandom => PolicyConfig::WeightedRandom,
+        BalancerPolicy::LeastOutstanding => PolicyConfig::LeastOutstanding,
+        BalancerPolicy::PowerOfTwo => PolicyConfig::PowerOfTwo,
+        BalancerPolicy::RingHash(r) => PolicyConfig::RingHash {
+            ring_size: r.ring_size,
+            hash_balance_factor: r.hash_balance_factor.unwrap_or(0),
+        },
+        BalancerPolicy::EnvoyRoundRobin => PolicyConfig::EnvoyRoundRobin,
+        BalancerPolicy::HaproxyRoundRobin => PolicyConfig::HaproxyRoundRobin,
+        BalancerPolicy::LeastConn => PolicyConfig::LeastConn,
+        BalancerPolicy::NginxLeastConn => PolicyConfig::NginxLeastConn,
+        BalancerPolicy::LeastRequest(l) => PolicyConfig::LeastRequest {
+            choice_count: l.choice_count,
+            active_request_bias: l.active_request_bias,
+        },
+        BalancerPolicy::PowerOfChoices(p) => PolicyConfig::PowerOfChoices { choices: p.choices },
+        BalancerPolicy::PeakEwma(p) => {
+            PolicyConfig::PeakEwma { decay: p.decay.duration(), flavour: Flavour::Finagle }
+        }
+        BalancerPolicy::EnvoyPeakEwma(p) => PolicyConfig::PeakEwma {
+            decay: p.decay_time.duration(),
+            flavour: Flavour::Envoy { default_rtt: p.default_rtt.duration() },
+        },
+        BalancerPolicy::Maglev(m) => PolicyConfig::Maglev {
+            table_size: m.table_size,
+            hash_balance_factor: m.hash_balance_factor.unwrap_or(0),
+        },
+        BalancerPolicy::HaproxyConsistentHash(h) => {
+            PolicyConfig::HaproxyHash { hash_balance_factor: h.hash_balance_factor }
+        }
+    }
+}

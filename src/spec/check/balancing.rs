@@ -1,0 +1,76 @@
+//! Values of how balancers choose.
+
+use crate::spec::decode::Context;
+use crate::spec::topology::{Balancer, BalancerPolicy, Topology};
+
+/// The largest table of Envoy's Maglev.
+const TABLE_MAX: u32 = 5_000_011;
+
+pub(super) fn check(topology: &Topology, cx: &mut Context) {
+    for (_, balancer) in topology.balancers.iter() {
+        policy(balancer, topology, cx);
+    }
+}
+
+fn policy(b: &Balancer, topology: &Topology, cx: &mut Context) {
+    match &b.policy {
+        BalancerPolicy::RingHash(ring) => {
+            envoy_bound(ring.hash_balance_factor, ring.place("hash_balance_factor"), cx);
+        }
+        BalancerPolicy::LeastRequest(l) => {
+            if !(2..=16).contains(&l.choice_count) {
+                cx.fail::<()>(l.place("choice_count"), "`choice_count` must be from 2 to 16");
+            }
+            if !(l.active_request_bias >= 0.0 && l.active_request_bias.is_finite()) {
+                cx.fail::<()>(l.place("active_request_bias"), "`active_request_bias` must not be negative");
+            }
+        }
+        BalancerPolicy::PowerOfChoices(p) => {
+            if !(1..=16).contains(&p.choices) {
+                cx.fail::<()>(p.place("choices"), "`choices` must be from 1 to 16");
+            }
+        }
+        BalancerPolicy::PeakEwma(p) => {
+            super::values::positive_time(p.decay, "decay", p.place("decay"), cx);
+        }
+        BalancerPolicy::EnvoyPeakEwma(p) => {
+            super::values::positive_time(p.decay_time, "decay_time", p.place("decay_time"), cx);
+        }
+        BalancerPolicy::Maglev(m) => {
+            let targets = topology.services.get(&b.targets.value).map_or(1, |s| s.replicas);
+            if m.table_size > TABLE_MAX || m.table_size <= targets || !is_prime(m.table_size) {
+                let message = format!(
+                    "`table_size` must be a prime, at most {TABLE_MAX} and above the number of targets ({targets})"
+                );
+                cx.fail::<()>(m.place("table_size"), message);
+            }
+            envoy_bound(m.hash_balance_factor, m.place("hash_balance_factor"), cx);
+        }
+        BalancerPolicy::HaproxyConsistentHash(h) => {
+            if (1..=100).contains(&h.hash_balance_factor) {
+                let message = "`hash_balance_factor` must be 0, for no limit, or above 100";
+                cx.fail::<()>(h.place("hash_balance_factor"), message);
+            }
+        }
+        _ => {}
+    }
+    let is_haproxy = matches!(
+        b.policy,
+        BalancerPolicy::HaproxyRoundRobin
+            | BalancerPolicy::LeastConn
+            | BalancerPolicy::HaproxyConsistentHash(_)
+    );
+    if is_haproxy && b.weights.iter().any(|w| *w > 256) {
+        cx.fail::<()>(b.place("weights"), "HAProxy's weights are from 0 to 256");
+    }
+}
+
+fn envoy_bound(factor: Option<u32>, place: crate::spec::source::Span, cx: &mut Context) {
+    if factor.is_some_and(|f| f < 100) {
+        cx.fail::<()>(place, "`hash_balance_factor` must be at least 100 (per cent of the mean)");
+    }
+}
+
+fn is_prime(n: u32) -> bool {
+    n >= 2 && (2..).take_while(|d| u64::from(*d) * u64::from(*d) <= u64::from(n)).all(|d| n % d != 0)
+}
