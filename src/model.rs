@@ -13,7 +13,7 @@ pub mod profile;
 use crate::base::count::Count;
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
-use crate::components::balancer::PolicyConfig;
+use crate::components::balancer::{PolicyConfig, SlowStartConfig};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::BudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
@@ -487,6 +487,10 @@ pub struct Balancer {
     pub deregistration_delay: SimDuration,
     /// How long it waits for an answer.
     pub idle_timeout: Option<SimDuration>,
+    /// How targets get their share.
+    pub slow_start: Option<SlowStartConfig>,
+    /// How long a session without requests is remembered; `None` if there are no sessions.
+    pub stickiness: Option<SimDuration>,
 }
 
 /// How a balancer checks health.

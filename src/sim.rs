@@ -21,6 +21,7 @@
 mod autoscalers;
 mod breakers;
 mod caches;
+mod choosing;
 pub mod event;
 mod failures;
 mod faults;

@@ -23,6 +23,8 @@ mod power_of_two;
 mod random;
 mod ring_hash;
 mod round_robin;
+mod slow_start;
+pub mod sticky;
 
 use crate::base::{Rng, SimDuration, SimTime};
 use bounded::{Bounded, HaproxyShares};
@@ -37,9 +39,11 @@ use power_of_two::PowerOfTwo;
 use random::{Random, WeightedRandom};
 use ring_hash::RingHash;
 use round_robin::{RoundRobin, WeightedRoundRobin};
+use slow_start::SlowStart;
 
 pub use choices::CHOICES_MAX;
 pub use peak_ewma::Flavour;
+pub use slow_start::SlowStartConfig;
 
 /// Which policy chooses, and its settings.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -110,6 +114,7 @@ pub struct Balancer {
     targets: Targets,
     config: PolicyConfig,
     policy: Policy,
+    slow_start: SlowStart,
 }
 
 /// What a balancer knows of its targets.
@@ -124,7 +129,9 @@ struct Targets {
     /// All of them, in order of index.
     all: Vec<u32>,
     now: SimTime,
-    /// Whether some weigh less than they will (a slow start).
+    /// What part of its weight each has: less than 1 in a slow start.
+    factors: Vec<f64>,
+    /// Whether some are in a slow start.
     is_warming: bool,
 }
 
@@ -162,7 +169,7 @@ impl Balancer {
         targets.set_weights(weights);
         let mut policy = Policy::new(config, &targets);
         policy.on_targets_changed(&targets);
-        Self { targets, config, policy }
+        Self { targets, config, policy, slow_start: SlowStart::default() }
     }
 
     /// Changes policy and targets. Targets keep their index: those added at the end are eligible and idle, those
@@ -225,6 +232,51 @@ impl Balancer {
     #[inline]
     pub fn tick(&mut self, now: SimTime) {
         self.targets.now = now;
+        if self.slow_start.len() > 0 && self.slow_start.apply(now, &mut self.targets.factors) {
+            self.on_factors_changed();
+        }
+    }
+
+    /// Sets how targets start, from now on; `None` is at once.
+    pub fn set_slow_start(&mut self, config: Option<SlowStartConfig>) {
+        self.slow_start.configure(config);
+        if config.is_none() && self.targets.is_warming {
+            self.targets.factors.fill(1.0);
+            self.on_factors_changed();
+        }
+    }
+
+    /// A target has become able, by joining or by recovering, and so many others are; it may start slowly. To be told
+    /// before it is eligible.
+    pub fn on_able(&mut self, now: SimTime, target: u32, others: u32) {
+        if self.slow_start.begin(now, target, others as usize) {
+            self.slow_start.apply(now, &mut self.targets.factors);
+            self.on_factors_changed();
+        }
+    }
+
+    /// A target is able no more: a slow start ends.
+    pub fn on_unable(&mut self, target: u32) {
+        self.slow_start.end(target);
+        if self.targets.is_warming {
+            self.targets.factors[target as usize] = 1.0;
+            self.on_factors_changed();
+        }
+    }
+
+    /// How many targets are in a slow start.
+    #[inline]
+    pub fn slow_starting(&self) -> usize {
+        self.slow_start.len()
+    }
+
+    fn on_factors_changed(&mut self) {
+        let was = std::mem::replace(&mut self.targets.is_warming, self.slow_start.len() > 0);
+        // Envoy's schedules look at weights at each turn; they are drawn anew only when slow starts begin or are over.
+        let is_envoy = matches!(self.policy, Policy::EnvoyRoundRobin(_) | Policy::LeastRequest(_));
+        if !is_envoy || was != self.targets.is_warming {
+            self.policy.on_targets_changed(&self.targets);
+        }
     }
 
     /// Requests in flight to a target.
@@ -250,6 +302,7 @@ impl Targets {
         self.weights.clear();
         self.weights.extend_from_slice(weights);
         self.is_eligible.resize(weights.len(), true);
+        self.factors.resize(weights.len(), 1.0);
         self.outstanding.resize(self.outstanding.len().max(weights.len()), 0);
         self.all.clear();
         self.all.extend(0..weights.len() as u32);
@@ -275,7 +328,7 @@ impl Targets {
     /// A target's weight at present.
     #[inline]
     fn weight(&self, target: u32) -> f64 {
-        f64::from(self.weights[target as usize])
+        f64::from(self.weights[target as usize]) * self.factors[target as usize]
     }
 
     #[inline]
@@ -355,6 +408,9 @@ impl Policy {
             return None;
         }
         match self {
+            Self::RoundRobin(policy) if targets.is_warming => {
+                Some(policy.pick_slowly(candidates, &targets.factors))
+            }
             Self::RoundRobin(policy) => Some(policy.pick(candidates)),
             Self::WeightedRoundRobin(policy) => policy.pick(candidates, &targets.weights),
             Self::Random(policy) => Some(policy.pick(candidates, rng)),

@@ -309,6 +309,8 @@ impl Compiler {
             fail_open: matches!(b.when_none_healthy, st::WhenNoneHealthy::FailOpen),
             deregistration_delay: b.deregistration_delay.duration(),
             idle_timeout: b.idle_timeout.map(|t| t.duration()),
+            slow_start: b.slow_start.as_ref().map(balancing::slow_start),
+            stickiness: b.stickiness.as_ref().map(|s| s.duration.duration()),
         }
     }
 

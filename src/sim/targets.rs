@@ -4,7 +4,8 @@ use super::event::Event;
 use super::frame::{Call, Frame, Kind, NO_BALANCER};
 use super::instances::{Arrival, Condition};
 use super::{FrameId, Task, World};
-use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt};
+use crate::base::{Outcome, Rng, SimTime, Streams, salt};
+use crate::components::balancer::sticky::Sticky;
 use crate::components::balancer::{Balancer, PolicyConfig};
 use crate::components::health::{Health, TargetHealth};
 use crate::engine::Rank;
@@ -30,9 +31,14 @@ pub(super) struct BalancerState {
     healthy: u32,
     /// Whether it sends to all since it believes none healthy.
     is_open: bool,
-    rng: Rng,
-    is_random: bool,
-    salt: u64,
+    /// Who sticks to which target.
+    pub sticky: Sticky,
+    /// What the next choice draws from.
+    pub rng: Rng,
+    /// Whether the policy draws.
+    pub is_random: bool,
+    /// The salt of a request's draws here.
+    pub salt: u64,
 }
 
 /// Who answers direct calls to a group.
@@ -90,6 +96,7 @@ impl BalancerState {
             let mut policy = Balancer::new(settings.policy, &weights(&settings.weights, group.capacity));
             // Who is there joins when the run begins.
             (0..group.capacity).for_each(|target| policy.set_eligible(target, false));
+            policy.set_slow_start(settings.slow_start);
             Self {
                 policy,
                 health: vec![Health::new(initial); capacity],
@@ -99,6 +106,7 @@ impl BalancerState {
                 believed: vec![false; capacity],
                 healthy: 0,
                 is_open: false,
+                sticky: Sticky::default(),
                 rng: Rng::from_seed(0),
                 is_random: is_random(&settings.policy),
                 salt: salt(&path),
@@ -140,17 +148,13 @@ impl<O: Observer> World<'_, O> {
 
     fn balance(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
         let meters = self.model.catalog.balancers[balancer as usize];
-        let state = &mut self.balancers[balancer as usize];
         self.observer.arrival(meters.red);
-        if state.is_random {
-            state.rng = Rng::from_seed(mix(call.key, state.salt));
-        }
-        state.policy.tick(now);
-        let Some(target) = state.policy.pick(&mut state.rng, u64::from(call.affinity)) else {
+        let Some(target) = self.choose(now, balancer, &call, parent) else {
             self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
             self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
             return;
         };
+        let state = &mut self.balancers[balancer as usize];
         if state.is_open {
             self.observer.count(meters.failed_open);
         }
@@ -230,6 +234,13 @@ impl<O: Observer> World<'_, O> {
         let meters = self.model.catalog.balancers[balancer as usize];
         if is != was {
             self.observer.moved(now, meters.healthy, if is { 1 } else { -1 });
+            // Who is there when the run begins is there for long.
+            if is && now > SimTime::ZERO {
+                let able = |state: &mut BalancerState| state.policy.on_able(now, target, state.healthy);
+                self.with_slow_starts(now, balancer, able);
+            } else if !is {
+                self.with_slow_starts(now, balancer, |state| state.policy.on_unable(target));
+            }
         }
         let state = &mut self.balancers[balancer as usize];
         state.healthy = (state.healthy + u32::from(is && !was)) - u32::from(was && !is);
@@ -310,6 +321,10 @@ impl<O: Observer> World<'_, O> {
             let state = &mut self.balancers[balancer as usize];
             state.is_random = is_random(&settings.policy);
             state.policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
+            if settings.stickiness.is_none() {
+                state.sticky.clear();
+            }
+            self.with_slow_starts(now, balancer, |state| state.policy.set_slow_start(settings.slow_start));
             self.restart_checks(balancer);
             // Belief may hang on settings that changed: count anew.
             let believed: Vec<bool> = (0..capacity).map(|t| self.is_believed(balancer, t)).collect();

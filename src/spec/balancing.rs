@@ -1,7 +1,7 @@
 //! How balancers choose, beyond the plain ways: the settings of products.
 
-use super::quantity::Seconds;
-use crate::record;
+use super::quantity::{Ratio, Seconds};
+use crate::{choice, record};
 
 record! {
     /// Draws some targets at random, one of them perhaps twice, and takes the one with the fewest requests in flight
@@ -66,5 +66,61 @@ record! {
         /// The most that a server may have in flight, in per cent of the mean, above 100: the next on the ring gets the
         /// request then. 0 is no limit.
         hash_balance_factor: u32 = 0,
+    }
+}
+
+record! {
+    /// An ALB's slow start (user guide of June 2023): the share of a target that has become healthy grows in a straight line
+    /// from nothing. For `RoundRobin` and `WeightedRandom`; `LeastOutstanding` has none. Targets that become healthy while no
+    /// other is fully healthy, as the first of a group, get their full share at once. A target that becomes unhealthy leaves
+    /// the slow start, and enters it anew when it recovers.
+    pub struct AlbSlowStart [duration] as "ALB slow start" {
+        /// How long it takes (`slow_start.duration_seconds`), from 30 s to 900 s.
+        duration: Seconds,
+    }
+}
+record! {
+    /// Envoy's slow start (1.40.0), for `EnvoyRoundRobin` and `LeastRequest`: a host that joins or becomes healthy has the part
+    /// (time / window)^(1 / aggression) of its weight. Meanwhile both policies take turns by due dates, also where weights
+    /// are equal.
+    pub struct EnvoySlowStart [slow_start_window] as "Envoy slow start" {
+        /// How long it takes.
+        slow_start_window: Seconds,
+        /// Above 1 the share grows faster at first, below 1 slower.
+        aggression: f64 = 1.0,
+        /// The least share.
+        min_weight_percent: Ratio = "10%",
+    }
+}
+record! {
+    /// HAProxy's slow start (2.6.12), for `HaproxyRoundRobin` and `LeastConn`: the weight of a server that comes up grows by
+    /// sixteenths, every second or every twentieth of the time if that is longer. Servers that are there at the start of the
+    /// run have their full weight. Limits on connections (`maxconn`) do not grow with it here.
+    pub struct HaproxySlowStart [slowstart] as "HAProxy slow start" {
+        /// How long it takes.
+        slowstart: Seconds,
+    }
+}
+choice! {
+    /// How a target that has become healthy, or has joined, gets its share little by little. Targets that are there at the
+    /// start of the run have it already.
+    pub enum SlowStart {
+        /// In a straight line, as an AWS ALB does.
+        Alb(AlbSlowStart),
+        /// As Envoy does.
+        Envoy(EnvoySlowStart),
+        /// In steps, as HAProxy does.
+        Haproxy(HaproxySlowStart),
+    }
+}
+
+record! {
+    /// Sticky sessions (AWS ALB `lb_cookie`): a session's requests go to the target of its first one, whatever the policy
+    /// would choose. A session whose target is unhealthy or gone gets another, and stays there. In a closed loop each user is
+    /// a session, also in the calls that its requests lead to; in an open loop, the requests with the same key are. Requests
+    /// without user and key belong to no session.
+    pub struct Stickiness [duration] {
+        /// How long a session without requests is remembered, from 1 s to 7 d; every request begins that time anew.
+        duration: Seconds = "1d",
     }
 }

@@ -136,6 +136,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "EnvoyPeakEwma",
             "Maglev",
             "HaproxyConsistentHash",
+            "SlowStart",
+            "ALB slow start",
+            "Envoy slow start",
+            "HAProxy slow start",
+            "Stickiness",
         ],
     ),
     (

@@ -2,7 +2,8 @@
 
 use super::autoscaler::Autoscaler;
 use super::balancing::{
-    EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PowerOfChoices,
+    EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PowerOfChoices, SlowStart,
+    Stickiness,
 };
 use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
@@ -299,6 +300,10 @@ record! {
         deregistration_delay: Seconds = "300s",
         /// How long it waits for a target's answer before it gives up (a 504).
         idle_timeout: Option<Seconds> = None,
+        /// How targets that have become healthy get their share; at once if not given.
+        slow_start: Option<SlowStart> = None,
+        /// Whether the requests of a session go to one target.
+        stickiness: Option<Stickiness> = None,
     }
 }
 

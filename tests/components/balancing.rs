@@ -1,6 +1,6 @@
 //! How balancers choose, in a whole system.
 
-use super::super::support::{experiment, quick};
+use crate::support::{experiment, quick};
 
 /// A system behind a balancer with these fields.
 fn system(balancer: &str, service: &str) -> String {
@@ -72,4 +72,113 @@ fn an_answer_that_never_comes_counts_until_the_balancer_gives_up() {
     assert!((1.0..100.0).contains(&timeouts), "{timeouts}");
     let blind = quick(&topology.replace("PeakEwma()", "RoundRobin"), 5);
     assert_eq!(blind.total("balancers.lb.outcomes.timeout"), 0.0);
+}
+
+/// A system of three replicas of which one fails its checks for ten seconds. From then on it answers only after the
+/// clients have given up, but passes its checks: each request that is sent there shows as a timeout.
+fn recovering(balancer: &str) -> crate::support::Run {
+    let topology = format!(
+        r#"Topology(
+            name: "recovering",
+            clients: {{
+                "users": Clients(arrivals: Regular("120/s"), requests: {{ "lb/show": 1 }}, timeout: "500ms"),
+            }},
+            balancers: {{
+                "lb": Balancer(
+                    targets: "api",
+                    {balancer},
+                    health_check: HealthCheck(
+                        endpoint: "ping", interval: "1s", timeout: "500ms", healthy: 2, unhealthy: 2,
+                    ),
+                ),
+            }},
+            services: {{ "api": Service(replicas: 3, endpoints: {{ "ping": [], "show": [ Wait("10ms") ] }}) }},
+        )"#
+    );
+    experiment(
+        &topology,
+        r#"duration: "90s", timeline: [
+            At("5s", Errors(target: "api", instances: Number(1), lasts: "10s")),
+            At("14s", Slow(target: "api", instances: Unhealthy, factor: 200, name: "cold")),
+        ]"#,
+    )
+}
+
+/// The requests that the third replica gets in the 40 seconds from its recovery, and the seconds of its slow start.
+fn share_of_the_recovered(balancer: &str) -> (f64, f64) {
+    let run = recovering(balancer);
+    let healthy = run.series("balancers.lb.healthy");
+    let back = 15 + healthy[15..].iter().position(|n| *n > 2.5).unwrap();
+    let slow = if balancer.contains("slow_start") { run.total("balancers.lb.slow_starting") } else { 0.0 };
+    // A request that goes there times out half a second later, within a second of its own.
+    (run.count("clients.users.outcomes.timeout", back, back + 40), slow)
+}
+
+#[test]
+fn a_recovered_target_gets_its_share_little_by_little() {
+    // With the part f of a weight, f / (2 + f) of 120 requests per second.
+    let expected = |seconds: f64, factor: &dyn Fn(f64) -> f64| {
+        (0..4_000)
+            .map(|i| f64::from(i) / 100.0)
+            .map(|t| if t < seconds { factor(t) } else { 1.0 })
+            .map(|f| 1.2 * f / (2.0 + f))
+            .sum::<f64>()
+    };
+    let at_once = expected(0.0, &|_| 1.0);
+    for policy in ["RoundRobin", "EnvoyRoundRobin", "HaproxyRoundRobin"] {
+        let (count, _) = share_of_the_recovered(&format!("policy: {policy}"));
+        crate::support::close(policy, count, at_once, 0.03);
+    }
+    let cases: [(&str, &str, &dyn Fn(f64) -> f64); 5] = [
+        ("RoundRobin", r#"Alb("30s")"#, &|t| t / 30.0),
+        ("WeightedRandom", r#"Alb("30s")"#, &|t| t / 30.0),
+        ("EnvoyRoundRobin", r#"Envoy(slow_start_window: "30s")"#, &|t| (t / 30.0).max(0.1)),
+        ("EnvoyRoundRobin", r#"Envoy(slow_start_window: "30s", aggression: 2.0)"#, &|t| {
+            libm::sqrt(t / 30.0).max(0.1)
+        }),
+        ("HaproxyRoundRobin", r#"Haproxy("30s")"#, &|t| {
+            (16.0 * t.floor() / 30.0 + 1.0).floor().min(16.0) / 16.0
+        }),
+    ];
+    for (policy, slow_start, factor) in cases {
+        let (count, slow) = share_of_the_recovered(&format!("policy: {policy}, slow_start: {slow_start}"));
+        let expected = expected(30.0, factor);
+        assert!(expected < 0.85 * at_once);
+        crate::support::close(&format!("{policy} {slow_start}"), count, expected, 0.08);
+        assert!((slow - 30.0).abs() <= 1.0, "{policy} {slow_start}: {slow} s");
+    }
+}
+
+/// Ten users and a service of which one instance fails its checks from the 30th second on.
+fn users(balancer: &str, think: &str) -> crate::support::Run {
+    let topology = format!(
+        r#"Topology(
+            name: "sticky",
+            clients: {{
+                "users": Clients(arrivals: Users(count: 10, think: "{think}"), requests: {{ "lb/show": 1 }}),
+            }},
+            balancers: {{
+                "lb": Balancer(
+                    targets: "api",
+                    {balancer}
+                    health_check: HealthCheck(endpoint: "show", interval: "1s", timeout: "500ms"),
+                ),
+            }},
+            services: {{ "api": Service(replicas: 2, endpoints: {{ "show": [ Wait("10ms") ] }}) }},
+        )"#
+    );
+    let fields = r#"duration: "60s", timeline: [ At("30s", Errors(target: "api", instances: Number(1))) ]"#;
+    experiment(&topology, fields)
+}
+
+#[test]
+fn sessions_stay_until_their_target_is_gone_and_then_stay_elsewhere() {
+    let run = users("stickiness: Stickiness(),", "500ms");
+    // Round robin gave each instance every other user. Each user of the failed one is bound anew, once.
+    assert_eq!(run.total("balancers.lb.rebound"), 5.0);
+    assert_eq!(run.count("clients.users.outcomes.error", 0, 30), 0.0);
+    assert_eq!(run.count("clients.users.outcomes.error", 35, 60), 0.0);
+    // Who thinks longer than the cookie lives has no session.
+    let run = users(r#"stickiness: Stickiness("1s"),"#, "2s");
+    assert_eq!(run.total("balancers.lb.rebound"), 0.0);
 }

@@ -1,6 +1,7 @@
 //! How balancers choose, from the language's types to the components' own.
 
-use crate::components::balancer::{Flavour, PolicyConfig};
+use crate::components::balancer::{Flavour, PolicyConfig, SlowStartConfig};
+use crate::spec::balancing::SlowStart;
 use crate::spec::topology::BalancerPolicy;
 
 pub(super) fn policy(policy: &BalancerPolicy) -> PolicyConfig {
@@ -38,5 +39,17 @@ pub(super) fn policy(policy: &BalancerPolicy) -> PolicyConfig {
         BalancerPolicy::HaproxyConsistentHash(h) => {
             PolicyConfig::HaproxyHash { hash_balance_factor: h.hash_balance_factor }
         }
+    }
+}
+
+pub(super) fn slow_start(slow_start: &SlowStart) -> SlowStartConfig {
+    match slow_start {
+        SlowStart::Alb(alb) => SlowStartConfig::Alb { duration: alb.duration.duration() },
+        SlowStart::Envoy(envoy) => SlowStartConfig::Envoy {
+            window: envoy.slow_start_window.duration(),
+            aggression: envoy.aggression,
+            min_weight: envoy.min_weight_percent.0,
+        },
+        SlowStart::Haproxy(haproxy) => SlowStartConfig::Haproxy { duration: haproxy.slowstart.duration() },
     }
 }

@@ -1,5 +1,6 @@
 //! Values of how balancers choose.
 
+use crate::spec::balancing::SlowStart;
 use crate::spec::decode::Context;
 use crate::spec::topology::{Balancer, BalancerPolicy, Topology};
 
@@ -9,6 +10,8 @@ const TABLE_MAX: u32 = 5_000_011;
 pub(super) fn check(topology: &Topology, cx: &mut Context) {
     for (_, balancer) in topology.balancers.iter() {
         policy(balancer, topology, cx);
+        slow_start(balancer, cx);
+        stickiness(balancer, cx);
     }
 }
 
@@ -68,6 +71,51 @@ fn policy(b: &Balancer, topology: &Topology, cx: &mut Context) {
 fn envoy_bound(factor: Option<u32>, place: crate::spec::source::Span, cx: &mut Context) {
     if factor.is_some_and(|f| f < 100) {
         cx.fail::<()>(place, "`hash_balance_factor` must be at least 100 (per cent of the mean)");
+    }
+}
+
+fn slow_start(b: &Balancer, cx: &mut Context) {
+    use BalancerPolicy as P;
+    let Some(slow_start) = &b.slow_start else { return };
+    let (whose, fits, can) = match slow_start {
+        SlowStart::Alb(alb) => {
+            if !(30.0..=900.0).contains(&alb.duration.0) {
+                cx.fail::<()>(alb.place("duration"), "an ALB's slow start takes from 30 s to 900 s");
+            }
+            (
+                "an ALB's",
+                matches!(b.policy, P::RoundRobin | P::WeightedRandom),
+                "`RoundRobin` and `WeightedRandom`",
+            )
+        }
+        SlowStart::Envoy(envoy) => {
+            super::values::positive_time(
+                envoy.slow_start_window,
+                "slow_start_window",
+                envoy.place("slow_start_window"),
+                cx,
+            );
+            if !(envoy.aggression > 0.0 && envoy.aggression.is_finite()) {
+                cx.fail::<()>(envoy.place("aggression"), "`aggression` must be above 0");
+            }
+            let fits = matches!(b.policy, P::EnvoyRoundRobin | P::LeastRequest(_));
+            ("Envoy's", fits, "`EnvoyRoundRobin` and `LeastRequest`")
+        }
+        SlowStart::Haproxy(haproxy) => {
+            super::values::positive_time(haproxy.slowstart, "slowstart", haproxy.place("slowstart"), cx);
+            let fits = matches!(b.policy, P::HaproxyRoundRobin | P::LeastConn);
+            ("HAProxy's", fits, "`HaproxyRoundRobin` and `LeastConn`")
+        }
+    };
+    if !fits {
+        cx.fail::<()>(b.place("slow_start"), format!("{whose} slow start goes with the policies {can}"));
+    }
+}
+
+fn stickiness(b: &Balancer, cx: &mut Context) {
+    let Some(sticky) = &b.stickiness else { return };
+    if !(1.0..=604_800.0).contains(&sticky.duration.0) {
+        cx.fail::<()>(sticky.place("duration"), "`duration` must be from 1 s to 7 d");
     }
 }
 
