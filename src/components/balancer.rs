@@ -25,6 +25,7 @@ mod ring_hash;
 mod round_robin;
 mod slow_start;
 pub mod sticky;
+pub mod zone_aware;
 
 use crate::base::{Rng, SimDuration, SimTime};
 use bounded::{Bounded, HaproxyShares};
@@ -115,6 +116,15 @@ pub struct Balancer {
     config: PolicyConfig,
     policy: Policy,
     slow_start: SlowStart,
+    /// Where zones matter: one more balancer for each, which has the targets of its zone only.
+    zones: Option<Zones>,
+}
+
+#[derive(Clone, Debug)]
+struct Zones {
+    /// By target: its zone.
+    of: Vec<u32>,
+    inner: Vec<Balancer>,
 }
 
 /// What a balancer knows of its targets.
@@ -169,7 +179,7 @@ impl Balancer {
         targets.set_weights(weights);
         let mut policy = Policy::new(config, &targets);
         policy.on_targets_changed(&targets);
-        Self { targets, config, policy, slow_start: SlowStart::default() }
+        Self { targets, config, policy, slow_start: SlowStart::default(), zones: None }
     }
 
     /// Changes policy and targets. Targets keep their index: those added at the end are eligible and idle, those
@@ -183,12 +193,65 @@ impl Balancer {
             self.config = config;
         }
         self.policy.on_targets_changed(&self.targets);
+        self.each_zone(|inner| inner.reconfigure(config, weights));
+    }
+
+    /// Chooses within zones from now on, given the zone of each target; or no more.
+    pub fn set_zones(&mut self, zones: Option<(&[u32], u32)>) {
+        let Some((of, count)) = zones else {
+            self.zones = None;
+            return;
+        };
+        if self.zones.as_ref().is_some_and(|zones| zones.of == of) {
+            return;
+        }
+        let inner = |zone: u32| {
+            let mut inner = Self { zones: None, ..self.clone() };
+            inner.policy = Policy::new(self.config, &inner.targets);
+            for (target, its) in (0u32..).zip(of) {
+                inner.targets.set_eligible(target, *its == zone && self.is_eligible(target));
+            }
+            inner.policy.on_targets_changed(&inner.targets);
+            inner
+        };
+        self.zones = Some(Zones { of: of.to_vec(), inner: (0..count).map(inner).collect() });
+    }
+
+    /// How many targets of a zone are believed able; 0 if zones do not matter.
+    pub fn eligible_in(&self, zone: usize) -> usize {
+        self.zones.as_ref().map_or(0, |zones| zones.inner[zone].eligible_count())
+    }
+
+    /// Chooses among the eligible of a zone.
+    pub fn pick_in(&mut self, zone: usize, rng: &mut Rng, key: u64) -> Option<u32> {
+        match &mut self.zones {
+            Some(zones) => zones.inner[zone].pick(rng, key),
+            None => self.pick(rng, key),
+        }
+    }
+
+    #[inline]
+    fn each_zone(&mut self, act: impl Fn(&mut Self)) {
+        if let Some(zones) = &mut self.zones {
+            zones.inner.iter_mut().for_each(act);
+        }
+    }
+
+    /// The balancer of a target's zone.
+    #[inline]
+    fn zone_of(&mut self, target: u32) -> Option<&mut Self> {
+        let zones = self.zones.as_mut()?;
+        let zone = *zones.of.get(target as usize)?;
+        zones.inner.get_mut(zone as usize)
     }
 
     /// Believes a target able, or not.
     pub fn set_eligible(&mut self, target: u32, yes: bool) {
         if self.targets.set_eligible(target, yes) {
             self.policy.on_targets_changed(&self.targets);
+        }
+        if let Some(inner) = self.zone_of(target) {
+            inner.set_eligible(target, yes);
         }
     }
 
@@ -209,6 +272,9 @@ impl Balancer {
     pub fn on_start(&mut self, target: u32) {
         self.targets.outstanding[target as usize] += 1;
         self.policy.on_load_changed(&self.targets, target);
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_start(target);
+        }
     }
 
     /// A request to a target ended, in whatever way.
@@ -218,6 +284,9 @@ impl Balancer {
         debug_assert!(*outstanding > 0);
         *outstanding = outstanding.saturating_sub(1);
         self.policy.on_load_changed(&self.targets, target);
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_end(target);
+        }
     }
 
     /// What a request to a target took; for policies that mind.
@@ -225,6 +294,9 @@ impl Balancer {
     pub fn observe(&mut self, now: SimTime, target: u32, took: SimDuration) {
         if let Policy::PeakEwma(policy) = &mut self.policy {
             policy.observe(now, target, took);
+        }
+        if let Some(inner) = self.zone_of(target) {
+            inner.observe(now, target, took);
         }
     }
 
@@ -235,6 +307,7 @@ impl Balancer {
         if self.slow_start.len() > 0 && self.slow_start.apply(now, &mut self.targets.factors) {
             self.on_factors_changed();
         }
+        self.each_zone(|inner| inner.tick(now));
     }
 
     /// Sets how targets start, from now on; `None` is at once.
@@ -244,6 +317,7 @@ impl Balancer {
             self.targets.factors.fill(1.0);
             self.on_factors_changed();
         }
+        self.each_zone(|inner| inner.set_slow_start(config));
     }
 
     /// A target has become able, by joining or by recovering, and so many others are; it may start slowly. To be told
@@ -253,6 +327,9 @@ impl Balancer {
             self.slow_start.apply(now, &mut self.targets.factors);
             self.on_factors_changed();
         }
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_able(now, target, others.min(inner.eligible_count() as u32));
+        }
     }
 
     /// A target is able no more: a slow start ends.
@@ -261,6 +338,9 @@ impl Balancer {
         if self.targets.is_warming {
             self.targets.factors[target as usize] = 1.0;
             self.on_factors_changed();
+        }
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_unable(target);
         }
     }
 

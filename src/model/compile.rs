@@ -127,6 +127,10 @@ impl Compiler {
         for shape in &mut this.model.groups {
             shape.price = price(first, shape);
         }
+        this.model.zones = balancing::zones(first);
+        for shape in &mut this.model.groups {
+            shape.zones = balancing::zones_of(first, shape, &this.model.zones);
+        }
         this
     }
 
@@ -144,6 +148,7 @@ impl Compiler {
             capacity,
             endpoints: range,
             price: 0.0,
+            zones: Vec::new(),
         });
         self.model.instances += capacity;
     }
@@ -219,6 +224,10 @@ impl Compiler {
         }
         if let Some(shape) = m.groups.iter().find(|shape| shape.price != price(topology, shape)) {
             return Err(ShapeError { what: format!("change the price of `{}`", shape.name), epoch });
+        }
+        let moved = |shape: &&GroupShape| shape.zones != balancing::zones_of(topology, shape, &m.zones);
+        if let Some(shape) = m.groups.iter().find(moved) {
+            return Err(ShapeError { what: format!("change the zones of `{}`", shape.name), epoch });
         }
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();
@@ -311,6 +320,7 @@ impl Compiler {
             idle_timeout: b.idle_timeout.map(|t| t.duration()),
             slow_start: b.slow_start.as_ref().map(balancing::slow_start),
             stickiness: b.stickiness.as_ref().map(|s| s.duration.duration()),
+            zone_routing: balancing::zone_routing(&b.zone_routing),
         }
     }
 
@@ -371,6 +381,7 @@ fn empty_model(topology: &Topology) -> Model {
         slots: super::SlotCounts::default(),
         epochs: Vec::new(),
         catalog: catalog::Catalog::default(),
+        zones: Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::components::balancer::{Balancer, PolicyConfig};
 use crate::components::health::{Health, TargetHealth};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Callee, Epoch, Model};
+use crate::model::{Callee, Epoch, GroupShape, Model, ZoneRouting};
 
 /// A balancer and what it believes.
 #[derive(Debug)]
@@ -84,6 +84,13 @@ fn weights(given: &[u32], capacity: u32) -> Vec<u32> {
     (0..capacity as usize).map(|i| given.get(i).copied().unwrap_or(1)).collect()
 }
 
+/// Gives a balancer the zones of its targets, if it minds them.
+fn set_zones(policy: &mut Balancer, group: &GroupShape, routing: ZoneRouting) {
+    let zones = group.zones.len() as u32;
+    let of: Vec<u32> = (0..group.capacity).map(|target| target % zones.max(1)).collect();
+    policy.set_zones((routing != ZoneRouting::CrossZone && zones > 0).then_some((of.as_slice(), zones)));
+}
+
 impl BalancerState {
     pub fn all(model: &Model, epoch: &Epoch, streams: Streams) -> Vec<Self> {
         let make = |index: usize| {
@@ -97,6 +104,7 @@ impl BalancerState {
             // Who is there joins when the run begins.
             (0..group.capacity).for_each(|target| policy.set_eligible(target, false));
             policy.set_slow_start(settings.slow_start);
+            set_zones(&mut policy, group, settings.zone_routing);
             Self {
                 policy,
                 health: vec![Health::new(initial); capacity],
@@ -321,6 +329,7 @@ impl<O: Observer> World<'_, O> {
             let state = &mut self.balancers[balancer as usize];
             state.is_random = is_random(&settings.policy);
             state.policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
+            set_zones(&mut state.policy, &self.model.groups[group as usize], settings.zone_routing);
             if settings.stickiness.is_none() {
                 state.sticky.clear();
             }

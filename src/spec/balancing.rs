@@ -124,3 +124,29 @@ record! {
         duration: Seconds = "1d",
     }
 }
+
+record! {
+    /// Envoy's zone-aware routing (1.40.0): calls from a zone stay there, as far as its share of the healthy targets is at least
+    /// its share of the running callers; the rest goes to zones with more targets than callers. Zones do not matter while
+    /// fewer than half of the targets are healthy, while the caller's zone has none that is, for callers without a zone (as
+    /// clients are), and if caller and service have different numbers of zones.
+    pub struct ZoneAware {
+        /// The fewest healthy targets with which zones matter.
+        min_cluster_size: u32 = 6,
+        /// For what share of the requests zones matter.
+        routing_enabled: Ratio = "100%",
+    }
+}
+choice! {
+    /// Whether a balancer minds the zones of the service behind it.
+    pub enum ZoneRouting {
+        /// It does not (an ALB with cross-zone load balancing).
+        CrossZone,
+        /// An AWS ALB without cross-zone load balancing: each zone has a node of the balancer, which chooses among the
+        /// targets of its zone, by the policy. Every node gets the same share of the requests, however many targets its
+        /// zone has. A zone without a healthy target is left out (it leaves DNS, which takes no time here), unless all are so.
+        WithinZone,
+        /// Envoy's zone-aware routing.
+        ZoneAware(ZoneAware),
+    }
+}

@@ -141,6 +141,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Envoy slow start",
             "HAProxy slow start",
             "Stickiness",
+            "ZoneRouting",
+            "ZoneAware",
         ],
     ),
     (

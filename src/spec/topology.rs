@@ -3,7 +3,7 @@
 use super::autoscaler::Autoscaler;
 use super::balancing::{
     EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PowerOfChoices, SlowStart,
-    Stickiness,
+    Stickiness, ZoneRouting,
 };
 use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
@@ -304,6 +304,8 @@ record! {
         slow_start: Option<SlowStart> = None,
         /// Whether the requests of a session go to one target.
         stickiness: Option<Stickiness> = None,
+        /// Whether it minds the zones of the service.
+        zone_routing: ZoneRouting = CrossZone,
     }
 }
 
@@ -430,6 +432,9 @@ record! {
         /// What each instance costs per hour, in any currency, for the metrics `cost`. It is paid for as long as the
         /// instance should be there, whether it answers or not.
         price_per_hour: f64 = 0,
+        /// The availability zones that the instances are spread over, one after the other; at most 16. With two zones the
+        /// third instance is in the first again.
+        zones: Vec<String> = [],
     }
 }
 

@@ -182,3 +182,80 @@ fn sessions_stay_until_their_target_is_gone_and_then_stay_elsewhere() {
     let run = users(r#"stickiness: Stickiness("1s"),"#, "2s");
     assert_eq!(run.total("balancers.lb.rebound"), 0.0);
 }
+
+/// A front of three replicas that calls a back with `replicas` through a balancer with these fields, three zones each.
+fn zones(balancer: &str, replicas: u32, fields: &str) -> crate::support::Run {
+    let topology = format!(
+        r#"Topology(
+            name: "zones",
+            clients: {{ "users": Clients(arrivals: Regular("90/s"), requests: {{ "front/show": 1 }}) }},
+            balancers: {{ "lb": Balancer(targets: "back", {balancer}) }},
+            services: {{
+                "front": Service(replicas: 3, zones: ["a", "b", "c"], endpoints: {{ "show": [ Call("lb/find") ] }}),
+                "back": Service(replicas: {replicas}, zones: ["a", "b", "c"], endpoints: {{ "find": [ Wait("5ms") ] }}),
+            }},
+        )"#
+    );
+    experiment(&topology, fields)
+}
+
+const ZONE_RATES: [&str; 3] = ["balancers.lb.zones.a", "balancers.lb.zones.b", "balancers.lb.zones.c"];
+
+#[test]
+fn each_zone_gets_the_same_without_cross_zone_balancing() {
+    for policy in ["RoundRobin", "LeastOutstanding", "WeightedRandom"] {
+        // Four targets: two in zone a, one each in b and c.
+        let balancer = format!("policy: {policy}, zone_routing: WithinZone");
+        let run = zones(&balancer, 4, r#"duration: "100s""#);
+        for zone in ZONE_RATES {
+            crate::support::close(&format!("{policy} {zone}"), run.value(zone), 30.0, 0.05);
+        }
+        // The caller's zone does not matter: two thirds leave it.
+        crate::support::close(policy, run.value("balancers.lb.cross_zone"), 60.0, 0.05);
+        let run = zones(&format!("policy: {policy}"), 4, r#"duration: "100s""#);
+        crate::support::close(policy, run.value("balancers.lb.zones.a"), 45.0, 0.05);
+    }
+}
+
+#[test]
+fn a_zone_without_targets_is_left_out() {
+    let fields = r#"duration: "40s", timeline: [ At("20s", Set("services.back.replicas", 2)) ]"#;
+    let run = zones("zone_routing: WithinZone", 3, fields);
+    assert_eq!(run.value("clients.users.error_ratio"), 0.0);
+    assert_eq!(run.count("balancers.lb.zones.c", 21, 40), 0.0);
+    crate::support::close("zone b", run.count("balancers.lb.zones.b", 21, 40), 19.0 * 45.0, 0.1);
+}
+
+#[test]
+fn envoy_keeps_calls_in_their_zone_as_far_as_targets_are_there() {
+    for policy in ["EnvoyRoundRobin", "LeastRequest()", "Random"] {
+        let aware = format!("policy: {policy}, zone_routing: ZoneAware()");
+        let even = zones(&aware, 6, r#"duration: "60s""#);
+        assert_eq!(even.value("balancers.lb.cross_zone"), 0.0, "{policy}");
+        // Below the least size of a cluster zones do not matter.
+        let small = zones(&aware, 5, r#"duration: "60s""#);
+        assert!(small.value("balancers.lb.cross_zone") > 30.0, "{policy}");
+        // Seven targets, three of them in a: a seventh of each other zone's calls goes there.
+        let uneven = zones(&aware, 7, r#"duration: "200s""#);
+        crate::support::close(policy, uneven.value("balancers.lb.zones.a"), 90.0 * 3.0 / 7.0, 0.03);
+        crate::support::close(policy, uneven.value("balancers.lb.cross_zone"), 90.0 * 2.0 / 21.0, 0.1);
+        let half = format!(r#"policy: {policy}, zone_routing: ZoneAware(routing_enabled: "50%")"#);
+        crate::support::close(
+            policy,
+            zones(&half, 6, r#"duration: "200s""#).value("balancers.lb.cross_zone"),
+            30.0,
+            0.1,
+        );
+    }
+}
+
+#[test]
+fn zone_routing_can_be_switched_on_and_off() {
+    let fields = r#"duration: "30s", timeline: [
+        At("10s", Set("balancers.lb.zone_routing", ZoneAware())), At("20s", Set("balancers.lb.zone_routing", CrossZone)),
+    ]"#;
+    let run = zones("policy: Random", 6, fields);
+    assert_eq!(run.value("clients.users.error_ratio"), 0.0);
+    assert_eq!(run.count("balancers.lb.cross_zone", 11, 20), 0.0);
+    assert!(run.count("balancers.lb.cross_zone", 21, 30) > 200.0);
+}

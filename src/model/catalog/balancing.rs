@@ -12,6 +12,9 @@ pub struct BalancingMeters {
     pub slow_starting: Option<u32>,
     /// Counter: sessions whose target was gone.
     pub rebound: Option<u32>,
+    /// Counters: requests by the targets' zone, in the order of the group's zones; and those that left the caller's zone
+    /// after them.
+    pub zones: Option<u32>,
 }
 
 impl Builder {
@@ -31,6 +34,19 @@ impl Builder {
                 meters.rebound = Some(counter);
                 let what = "sessions that got a new target, as theirs was unhealthy or gone";
                 self.add(format!("{path}.rebound"), Unit::PerSecond, what, Source::CounterRate(counter));
+            }
+            let zones = &model.groups[balancer.group as usize].zones;
+            if !zones.is_empty() {
+                meters.zones = Some(self.catalog.counters);
+                for zone in zones {
+                    let name = &model.zones[*zone as usize];
+                    let source = Source::CounterRate(self.counter());
+                    let what = format!("requests sent to targets in zone {name}");
+                    self.add(format!("{path}.zones.{name}"), Unit::PerSecond, what, source);
+                }
+                let source = Source::CounterRate(self.counter());
+                let what = "requests sent to another zone than the caller's, of callers that have a zone";
+                self.add(format!("{path}.cross_zone"), Unit::PerSecond, what, source);
             }
             self.catalog.balancers[index].balancing = meters;
         }

@@ -1,8 +1,11 @@
 //! How balancers choose, from the language's types to the components' own.
 
+use crate::components::balancer::zone_aware::ZoneAware;
 use crate::components::balancer::{Flavour, PolicyConfig, SlowStartConfig};
+use crate::model::{GroupKind, GroupShape, ZoneRouting};
+use crate::spec::balancing as sb;
 use crate::spec::balancing::SlowStart;
-use crate::spec::topology::BalancerPolicy;
+use crate::spec::topology::{BalancerPolicy, Topology};
 
 pub(super) fn policy(policy: &BalancerPolicy) -> PolicyConfig {
     match policy {
@@ -52,4 +55,30 @@ pub(super) fn slow_start(slow_start: &SlowStart) -> SlowStartConfig {
         },
         SlowStart::Haproxy(haproxy) => SlowStartConfig::Haproxy { duration: haproxy.slowstart.duration() },
     }
+}
+
+pub(super) fn zone_routing(routing: &sb::ZoneRouting) -> ZoneRouting {
+    match routing {
+        sb::ZoneRouting::CrossZone => ZoneRouting::CrossZone,
+        sb::ZoneRouting::WithinZone => ZoneRouting::WithinZone,
+        sb::ZoneRouting::ZoneAware(z) => ZoneRouting::ZoneAware(ZoneAware {
+            min_cluster_size: z.min_cluster_size,
+            routing_enabled: z.routing_enabled.0,
+        }),
+    }
+}
+
+/// All zones of all services, in order of name.
+pub(super) fn zones(topology: &Topology) -> Vec<String> {
+    let mut all: Vec<String> = topology.services.iter().flat_map(|(_, s)| s.zones.iter().cloned()).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The zones of a group, by number among all.
+pub(super) fn zones_of(topology: &Topology, group: &GroupShape, all: &[String]) -> Vec<u32> {
+    let service = topology.services.get(&group.name).filter(|_| group.kind == GroupKind::Service);
+    let numbers = service.into_iter().flat_map(|s| &s.zones);
+    numbers.map(|zone| all.iter().position(|z| z == zone).map_or(u32::MAX, |at| at as u32)).collect()
 }

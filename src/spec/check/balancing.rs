@@ -1,8 +1,11 @@
 //! Values of how balancers choose.
 
-use crate::spec::balancing::SlowStart;
+use crate::spec::balancing::{SlowStart, ZoneRouting};
 use crate::spec::decode::Context;
-use crate::spec::topology::{Balancer, BalancerPolicy, Topology};
+use crate::spec::topology::{Balancer, BalancerPolicy, Service, Topology};
+
+/// The most zones of a service.
+const ZONES_MAX: usize = 16;
 
 /// The largest table of Envoy's Maglev.
 const TABLE_MAX: u32 = 5_000_011;
@@ -12,6 +15,10 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         policy(balancer, topology, cx);
         slow_start(balancer, cx);
         stickiness(balancer, cx);
+        zone_routing(balancer, topology, cx);
+    }
+    for (_, service) in topology.services.iter() {
+        zones(service, cx);
     }
 }
 
@@ -116,6 +123,44 @@ fn stickiness(b: &Balancer, cx: &mut Context) {
     let Some(sticky) = &b.stickiness else { return };
     if !(1.0..=604_800.0).contains(&sticky.duration.0) {
         cx.fail::<()>(sticky.place("duration"), "`duration` must be from 1 s to 7 d");
+    }
+}
+
+fn zones(s: &Service, cx: &mut Context) {
+    if s.zones.len() > ZONES_MAX {
+        cx.fail::<()>(s.place("zones"), format!("there are at most {ZONES_MAX} zones"));
+    }
+    for (at, zone) in s.zones.iter().enumerate() {
+        if s.zones[..at].contains(zone) {
+            cx.fail::<()>(s.place("zones"), format!("the zone `{zone}` is listed twice"));
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if zone.is_empty() || !zone.chars().all(is_plain) {
+            let message = format!("the zone `{zone}` must have a name of letters, digits, `-` and `_`");
+            cx.fail::<()>(s.place("zones"), message);
+        }
+    }
+}
+
+fn zone_routing(b: &Balancer, topology: &Topology, cx: &mut Context) {
+    use BalancerPolicy as P;
+    let place = || b.place("zone_routing");
+    if matches!(b.zone_routing, ZoneRouting::CrossZone) {
+        return;
+    }
+    if topology.services.get(&b.targets.value).is_some_and(|s| s.zones.len() < 2) {
+        cx.fail::<()>(place(), format!("`{}` has no `zones`, or only one", b.targets.value));
+    }
+    match &b.zone_routing {
+        ZoneRouting::WithinZone if b.stickiness.is_some() => {
+            cx.fail::<()>(place(), "an ALB has no sticky sessions without cross-zone load balancing");
+        }
+        ZoneRouting::ZoneAware(_)
+            if matches!(b.policy, P::RingHash(_) | P::Maglev(_) | P::HaproxyConsistentHash(_)) =>
+        {
+            cx.fail::<()>(place(), "policies that follow a key do not mind zones");
+        }
+        _ => {}
     }
 }
 
