@@ -13,7 +13,8 @@ pub mod profile;
 use crate::base::count::Count;
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
-use crate::components::balancer::PolicyConfig;
+use crate::components::balancer::zone_aware::ZoneAware;
+use crate::components::balancer::{PolicyConfig, SlowStartConfig};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
@@ -72,6 +73,8 @@ pub struct Model {
     pub epochs: Vec<Epoch>,
     /// Every metric, with its path, unit and meaning.
     pub catalog: Catalog,
+    /// The names of all zones, in order.
+    pub zones: Vec<String>,
 }
 
 /// A client population, as far as it never changes during a run.
@@ -144,9 +147,17 @@ pub struct GroupShape {
     pub is_sharded: bool,
     /// The group whose writes its instances apply.
     pub replicates: Option<u32>,
+    /// The zones over which its instances are spread, one after the other: numbers in [`Model::zones`]; empty if zones do
+    /// not matter.
+    pub zones: Vec<u32>,
 }
 
 impl GroupShape {
+    /// The zone of one of its instances, counted within the group: a number in [`Model::zones`].
+    pub fn zone_of(&self, target: u32) -> Option<u32> {
+        self.zones.get((target as usize).checked_rem(self.zones.len())?).copied()
+    }
+
     /// Its price in whole billionths, as meters count it.
     pub fn price_in_billionths(&self) -> u64 {
         (self.price * 1e9).round() as u64
@@ -582,6 +593,23 @@ pub struct Balancer {
     pub deregistration_delay: SimDuration,
     /// How long it waits for an answer.
     pub idle_timeout: Option<SimDuration>,
+    /// How targets get their share.
+    pub slow_start: Option<SlowStartConfig>,
+    /// How long a session without requests is remembered; `None` if there are no sessions.
+    pub stickiness: Option<SimDuration>,
+    /// Whether zones matter.
+    pub zone_routing: ZoneRouting,
+}
+
+/// Whether a balancer minds zones.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ZoneRouting {
+    /// It does not.
+    CrossZone,
+    /// Each zone has a node that chooses among the targets of its zone.
+    WithinZone,
+    /// Callers prefer their own zone, as with Envoy.
+    ZoneAware(ZoneAware),
 }
 
 /// How a balancer checks health.

@@ -21,6 +21,7 @@
 mod autoscalers;
 mod breakers;
 mod caches;
+mod choosing;
 mod concurrency;
 mod databases;
 mod deadlines;

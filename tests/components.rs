@@ -5,6 +5,7 @@
 //! under the settings of `without`.
 
 mod components {
+    pub mod balancing;
     pub mod deadlines;
     pub mod guards;
     pub mod pools;

@@ -6,6 +6,7 @@
 mod support;
 
 mod conformance {
+    pub mod balancing;
     pub mod botocore;
     pub mod concurrency_limits;
     pub mod envoy_circuit_breakers;

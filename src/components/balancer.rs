@@ -6,24 +6,48 @@
 //! [`Balancer`] knows the targets: weights, who is eligible, requests in flight. A policy only chooses among
 //! candidates. A candidate list is sorted by index, so that a choice does not depend on the history of health.
 //!
-//! Sources: nginx 1.22.1 (weighted round robin), Envoy 1.40.0 (ring hash), Finagle (two choices), AWS ALB
-//! (round robin, least outstanding requests, weighted random, fail open); the file of each policy says more.
+//! Sources: nginx 1.22.1 (weighted round robin, least connections), HAProxy 2.6.12 (round robin, least connections,
+//! consistent hashing), Envoy 1.40.0 (round robin, least request, ring hash, Maglev), Finagle (two choices, peak EWMA),
+//! AWS ALB (round robin, least outstanding requests, weighted random, fail open); the file of each policy says more.
 
+mod bounded;
+mod choices;
+mod edf;
+mod envoy;
+mod haproxy;
 mod least_outstanding;
+mod maglev;
+mod nginx_least_conn;
+mod peak_ewma;
 mod power_of_two;
 mod random;
 mod ring_hash;
 mod round_robin;
+mod slow_start;
+pub mod sticky;
+pub mod zone_aware;
 
-use crate::base::Rng;
+use crate::base::{Rng, SimDuration, SimTime};
+use bounded::{Bounded, HaproxyShares};
+use choices::PowerOfChoices;
+use envoy::{EnvoyRoundRobin, LeastRequest};
+use haproxy::{HaproxyRoundRobin, LeastConn};
 use least_outstanding::LeastOutstanding;
+use maglev::Maglev;
+use nginx_least_conn::NginxLeastConn;
+use peak_ewma::PeakEwma;
 use power_of_two::PowerOfTwo;
 use random::{Random, WeightedRandom};
 use ring_hash::RingHash;
 use round_robin::{RoundRobin, WeightedRoundRobin};
+use slow_start::SlowStart;
+
+pub use choices::CHOICES_MAX;
+pub use peak_ewma::Flavour;
+pub use slow_start::SlowStartConfig;
 
 /// Which policy chooses, and its settings.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub enum PolicyConfig {
     /// Each in turn, in order of index.
     RoundRobin,
@@ -41,6 +65,47 @@ pub enum PolicyConfig {
     RingHash {
         /// Entries on the ring, at least: 1024 is used if this is less.
         ring_size: u32,
+        /// How much of the mean a target may have in flight, in per cent; 0 is any number (Envoy's bound).
+        hash_balance_factor: u32,
+    },
+    /// In turn by weight, as Envoy does. Weight 0 gets nothing, also in what follows.
+    EnvoyRoundRobin,
+    /// In turn by weight, as HAProxy does.
+    HaproxyRoundRobin,
+    /// Fewest requests in flight for its weight, as HAProxy counts; equals take turns.
+    LeastConn,
+    /// Fewest requests in flight for its weight, as nginx counts; equals take weighted turns.
+    NginxLeastConn,
+    /// The best of some draws with replacement; with unequal weights, turns by weight over load (Envoy).
+    LeastRequest {
+        /// How many draws.
+        choice_count: u32,
+        /// How much load counts where weights differ; 0 is not at all.
+        active_request_bias: f64,
+    },
+    /// The least loaded of several different ones at random, at most [`CHOICES_MAX`].
+    PowerOfChoices {
+        /// How many.
+        choices: u32,
+    },
+    /// Two different ones at random, the one whose recent latency times its requests is less.
+    PeakEwma {
+        /// How long latency is remembered: the time constant.
+        decay: SimDuration,
+        /// Whose.
+        flavour: Flavour,
+    },
+    /// By key, through a table that targets fill in turns.
+    Maglev {
+        /// Places in the table: a prime.
+        table_size: u32,
+        /// As for the ring.
+        hash_balance_factor: u32,
+    },
+    /// By key on a ring with 16 entries for each unit of weight, as HAProxy does.
+    HaproxyHash {
+        /// How much of the mean a target may have in flight, in per cent; 0 is any number (HAProxy's bound).
+        hash_balance_factor: u32,
     },
 }
 
@@ -48,7 +113,18 @@ pub enum PolicyConfig {
 #[derive(Clone, Debug)]
 pub struct Balancer {
     targets: Targets,
+    config: PolicyConfig,
     policy: Policy,
+    slow_start: SlowStart,
+    /// Where zones matter: one more balancer for each, which has the targets of its zone only.
+    zones: Option<Zones>,
+}
+
+#[derive(Clone, Debug)]
+struct Zones {
+    /// By target: its zone.
+    of: Vec<u32>,
+    inner: Vec<Balancer>,
 }
 
 /// What a balancer knows of its targets.
@@ -62,6 +138,11 @@ struct Targets {
     eligible: Vec<u32>,
     /// All of them, in order of index.
     all: Vec<u32>,
+    now: SimTime,
+    /// What part of its weight each has: less than 1 in a slow start.
+    factors: Vec<f64>,
+    /// Whether some are in a slow start.
+    is_warming: bool,
 }
 
 /// Whom a policy may choose.
@@ -79,7 +160,16 @@ enum Policy {
     WeightedRandom(WeightedRandom),
     LeastOutstanding(LeastOutstanding),
     PowerOfTwo(PowerOfTwo),
-    RingHash(RingHash),
+    RingHash(RingHash, Bounded),
+    EnvoyRoundRobin(EnvoyRoundRobin),
+    HaproxyRoundRobin(HaproxyRoundRobin),
+    LeastConn(LeastConn),
+    NginxLeastConn(NginxLeastConn),
+    LeastRequest(LeastRequest),
+    PowerOfChoices(PowerOfChoices),
+    PeakEwma(PeakEwma),
+    Maglev(Maglev, Bounded),
+    HaproxyHash(RingHash, HaproxyShares, u32),
 }
 
 impl Balancer {
@@ -89,25 +179,79 @@ impl Balancer {
         targets.set_weights(weights);
         let mut policy = Policy::new(config, &targets);
         policy.on_targets_changed(&targets);
-        Self { targets, policy }
+        Self { targets, config, policy, slow_start: SlowStart::default(), zones: None }
     }
 
     /// Changes policy and targets. Targets keep their index: those added at the end are eligible and idle, those
     /// cut off the end are gone. A rotation goes on where it was, unless the policy is another.
     pub fn reconfigure(&mut self, config: PolicyConfig, weights: &[u32]) {
         self.targets.set_weights(weights);
-        let fresh = Policy::new(config, &self.targets);
-        let is_rotation = matches!(fresh, Policy::RoundRobin(_) | Policy::WeightedRoundRobin(_));
-        if !is_rotation || std::mem::discriminant(&fresh) != std::mem::discriminant(&self.policy) {
-            self.policy = fresh;
+        // Rings depend on weights alone, and have nothing to remember.
+        let is_ring = matches!(self.policy, Policy::RingHash(..) | Policy::HaproxyHash(..));
+        if config != self.config || is_ring {
+            self.policy = Policy::new(config, &self.targets);
+            self.config = config;
         }
         self.policy.on_targets_changed(&self.targets);
+        self.each_zone(|inner| inner.reconfigure(config, weights));
+    }
+
+    /// Chooses within zones from now on, given the zone of each target; or no more.
+    pub fn set_zones(&mut self, zones: Option<(&[u32], u32)>) {
+        let Some((of, count)) = zones else {
+            self.zones = None;
+            return;
+        };
+        if self.zones.as_ref().is_some_and(|zones| zones.of == of) {
+            return;
+        }
+        let inner = |zone: u32| {
+            let mut inner = Self { zones: None, ..self.clone() };
+            inner.policy = Policy::new(self.config, &inner.targets);
+            for (target, its) in (0u32..).zip(of) {
+                inner.targets.set_eligible(target, *its == zone && self.is_eligible(target));
+            }
+            inner.policy.on_targets_changed(&inner.targets);
+            inner
+        };
+        self.zones = Some(Zones { of: of.to_vec(), inner: (0..count).map(inner).collect() });
+    }
+
+    /// How many targets of a zone are believed able; 0 if zones do not matter.
+    pub fn eligible_in(&self, zone: usize) -> usize {
+        self.zones.as_ref().map_or(0, |zones| zones.inner[zone].eligible_count())
+    }
+
+    /// Chooses among the eligible of a zone.
+    pub fn pick_in(&mut self, zone: usize, rng: &mut Rng, key: u64) -> Option<u32> {
+        match &mut self.zones {
+            Some(zones) => zones.inner[zone].pick(rng, key),
+            None => self.pick(rng, key),
+        }
+    }
+
+    #[inline]
+    fn each_zone(&mut self, act: impl Fn(&mut Self)) {
+        if let Some(zones) = &mut self.zones {
+            zones.inner.iter_mut().for_each(act);
+        }
+    }
+
+    /// The balancer of a target's zone.
+    #[inline]
+    fn zone_of(&mut self, target: u32) -> Option<&mut Self> {
+        let zones = self.zones.as_mut()?;
+        let zone = *zones.of.get(target as usize)?;
+        zones.inner.get_mut(zone as usize)
     }
 
     /// Believes a target able, or not.
     pub fn set_eligible(&mut self, target: u32, yes: bool) {
         if self.targets.set_eligible(target, yes) {
             self.policy.on_targets_changed(&self.targets);
+        }
+        if let Some(inner) = self.zone_of(target) {
+            inner.set_eligible(target, yes);
         }
     }
 
@@ -127,6 +271,10 @@ impl Balancer {
     #[inline]
     pub fn on_start(&mut self, target: u32) {
         self.targets.outstanding[target as usize] += 1;
+        self.policy.on_load_changed(&self.targets, target);
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_start(target);
+        }
     }
 
     /// A request to a target ended, in whatever way.
@@ -135,6 +283,80 @@ impl Balancer {
         let outstanding = &mut self.targets.outstanding[target as usize];
         debug_assert!(*outstanding > 0);
         *outstanding = outstanding.saturating_sub(1);
+        self.policy.on_load_changed(&self.targets, target);
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_end(target);
+        }
+    }
+
+    /// What a request to a target took; for policies that mind.
+    #[inline]
+    pub fn observe(&mut self, now: SimTime, target: u32, took: SimDuration) {
+        if let Policy::PeakEwma(policy) = &mut self.policy {
+            policy.observe(now, target, took);
+        }
+        if let Some(inner) = self.zone_of(target) {
+            inner.observe(now, target, took);
+        }
+    }
+
+    /// What time it is, for the choices that follow.
+    #[inline]
+    pub fn tick(&mut self, now: SimTime) {
+        self.targets.now = now;
+        if self.slow_start.len() > 0 && self.slow_start.apply(now, &mut self.targets.factors) {
+            self.on_factors_changed();
+        }
+        self.each_zone(|inner| inner.tick(now));
+    }
+
+    /// Sets how targets start, from now on; `None` is at once.
+    pub fn set_slow_start(&mut self, config: Option<SlowStartConfig>) {
+        self.slow_start.configure(config);
+        if config.is_none() && self.targets.is_warming {
+            self.targets.factors.fill(1.0);
+            self.on_factors_changed();
+        }
+        self.each_zone(|inner| inner.set_slow_start(config));
+    }
+
+    /// A target has become able, by joining or by recovering, and so many others are; it may start slowly. To be told
+    /// before it is eligible.
+    pub fn on_able(&mut self, now: SimTime, target: u32, others: u32) {
+        if self.slow_start.begin(now, target, others as usize) {
+            self.slow_start.apply(now, &mut self.targets.factors);
+            self.on_factors_changed();
+        }
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_able(now, target, others.min(inner.eligible_count() as u32));
+        }
+    }
+
+    /// A target is able no more: a slow start ends.
+    pub fn on_unable(&mut self, target: u32) {
+        self.slow_start.end(target);
+        if self.targets.is_warming {
+            self.targets.factors[target as usize] = 1.0;
+            self.on_factors_changed();
+        }
+        if let Some(inner) = self.zone_of(target) {
+            inner.on_unable(target);
+        }
+    }
+
+    /// How many targets are in a slow start.
+    #[inline]
+    pub fn slow_starting(&self) -> usize {
+        self.slow_start.len()
+    }
+
+    fn on_factors_changed(&mut self) {
+        let was = std::mem::replace(&mut self.targets.is_warming, self.slow_start.len() > 0);
+        // Envoy's schedules look at weights at each turn; they are drawn anew only when slow starts begin or are over.
+        let is_envoy = matches!(self.policy, Policy::EnvoyRoundRobin(_) | Policy::LeastRequest(_));
+        if !is_envoy || was != self.targets.is_warming {
+            self.policy.on_targets_changed(&self.targets);
+        }
     }
 
     /// Requests in flight to a target.
@@ -160,6 +382,7 @@ impl Targets {
         self.weights.clear();
         self.weights.extend_from_slice(weights);
         self.is_eligible.resize(weights.len(), true);
+        self.factors.resize(weights.len(), 1.0);
         self.outstanding.resize(self.outstanding.len().max(weights.len()), 0);
         self.all.clear();
         self.all.extend(0..weights.len() as u32);
@@ -182,6 +405,12 @@ impl Targets {
         true
     }
 
+    /// A target's weight at present.
+    #[inline]
+    fn weight(&self, target: u32) -> f64 {
+        f64::from(self.weights[target as usize]) * self.factors[target as usize]
+    }
+
     #[inline]
     fn candidates(&self, among: Among) -> &[u32] {
         match among {
@@ -200,8 +429,24 @@ impl Policy {
             PolicyConfig::WeightedRandom => Self::WeightedRandom(WeightedRandom::default()),
             PolicyConfig::LeastOutstanding => Self::LeastOutstanding(LeastOutstanding),
             PolicyConfig::PowerOfTwo => Self::PowerOfTwo(PowerOfTwo),
-            PolicyConfig::RingHash { ring_size } => {
-                Self::RingHash(RingHash::new(ring_size, &targets.weights))
+            PolicyConfig::RingHash { ring_size, hash_balance_factor } => {
+                Self::RingHash(RingHash::new(ring_size, &targets.weights), Bounded::new(hash_balance_factor))
+            }
+            PolicyConfig::EnvoyRoundRobin => Self::EnvoyRoundRobin(EnvoyRoundRobin::default()),
+            PolicyConfig::HaproxyRoundRobin => Self::HaproxyRoundRobin(HaproxyRoundRobin::default()),
+            PolicyConfig::LeastConn => Self::LeastConn(LeastConn::default()),
+            PolicyConfig::NginxLeastConn => Self::NginxLeastConn(NginxLeastConn::default()),
+            PolicyConfig::LeastRequest { choice_count, active_request_bias } => {
+                Self::LeastRequest(LeastRequest::new(choice_count, active_request_bias))
+            }
+            PolicyConfig::PowerOfChoices { choices } => Self::PowerOfChoices(PowerOfChoices::new(choices)),
+            PolicyConfig::PeakEwma { decay, flavour } => Self::PeakEwma(PeakEwma::new(decay, flavour)),
+            PolicyConfig::Maglev { table_size, hash_balance_factor } => {
+                Self::Maglev(Maglev::new(table_size), Bounded::new(hash_balance_factor))
+            }
+            PolicyConfig::HaproxyHash { hash_balance_factor } => {
+                let ring = RingHash::of_haproxy(&targets.weights);
+                Self::HaproxyHash(ring, HaproxyShares::default(), hash_balance_factor)
             }
         }
     }
@@ -211,11 +456,28 @@ impl Policy {
         match self {
             Self::WeightedRoundRobin(policy) => policy.on_targets_changed(targets),
             Self::WeightedRandom(policy) => policy.on_targets_changed(targets),
+            Self::EnvoyRoundRobin(policy) => policy.on_targets_changed(),
+            Self::HaproxyRoundRobin(policy) => policy.on_targets_changed(targets),
+            Self::LeastConn(policy) => policy.on_targets_changed(targets),
+            Self::NginxLeastConn(policy) => policy.on_targets_changed(targets),
+            Self::LeastRequest(policy) => policy.on_targets_changed(),
+            Self::PeakEwma(policy) => policy.on_targets_changed(targets.weights.len()),
+            Self::Maglev(policy, _) => policy.on_targets_changed(),
             Self::RoundRobin(_)
             | Self::Random(_)
             | Self::LeastOutstanding(_)
             | Self::PowerOfTwo(_)
-            | Self::RingHash(_) => {}
+            | Self::PowerOfChoices(_)
+            | Self::RingHash(..)
+            | Self::HaproxyHash(..) => {}
+        }
+    }
+
+    /// More or less is in flight to a target.
+    #[inline]
+    fn on_load_changed(&mut self, targets: &Targets, target: u32) {
+        if let Self::LeastConn(policy) = self {
+            policy.on_load_changed(targets, target);
         }
     }
 
@@ -226,14 +488,35 @@ impl Policy {
             return None;
         }
         match self {
+            Self::RoundRobin(policy) if targets.is_warming => {
+                Some(policy.pick_slowly(candidates, &targets.factors))
+            }
             Self::RoundRobin(policy) => Some(policy.pick(candidates)),
             Self::WeightedRoundRobin(policy) => policy.pick(candidates, &targets.weights),
             Self::Random(policy) => Some(policy.pick(candidates, rng)),
             Self::WeightedRandom(policy) => policy.pick(candidates, among, rng),
             Self::LeastOutstanding(policy) => Some(policy.pick(candidates, &targets.outstanding, rng)),
             Self::PowerOfTwo(policy) => Some(policy.pick(candidates, &targets.outstanding, rng)),
-            Self::RingHash(policy) => {
-                policy.pick(key, |t| among == Among::All || targets.is_eligible[t as usize])
+            Self::RingHash(policy, bound) => {
+                let hash = ring_hash::hash_of(key);
+                let home = policy.pick(hash, |t| among == Among::All || targets.is_eligible[t as usize]);
+                bound.pick(home, hash, targets, among)
+            }
+            Self::EnvoyRoundRobin(policy) => policy.pick(targets, among, rng),
+            Self::HaproxyRoundRobin(policy) => policy.pick(targets, among),
+            Self::LeastConn(policy) => policy.pick(targets, among),
+            Self::NginxLeastConn(policy) => policy.pick(targets, among),
+            Self::LeastRequest(policy) => policy.pick(targets, among, rng),
+            Self::PowerOfChoices(policy) => Some(policy.pick(candidates, &targets.outstanding, rng)),
+            Self::PeakEwma(policy) => Some(policy.pick(targets.now, candidates, &targets.outstanding, rng)),
+            Self::Maglev(policy, bound) => {
+                let hash = ring_hash::hash_of(key);
+                let home = policy.pick(hash, targets, among);
+                bound.pick(home, hash, targets, among)
+            }
+            Self::HaproxyHash(ring, shares, factor) => {
+                let may = shares.of(targets, among, *factor);
+                ring.pick(ring_hash::hash_of(key), |t| may[t as usize])
             }
         }
     }
@@ -247,7 +530,7 @@ mod tests {
     use std::collections::VecDeque;
 
     /// Every policy once, for the laws that all must keep.
-    fn specimens() -> [PolicyConfig; 7] {
+    fn specimens() -> [PolicyConfig; 17] {
         [
             PolicyConfig::RoundRobin,
             PolicyConfig::WeightedRoundRobin,
@@ -255,7 +538,17 @@ mod tests {
             PolicyConfig::WeightedRandom,
             PolicyConfig::LeastOutstanding,
             PolicyConfig::PowerOfTwo,
-            PolicyConfig::RingHash { ring_size: 1024 },
+            PolicyConfig::RingHash { ring_size: 1024, hash_balance_factor: 0 },
+            PolicyConfig::EnvoyRoundRobin,
+            PolicyConfig::HaproxyRoundRobin,
+            PolicyConfig::LeastConn,
+            PolicyConfig::NginxLeastConn,
+            PolicyConfig::LeastRequest { choice_count: 2, active_request_bias: 1.0 },
+            PolicyConfig::PowerOfChoices { choices: 3 },
+            PolicyConfig::PeakEwma { decay: SimDuration::from_secs(10), flavour: Flavour::Finagle },
+            PolicyConfig::Maglev { table_size: 1_009, hash_balance_factor: 0 },
+            PolicyConfig::RingHash { ring_size: 1024, hash_balance_factor: 125 },
+            PolicyConfig::HaproxyHash { hash_balance_factor: 125 },
         ]
     }
 
@@ -345,7 +638,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_picks_the_ineligible_and_always_somebody(
-            which in 0usize..7,
+            which in 0usize..17,
             weights in prop::collection::vec(1u32..9, 1..40),
             seed in any::<u64>(),
             steps in prop::collection::vec((0u8..6, 0u32..40, any::<u64>()), 0..200),

@@ -4,6 +4,7 @@
 //! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
+pub mod balancing;
 mod concurrency;
 mod costs;
 mod databases;
@@ -108,6 +109,8 @@ pub struct BalancerMeters {
     pub in_flight: u32,
     /// Counter: requests sent while no target was believed healthy.
     pub failed_open: u32,
+    /// Of what only some have.
+    pub balancing: balancing::BalancingMeters,
 }
 
 /// Ids of the meters that belong to a client population.
@@ -335,6 +338,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     }
     b.databases(model);
     b.costs(model);
+    b.balancing(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

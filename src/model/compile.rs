@@ -5,6 +5,7 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod balancing;
 mod breakers;
 mod concurrency;
 mod databases;
@@ -31,7 +32,7 @@ use crate::spec::source::{Span, Spanned};
 use crate::spec::topology as st;
 use crate::spec::topology::Topology;
 use policies::client_layers;
-use settings::{arrivals, balancer_policy, database, external, keys, profile, service};
+use settings::{arrivals, database, external, keys, profile, service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why epochs do not fit together: the path-like name of what a change would add or remove.
@@ -142,6 +143,10 @@ impl Compiler {
         for shape in &mut this.model.groups {
             shape.price = price(first, shape);
         }
+        this.model.zones = balancing::zones(first);
+        for shape in &mut this.model.groups {
+            shape.zones = balancing::zones_of(first, shape, &this.model.zones);
+        }
         this
     }
 
@@ -161,6 +166,7 @@ impl Compiler {
             price: 0.0,
             is_sharded: false,
             replicates: None,
+            zones: Vec::new(),
         });
         self.model.instances += capacity;
     }
@@ -242,6 +248,10 @@ impl Compiler {
                 let what = format!("change what stands in front of `{name}` from {first}");
                 return Err(ShapeError { what, epoch });
             }
+        }
+        let moved = |shape: &&GroupShape| shape.zones != balancing::zones_of(topology, shape, &m.zones);
+        if let Some(shape) = m.groups.iter().find(moved) {
+            return Err(ShapeError { what: format!("change the zones of `{}`", shape.name), epoch });
         }
         for shape in groups(GroupKind::Service).chain(groups(GroupKind::Database)) {
             let ours = shape.endpoints.clone().map(|e| m.endpoints[e as usize].name.as_str()).collect();
@@ -326,12 +336,15 @@ impl Compiler {
             },
         });
         Balancer {
-            policy: balancer_policy(&b.policy),
+            policy: balancing::policy(&b.policy),
             weights: b.weights.clone(),
             check,
             fail_open: matches!(b.when_none_healthy, st::WhenNoneHealthy::FailOpen),
             deregistration_delay: b.deregistration_delay.duration(),
             idle_timeout: b.idle_timeout.map(|t| t.duration()),
+            slow_start: b.slow_start.as_ref().map(balancing::slow_start),
+            stickiness: b.stickiness.as_ref().map(|s| s.duration.duration()),
+            zone_routing: balancing::zone_routing(&b.zone_routing),
         }
     }
 
@@ -394,6 +407,7 @@ fn empty_model(topology: &Topology) -> Model {
         slots: super::SlotCounts::default(),
         epochs: Vec::new(),
         catalog: catalog::Catalog::default(),
+        zones: Vec::new(),
     }
 }
 

@@ -503,7 +503,7 @@ impl<O: Observer> World<'_, O> {
             self.count_connections(now, group, -1);
         }
         if exec.balancer != NO_BALANCER {
-            self.end_at_balancer(now, exec.balancer, exec.instance);
+            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
             if exec.measures_balancer {
                 let red = self.model.catalog.balancers[exec.balancer as usize].red;
                 self.observer.outcome(red, outcome, now.since(exec.at));

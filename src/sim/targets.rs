@@ -5,11 +5,12 @@ use super::frame::{Call, Frame, Kind, NO_BALANCER};
 use super::instances::{Arrival, Condition};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt, uniform_of};
+use crate::components::balancer::sticky::Sticky;
 use crate::components::balancer::{Balancer, PolicyConfig};
 use crate::components::health::{Health, TargetHealth};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Callee, Epoch, Model};
+use crate::model::{Callee, Epoch, GroupShape, Model, ZoneRouting};
 
 /// The salt of the shard that a key belongs to.
 const SHARD: u64 = 0x5ba4d;
@@ -33,9 +34,14 @@ pub(super) struct BalancerState {
     healthy: u32,
     /// Whether it sends to all since it believes none healthy.
     is_open: bool,
-    rng: Rng,
-    is_random: bool,
-    salt: u64,
+    /// Who sticks to which target.
+    pub sticky: Sticky,
+    /// What the next choice draws from.
+    pub rng: Rng,
+    /// Whether the policy draws.
+    pub is_random: bool,
+    /// The salt of a request's draws here.
+    pub salt: u64,
 }
 
 /// Who answers direct calls to a group.
@@ -69,13 +75,27 @@ impl GroupState {
 fn is_random(policy: &PolicyConfig) -> bool {
     !matches!(
         policy,
-        PolicyConfig::RoundRobin | PolicyConfig::WeightedRoundRobin | PolicyConfig::RingHash { .. }
+        PolicyConfig::RoundRobin
+            | PolicyConfig::WeightedRoundRobin
+            | PolicyConfig::RingHash { .. }
+            | PolicyConfig::HaproxyRoundRobin
+            | PolicyConfig::LeastConn
+            | PolicyConfig::NginxLeastConn
+            | PolicyConfig::Maglev { .. }
+            | PolicyConfig::HaproxyHash { .. }
     )
 }
 
 /// The weights of all targets that a balancer may ever have.
 fn weights(given: &[u32], capacity: u32) -> Vec<u32> {
     (0..capacity as usize).map(|i| given.get(i).copied().unwrap_or(1)).collect()
+}
+
+/// Gives a balancer the zones of its targets, if it minds them.
+fn set_zones(policy: &mut Balancer, group: &GroupShape, routing: ZoneRouting) {
+    let zones = group.zones.len() as u32;
+    let of: Vec<u32> = (0..group.capacity).map(|target| target % zones.max(1)).collect();
+    policy.set_zones((routing != ZoneRouting::CrossZone && zones > 0).then_some((of.as_slice(), zones)));
 }
 
 impl BalancerState {
@@ -87,8 +107,13 @@ impl BalancerState {
             let capacity = group.capacity as usize;
             let initial = settings.check.as_ref().map_or(TargetHealth::Healthy, |c| c.initial);
             let path = format!("balancers.{}", shape.name);
+            let mut policy = Balancer::new(settings.policy, &weights(&settings.weights, group.capacity));
+            // Who is there joins when the run begins.
+            (0..group.capacity).for_each(|target| policy.set_eligible(target, false));
+            policy.set_slow_start(settings.slow_start);
+            set_zones(&mut policy, group, settings.zone_routing);
             Self {
-                policy: Balancer::new(settings.policy, &weights(&settings.weights, group.capacity)),
+                policy,
                 health: vec![Health::new(initial); capacity],
                 registered: vec![false; capacity],
                 generation: 0,
@@ -96,6 +121,7 @@ impl BalancerState {
                 believed: vec![false; capacity],
                 healthy: 0,
                 is_open: false,
+                sticky: Sticky::default(),
                 rng: Rng::from_seed(0),
                 is_random: is_random(&settings.policy),
                 salt: salt(&path),
@@ -145,16 +171,13 @@ impl<O: Observer> World<'_, O> {
 
     fn balance(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
         let meters = self.model.catalog.balancers[balancer as usize];
-        let state = &mut self.balancers[balancer as usize];
         self.observer.arrival(meters.red);
-        if state.is_random {
-            state.rng = Rng::from_seed(mix(call.key, state.salt));
-        }
-        let Some(target) = state.policy.pick(&mut state.rng, u64::from(call.affinity)) else {
+        let Some(target) = self.choose(now, balancer, &call, parent) else {
             self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
             self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
             return;
         };
+        let state = &mut self.balancers[balancer as usize];
         if state.is_open {
             self.observer.count(meters.failed_open);
         }
@@ -190,15 +213,17 @@ impl<O: Observer> World<'_, O> {
         if let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(child) {
             let instance = exec.instance;
             exec.balancer = NO_BALANCER;
-            self.end_at_balancer(now, balancer, instance);
+            self.end_at_balancer(now, balancer, instance, at);
         }
     }
 
-    /// A balancer's request to an instance is over.
-    pub(super) fn end_at_balancer(&mut self, now: SimTime, balancer: u32, instance: u32) {
+    /// A balancer's request to an instance, sent at `at`, is over.
+    pub(super) fn end_at_balancer(&mut self, now: SimTime, balancer: u32, instance: u32, at: SimTime) {
         let group = self.model.balancers[balancer as usize].group;
         let target = instance - self.model.groups[group as usize].first;
-        self.balancers[balancer as usize].policy.on_end(target);
+        let policy = &mut self.balancers[balancer as usize].policy;
+        policy.on_end(target);
+        policy.observe(now, target, now.since(at));
         self.observer.moved(now, self.model.catalog.balancers[balancer as usize].in_flight, -1);
     }
 
@@ -232,6 +257,13 @@ impl<O: Observer> World<'_, O> {
         let meters = self.model.catalog.balancers[balancer as usize];
         if is != was {
             self.observer.moved(now, meters.healthy, if is { 1 } else { -1 });
+            // Who is there when the run begins is there for long.
+            if is && now > SimTime::ZERO {
+                let able = |state: &mut BalancerState| state.policy.on_able(now, target, state.healthy);
+                self.with_slow_starts(now, balancer, able);
+            } else if !is {
+                self.with_slow_starts(now, balancer, |state| state.policy.on_unable(target));
+            }
         }
         let state = &mut self.balancers[balancer as usize];
         state.healthy = (state.healthy + u32::from(is && !was)) - u32::from(was && !is);
@@ -312,6 +344,11 @@ impl<O: Observer> World<'_, O> {
             let state = &mut self.balancers[balancer as usize];
             state.is_random = is_random(&settings.policy);
             state.policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
+            set_zones(&mut state.policy, &self.model.groups[group as usize], settings.zone_routing);
+            if settings.stickiness.is_none() {
+                state.sticky.clear();
+            }
+            self.with_slow_starts(now, balancer, |state| state.policy.set_slow_start(settings.slow_start));
             self.restart_checks(balancer);
             // Belief may hang on settings that changed: count anew.
             let believed: Vec<bool> = (0..capacity).map(|t| self.is_believed(balancer, t)).collect();

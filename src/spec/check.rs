@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscalers;
+mod balancing;
 mod baseline;
 mod blast;
 mod breakers;
@@ -39,6 +40,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     names::check(topology, &mut cx);
     values::check(topology, &mut cx);
     autoscalers::check(topology, &mut cx);
+    balancing::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

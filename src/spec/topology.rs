@@ -1,6 +1,10 @@
 //! A system as its team describes it.
 
 use super::autoscaler::Autoscaler;
+use super::balancing::{
+    EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PowerOfChoices, SlowStart,
+    Stickiness, ZoneRouting,
+};
 use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 pub use super::database::{Contention, Failover, Io, Lock, Replication, Storage};
@@ -300,14 +304,24 @@ record! {
         deregistration_delay: Seconds = "300s",
         /// How long it waits for a target's answer before it gives up (a 504).
         idle_timeout: Option<Seconds> = None,
+        /// How targets that have become healthy get their share; at once if not given.
+        slow_start: Option<SlowStart> = None,
+        /// Whether the requests of a session go to one target.
+        stickiness: Option<Stickiness> = None,
+        /// Whether it minds the zones of the service.
+        zone_routing: ZoneRouting = CrossZone,
     }
 }
 
 record! {
-    /// Places each target many times on a ring and follows it from the request's key.
+    /// Places each target many times on a ring and follows it from the request's key (Envoy 1.40.0 `RING_HASH`).
     pub struct RingHash {
-        /// The fewest places on the ring.
+        /// The fewest places on the ring (`minimum_ring_size`).
         ring_size: u32 = 1024,
+        /// The most that a target may have in flight, in per cent of the mean, 100 or more: others than the key's own
+        /// target are tried then, in an order that is always the same for one key. A target that has exactly that much takes
+        /// one more. Without it there is no limit.
+        hash_balance_factor: Option<u32> = None,
     }
 }
 
@@ -316,7 +330,8 @@ choice! {
     pub enum BalancerPolicy {
         /// One after the other.
         RoundRobin,
-        /// One after the other in proportion to their weights (nginx's smooth weighted round robin).
+        /// One after the other in proportion to their weights (nginx 1.22.1, smooth weighted round robin): weights 5, 1
+        /// and 2 give ACAABACA. Envoy and HAProxy have other orders for the same weights.
         WeightedRoundRobin,
         /// Any, equally likely.
         Random,
@@ -328,6 +343,28 @@ choice! {
         PowerOfTwo,
         /// By the hash of the request's key, so that the same key meets the same target.
         RingHash(RingHash),
+        /// Envoy 1.40.0 `ROUND_ROBIN`: turns by due dates, from a point that each balancer draws; a change of targets,
+        /// health or weights begins a new schedule. Weights 5, 1 and 2 give AACAABCA.
+        EnvoyRoundRobin,
+        /// HAProxy 2.6.12 `roundrobin`: weights 5, 1 and 2 give AACAABAC. Who comes up waits about its share of a round.
+        HaproxyRoundRobin,
+        /// HAProxy 2.6.12 `leastconn`: the fewest requests in flight, one more included, for its weight; but idle targets
+        /// come first, whatever they weigh, and equals take turns.
+        LeastConn,
+        /// nginx 1.22.1 `least_conn`: the fewest requests in flight for its weight; equals take weighted turns.
+        NginxLeastConn,
+        /// The best of some random draws (Envoy).
+        LeastRequest(LeastRequest),
+        /// The best of some different targets drawn at random.
+        PowerOfChoices(PowerOfChoices),
+        /// By recent latency times requests in flight (Finagle).
+        PeakEwma(PeakEwma),
+        /// By recent latency times requests in flight (Envoy).
+        EnvoyPeakEwma(EnvoyPeakEwma),
+        /// By the hash of the request's key through a table (Envoy).
+        Maglev(Maglev),
+        /// By the hash of the request's key on a ring (HAProxy).
+        HaproxyConsistentHash(HaproxyConsistentHash),
     }
 }
 
@@ -401,6 +438,9 @@ record! {
         price_per_hour: f64 = 0,
         /// A concurrency limit at the door of each instance; without it everything comes in.
         admission: Option<Admission> = None,
+        /// The availability zones that the instances are spread over, one after the other; at most 16. With two zones the
+        /// third instance is in the first again.
+        zones: Vec<String> = [],
     }
 }
 

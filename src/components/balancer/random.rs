@@ -32,7 +32,11 @@ impl WeightedRandom {
     pub(super) fn on_targets_changed(&mut self, targets: &Targets) {
         let totals = |candidates: &[u32], out: &mut Vec<u64>| {
             out.clear();
-            let weights = candidates.iter().map(|t| u64::from(targets.weights[*t as usize]));
+            let weights = candidates.iter().map(|t| match targets.weights[*t as usize] {
+                // In a slow start a weight is a part; never nothing, as there may be nobody else.
+                weight if targets.is_warming && weight > 0 => ((targets.weight(*t) * 65_536.0) as u64).max(1),
+                weight => u64::from(weight),
+            });
             out.extend(weights.scan(0, |total, weight| {
                 *total += weight;
                 Some(*total)

@@ -40,14 +40,31 @@ impl RingHash {
         Self { ring }
     }
 
-    /// The owner of the arc on which `key` falls, or of the next arc whose owner `is_candidate`.
+    /// HAProxy's: 16 entries for each unit of weight (`BE_WEIGHT_SCALE`).
+    pub(super) fn of_haproxy(weights: &[u32]) -> Self {
+        let targets = (0u32..).zip(weights);
+        let mut ring: Vec<(u64, u32)> = targets
+            .flat_map(|(target, weight)| {
+                (0..u64::from(*weight) * 16).map(move |entry| (entry_hash(target, entry), target))
+            })
+            .collect();
+        ring.sort_unstable();
+        Self { ring }
+    }
+
+    /// The owner of the arc on which `hash` falls, or of the next arc whose owner `is_candidate`.
     #[inline]
-    pub(super) fn pick(&self, key: u64, is_candidate: impl Fn(u32) -> bool) -> Option<u32> {
-        let hash = xxh64(&key.to_le_bytes(), 0);
+    pub(super) fn pick(&self, hash: u64, is_candidate: impl Fn(u32) -> bool) -> Option<u32> {
         let at = self.ring.partition_point(|(end, _)| *end < hash);
         let from_there = self.ring[at..].iter().chain(&self.ring[..at]);
         from_there.map(|(_, target)| *target).find(|target| is_candidate(*target))
     }
+}
+
+/// Where a key is on the ring.
+#[inline]
+pub(super) fn hash_of(key: u64) -> u64 {
+    xxh64(&key.to_le_bytes(), 0)
 }
 
 fn entry_hash(target: u32, entry: u64) -> u64 {
@@ -63,7 +80,7 @@ mod tests {
     use super::*;
     use crate::base::Rng;
 
-    const CONFIG: PolicyConfig = PolicyConfig::RingHash { ring_size: 1024 };
+    const CONFIG: PolicyConfig = PolicyConfig::RingHash { ring_size: 1024, hash_balance_factor: 0 };
 
     fn owners(balancer: &mut Balancer) -> Vec<u32> {
         let mut rng = Rng::from_seed(1);
@@ -97,6 +114,6 @@ mod tests {
         assert_eq!(RingHash::new(1, &[1]).ring.len(), 1024);
         let ring = RingHash::new(1024, &[1, u32::MAX]);
         assert!(ring.ring.len() as u64 <= RING_MAX);
-        assert_eq!(ring.pick(0, |target| target == 0), Some(0));
+        assert_eq!(ring.pick(hash_of(0), |target| target == 0), Some(0));
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct RoundRobin {
     last: Option<u32>,
     /// Where it stands in the list of candidates, if that has not changed.
     at: usize,
+    /// What parts of a turn those in a slow start have saved up.
+    saved: Vec<f64>,
 }
 
 impl RoundRobin {
@@ -30,6 +32,22 @@ impl RoundRobin {
         let target = candidates[self.at];
         self.last = Some(target);
         target
+    }
+
+    /// The same while some are in a slow start: each has a part of a turn in each round, and is served when it has a
+    /// whole one.
+    pub(super) fn pick_slowly(&mut self, candidates: &[u32], factors: &[f64]) -> u32 {
+        self.saved.resize(factors.len(), 0.0);
+        for _ in 0..candidates.len() * 64 {
+            let target = self.pick(candidates);
+            let saved = &mut self.saved[target as usize];
+            *saved += factors[target as usize];
+            if *saved >= 1.0 {
+                *saved -= 1.0;
+                return target;
+            }
+        }
+        self.pick(candidates)
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{databases, draw, queues};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, salt};
-use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::BreakerConfig;
 use crate::components::cache::{CacheConfig, Eviction};
 use crate::components::cpu::CpuDiscipline;
@@ -15,18 +14,6 @@ use crate::model::{Arrivals, Group, Memory};
 use crate::spec::policy as sp;
 use crate::spec::quantity::Seconds;
 use crate::spec::topology as st;
-
-pub(super) fn balancer_policy(policy: &st::BalancerPolicy) -> PolicyConfig {
-    match policy {
-        st::BalancerPolicy::RoundRobin => PolicyConfig::RoundRobin,
-        st::BalancerPolicy::WeightedRoundRobin => PolicyConfig::WeightedRoundRobin,
-        st::BalancerPolicy::Random => PolicyConfig::Random,
-        st::BalancerPolicy::WeightedRandom => PolicyConfig::WeightedRandom,
-        st::BalancerPolicy::LeastOutstanding => PolicyConfig::LeastOutstanding,
-        st::BalancerPolicy::PowerOfTwo => PolicyConfig::PowerOfTwo,
-        st::BalancerPolicy::RingHash(r) => PolicyConfig::RingHash { ring_size: r.ring_size },
-    }
-}
 
 pub(super) fn shared(per: &sp::Per) -> bool {
     matches!(per, sp::Per::Service)
