@@ -19,6 +19,7 @@
 //! before the next event: handlers never call each other in circles.
 
 mod autoscalers;
+mod balanced;
 mod breakers;
 mod caches;
 pub mod event;
@@ -31,6 +32,7 @@ mod instances;
 mod layers;
 mod limits;
 mod lives;
+mod minds;
 mod pools;
 mod programs;
 pub mod script;
@@ -343,6 +345,8 @@ impl<'m, O: Observer> World<'m, O> {
             Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
+            Event::OutlierSweep { balancer, generation } => self.on_outlier_sweep(now, balancer, generation),
+            Event::MergedUpdate { balancer } => self.on_merged_update(now, balancer),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -388,6 +392,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_failures();
         self.start_levels(now);
         self.start_checks(now);
+        self.start_sweeps();
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);

@@ -7,6 +7,7 @@
 
 pub mod alert;
 pub mod autoscaler;
+pub mod balancer;
 pub mod blast;
 pub mod brackets;
 pub mod capacity;

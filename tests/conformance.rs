@@ -4,7 +4,9 @@
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
 mod conformance {
+    pub mod envoy;
     pub mod hpa;
+    pub mod nginx;
     pub mod opossum;
     pub mod sequelize_pool;
 }

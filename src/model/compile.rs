@@ -5,11 +5,13 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod balancers;
 mod limits;
 mod policies;
 mod programs;
 mod settings;
 
+use super::balancers::CheckRule;
 use super::{
     Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, GroupKind,
     GroupShape, HealthCheck, Model, SlotUse, catalog,
@@ -284,6 +286,7 @@ impl Compiler {
     fn balancer(&self, b: &st::Balancer, index: usize) -> Balancer {
         let group = &self.model.groups[self.model.balancers[index].group as usize];
         let check = b.health_check.as_ref().map(|check| HealthCheck {
+            rule: CheckRule::Alb,
             endpoint: group
                 .endpoints
                 .clone()
@@ -301,13 +304,19 @@ impl Compiler {
                 st::InitialHealth::Unhealthy => TargetHealth::Unhealthy,
             },
         });
+        let find = |name: &str| {
+            let mut endpoints = group.endpoints.clone();
+            let found = endpoints.find(|e| self.model.endpoints[*e as usize].name == name);
+            found.unwrap_or(group.endpoints.start)
+        };
         Balancer {
             policy: balancer_policy(&b.policy),
             weights: b.weights.clone(),
-            check,
+            check: balancers::check(&b.product, find).or(check),
             fail_open: matches!(b.when_none_healthy, st::WhenNoneHealthy::FailOpen),
             deregistration_delay: b.deregistration_delay.duration(),
-            idle_timeout: b.idle_timeout.map(|t| t.duration()),
+            idle_timeout: balancers::patience(b),
+            product: balancers::product(&b.product),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::FrameId;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
+use crate::components::outlier::Cause;
 use crate::components::pool::ConnId;
 
 /// Something that waits, and for whom.
@@ -60,6 +61,8 @@ pub enum Kind {
         at: SimTime,
         /// The generation of the balancer's schedule.
         generation: u32,
+        /// Why there was no answer, if there was none.
+        cause: Cause,
     },
     /// A layer of a policy.
     Layer {
@@ -103,6 +106,25 @@ pub enum Kind {
     },
     /// A program that may fail.
     Optional,
+    /// A request in a balancer that watches how its tries end.
+    Balanced(Balanced),
+}
+
+/// A request in a balancer that watches how its tries end.
+#[derive(Clone, Copy, Debug)]
+pub struct Balanced {
+    /// The call.
+    pub call: Call,
+    /// When it came.
+    pub at: SimTime,
+    /// The balancer.
+    pub balancer: u32,
+    /// The target that it was sent to last.
+    pub target: u32,
+    /// How often it was sent.
+    pub tries: u16,
+    /// Why the last try has ended as it has.
+    pub cause: Cause,
 }
 
 /// How often a program runs.

@@ -5,6 +5,7 @@ use super::frame::{Call, Frame, Kind, LayerState, NO_POOL};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
 use crate::components::bulkhead::Enter;
+use crate::components::outlier::Cause;
 use crate::components::retry::{Decision, GiveUp, decide};
 use crate::engine::Rank;
 use crate::metrics::Observer;
@@ -260,6 +261,10 @@ impl<O: Observer> World<'_, O> {
                     }
                 }
                 Kind::Attempt { .. } => self.end_attempt(now, id, outcome),
+                Kind::Balanced(_) => match self.balanced_answered(now, id, outcome) {
+                    Some(passed) => outcome = passed,
+                    None => return,
+                },
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
@@ -515,8 +520,10 @@ impl<O: Observer> World<'_, O> {
                 self.anybody_left = true;
                 self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
             }
+            Kind::Balanced(_) => self.balanced_timed_out(now, id),
             Kind::Check { .. } => {
                 self.anybody_left = true;
+                self.note_cause(id, Cause::GaveUp);
                 self.end_check(now, id, Outcome::Timeout);
             }
             _ => {}
@@ -556,6 +563,7 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
             Kind::Attempt { .. } => self.end_attempt(now, id, Outcome::Cancelled),
+            Kind::Balanced(_) => self.drop_balanced(now, id),
             Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
                 self.frames.remove(id);
             }

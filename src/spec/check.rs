@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscalers;
+mod balancers;
 mod baseline;
 mod blast;
 pub mod capacity;

@@ -123,7 +123,18 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         "Load balancers",
         "A balancer sends requests to those replicas of a service that it *believes* healthy. What is called directly, \
          without a balancer, is spread over the instances that run, one after the other.",
-        &["Balancer", "BalancerPolicy", "RingHash", "WhenNoneHealthy", "HealthCheck", "InitialHealth"],
+        &[
+            "Balancer",
+            "BalancerPolicy",
+            "RingHash",
+            "WhenNoneHealthy",
+            "HealthCheck",
+            "InitialHealth",
+            "BalancerProduct",
+            "Envoy",
+            "OutlierDetection",
+            "EnvoyHealthCheck",
+        ],
     ),
     (
         "Services, databases and externals",

@@ -1,6 +1,7 @@
 //! A system as its team describes it.
 
 use super::autoscaler::Autoscaler;
+use super::balancer::BalancerProduct;
 use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 use super::decode::Map;
@@ -296,6 +297,9 @@ record! {
         deregistration_delay: Seconds = "300s",
         /// How long it waits for a target's answer before it gives up (a 504).
         idle_timeout: Option<Seconds> = None,
+        /// Whose it is. What an ALB is told by `health_check`, `when_none_healthy` and `idle_timeout`, other products are
+        /// told in here, in their own words.
+        product: BalancerProduct = Alb,
     }
 }
 

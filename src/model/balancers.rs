@@ -1,0 +1,68 @@
+//! Settings of balancers that differ by product.
+
+use super::Balancer;
+use crate::base::SimDuration;
+use crate::components::envoy;
+use crate::components::outlier::OutlierConfig;
+
+/// Whose balancer it is.
+#[derive(Clone, Debug)]
+pub enum Product {
+    /// AWS's Application Load Balancer.
+    Alb,
+    /// Envoy.
+    Envoy(Envoy),
+}
+
+/// An Envoy cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct Envoy {
+    /// How it ejects hosts.
+    pub outlier: Option<OutlierConfig>,
+    /// Percent of healthy hosts below which it panics.
+    pub panic_threshold: u32,
+    /// Whether it refuses everything then.
+    pub fail_traffic_on_panic: bool,
+    /// How long changes of health are gathered.
+    pub update_merge_window: SimDuration,
+}
+
+/// What makes a balancer believe what its checks say.
+#[derive(Clone, Copy, Debug)]
+pub enum CheckRule {
+    /// Checks in a row, at fixed times.
+    Alb,
+    /// Envoy's.
+    Envoy(envoy::CheckConfig),
+}
+
+impl Product {
+    /// Whether requests are watched on their way, try by try.
+    pub fn watches(&self) -> bool {
+        !matches!(self, Self::Alb)
+    }
+}
+
+impl Balancer {
+    /// Whether it sends to targets whatever it believes of them, or to none: too few are believed healthy.
+    pub fn opens(&self, healthy: u32, targets: u32) -> bool {
+        match &self.product {
+            Product::Alb => healthy == 0 && self.fail_open,
+            Product::Envoy(e) => envoy::panics(e.panic_threshold, healthy, targets),
+        }
+    }
+
+    /// Whether it then sends to all targets, and not to none.
+    pub fn sends_when_open(&self) -> bool {
+        !matches!(&self.product, Product::Envoy(e) if e.fail_traffic_on_panic)
+    }
+
+    /// Whether it never learns that a target is gone.
+    pub fn is_blind(&self) -> bool {
+        let is_passive = match &self.product {
+            Product::Alb => false,
+            Product::Envoy(e) => e.outlier.is_some(),
+        };
+        self.check.is_none() && !is_passive
+    }
+}

@@ -1,0 +1,98 @@
+//! Values of balancers by product.
+
+use super::values::{at_least_one, positive_time};
+use crate::spec::balancer::{BalancerProduct, Envoy, EnvoyHealthCheck, OutlierDetection};
+use crate::spec::decode::Context;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::quantity::Seconds;
+use crate::spec::source::{Span, Spanned};
+use crate::spec::topology::Balancer;
+
+/// The endpoint that a product's own checks ask.
+pub(super) fn checked_endpoint(b: &Balancer) -> Option<&Spanned<String>> {
+    match &b.product {
+        BalancerProduct::Alb => None,
+        BalancerProduct::Envoy(e) => e.health_check.as_ref().map(|c| &c.endpoint),
+    }
+}
+
+pub(super) fn product(b: &Balancer, cx: &mut Context) {
+    let (name, words) = match &b.product {
+        BalancerProduct::Alb => return,
+        BalancerProduct::Envoy(e) => {
+            envoy(e, cx);
+            let words = [
+                "checks of an Envoy are told in `product: Envoy(health_check: EnvoyHealthCheck(…))`",
+                "an Envoy panics: `healthy_panic_threshold`, `fail_traffic_on_panic`",
+                "an Envoy waits for its `timeout`",
+            ];
+            ("Envoy", words)
+        }
+    };
+    // What an ALB is told is not for others: nothing is read and ignored.
+    for (field, help) in ["health_check", "when_none_healthy", "idle_timeout"].iter().zip(words) {
+        if let Some(place) = b.places.of(field) {
+            let message = format!("`{field}` is for an ALB, and this is `{name}`");
+            cx.diagnostics.push(Diagnostic::error(place, message).help(help));
+        }
+    }
+}
+
+fn envoy(e: &Envoy, cx: &mut Context) {
+    percent(e.healthy_panic_threshold, "healthy_panic_threshold", e.place("healthy_panic_threshold"), cx);
+    if let Some(outlier) = &e.outlier_detection {
+        outlier_detection(outlier, cx);
+    }
+    if let Some(check) = &e.health_check {
+        envoy_check(check, cx);
+    }
+}
+
+fn outlier_detection(o: &OutlierDetection, cx: &mut Context) {
+    for (value, field) in [
+        (o.max_ejection_percent, "max_ejection_percent"),
+        (o.enforcing_consecutive_5xx, "enforcing_consecutive_5xx"),
+        (o.enforcing_consecutive_gateway_failure, "enforcing_consecutive_gateway_failure"),
+        (o.enforcing_success_rate, "enforcing_success_rate"),
+        (o.failure_percentage_threshold, "failure_percentage_threshold"),
+        (o.enforcing_failure_percentage, "enforcing_failure_percentage"),
+    ] {
+        percent(value, field, o.place(field), cx);
+    }
+    for (value, field) in [
+        (o.consecutive_5xx, "consecutive_5xx"),
+        (o.consecutive_gateway_failure, "consecutive_gateway_failure"),
+    ] {
+        at_least_one(value, field, o.place(field), cx);
+    }
+    positive_time(o.interval, "interval", o.place("interval"), cx);
+    positive_time(o.base_ejection_time, "base_ejection_time", o.place("base_ejection_time"), cx);
+    if let Some(longest) = o.max_ejection_time
+        && longest.0 < o.base_ejection_time.0
+    {
+        let message = "`max_ejection_time` must not be shorter than `base_ejection_time`";
+        cx.fail::<()>(o.place("max_ejection_time"), message);
+    }
+}
+
+fn envoy_check(c: &EnvoyHealthCheck, cx: &mut Context) {
+    let mut positive = |time: Option<Seconds>, field: &str| {
+        if let Some(time) = time {
+            positive_time(time, field, c.place(field), cx);
+        }
+    };
+    positive(Some(c.timeout), "timeout");
+    positive(Some(c.interval), "interval");
+    positive(Some(c.no_traffic_interval), "no_traffic_interval");
+    positive(c.unhealthy_interval, "unhealthy_interval");
+    positive(c.unhealthy_edge_interval, "unhealthy_edge_interval");
+    positive(c.healthy_edge_interval, "healthy_edge_interval");
+    at_least_one(c.unhealthy_threshold, "unhealthy_threshold", c.place("unhealthy_threshold"), cx);
+    at_least_one(c.healthy_threshold, "healthy_threshold", c.place("healthy_threshold"), cx);
+}
+
+fn percent(value: u32, field: &str, place: Span, cx: &mut Context) {
+    if value > 100 {
+        cx.fail::<()>(place, format!("`{field}` must be from 0 to 100 percent"));
+    }
+}

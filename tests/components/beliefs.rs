@@ -1,0 +1,128 @@
+//! What balancers of several products believe of their targets, in whole systems.
+
+use crate::support;
+use support::{Run, experiment};
+
+/// A balancer of a product in front of `api`, asked so often per second.
+fn system(product: &str, rate: u32, service: &str, client: &str) -> String {
+    format!(
+        "Topology(name: \"t\", \
+         clients: {{ \"u\": Clients(arrivals: Regular(\"{rate}/s\"), requests: {{ \"lb/e\": 1 }}, {client}) }}, \
+         balancers: {{ \"lb\": Balancer(targets: \"api\", product: {product}) }}, \
+         services: {{ \"api\": Service({service} endpoints: {{ \"e\": [Wait(\"10ms\")], \"h\": [Wait(\"1ms\")] }}) }})"
+    )
+}
+
+fn play(product: &str, service: &str, fields: &str) -> Run {
+    experiment(&system(product, 100, service, ""), fields)
+}
+
+const ILL: &str = "duration: \"60s\", timeline: [At(\"5s\", Errors(target: \"api\", instances: Number(1), lasts: \"20s\"))]";
+
+#[test]
+fn envoy_ejects_nobody_of_fewer_than_ten_hosts() {
+    let product = "Envoy(outlier_detection: OutlierDetection())";
+    let nine = play(product, "replicas: 9,", ILL);
+    assert_eq!(nine.value("balancers.lb.outlier_detection.ejections_enforced_total"), 0.0);
+    assert!(nine.value("balancers.lb.outlier_detection.ejections_overflow") > 10.0);
+    let ten = play(product, "replicas: 10,", ILL);
+    assert_eq!(ten.value("balancers.lb.outlier_detection.ejections_enforced_total"), 1.0);
+    // Five errors, and the first ejection is heard of at once.
+    assert_eq!(ten.total("clients.u.outcomes.error"), 5.0);
+    let one = "Envoy(outlier_detection: OutlierDetection(always_eject_one_host: true))";
+    let two = play(one, "replicas: 2,", ILL);
+    assert_eq!(two.total("clients.u.outcomes.error"), 5.0);
+    assert_eq!(two.times_of("target_healthy"), [40.0], "at the first sweep after thirty seconds");
+}
+
+#[test]
+fn envoy_hears_of_a_second_ejection_a_window_later() {
+    let detection = "OutlierDetection(max_ejection_percent: 100)";
+    let fields = "duration: \"20s\", timeline: [At(\"5s\", Errors(target: \"api\", instances: Number(2)))]";
+    let errors = |window: &str| {
+        let product = format!("Envoy({window} outlier_detection: {detection})");
+        play(&product, "replicas: 10,", fields).total("clients.u.outcomes.error")
+    };
+    assert_eq!(errors("update_merge_window: \"0s\","), 10.0);
+    // Ten requests a second to each host, eleven when one is out.
+    assert!((20.0..=22.0).contains(&errors("")), "{}", errors(""));
+}
+
+#[test]
+fn an_ejected_host_is_picked_only_in_a_panic() {
+    // Six of ten are ejected: four are fewer than half.
+    let product = |more: &str| {
+        format!("Envoy(update_merge_window: \"0s\", {more} outlier_detection: OutlierDetection(max_ejection_percent: 100))")
+    };
+    let fields = "duration: \"20s\", timeline: [At(\"5s\", Errors(target: \"api\", instances: Number(6)))]";
+    let spread = play(&product(""), "replicas: 10,", fields);
+    assert!(spread.count("balancers.lb.failed_open", 8, 20) > 1_190.0);
+    let errors = spread.count("clients.u.outcomes.error", 8, 20);
+    assert!((715.0..=725.0).contains(&errors), "{errors}");
+    let refused = play(&product("fail_traffic_on_panic: true,"), "replicas: 10,", fields);
+    assert_eq!(refused.count("balancers.lb.http_503", 8, 20), 1_200.0);
+    let calm = play(&product("healthy_panic_threshold: 40,"), "replicas: 10,", fields);
+    assert_eq!(calm.count("clients.u.outcomes.error", 8, 20), 0.0);
+}
+
+#[test]
+fn a_wrong_status_is_unhealthy_at_once_and_no_answer_only_after_some() {
+    let product = "Envoy(health_check: EnvoyHealthCheck(endpoint: \"h\", interval: \"1s\", unhealthy_threshold: 3))";
+    let wrong = play(product, "replicas: 4,", ILL);
+    let at = wrong.times_of("target_unhealthy")[0];
+    assert!((5.0..=6.01).contains(&at), "{at}");
+    let gone = "duration: \"60s\", timeline: [At(\"5s\", Down(target: \"api\", instances: Number(1), lasts: \"20s\"))]";
+    let run = play(product, "replicas: 4,", gone);
+    let at = run.times_of("target_unhealthy")[0];
+    assert!((7.0..=8.01).contains(&at), "{at}");
+    // Refused connections are 503 of the balancer; there are no errors of hosts that answer.
+    assert_eq!(run.total("balancers.lb.http_503"), run.total("clients.u.outcomes.error"));
+    assert_eq!(wrong.total("balancers.lb.http_503"), 0.0);
+}
+
+#[test]
+fn envoy_gives_up_after_its_timeout_and_takes_it_for_a_gateway_failure() {
+    let detection = "OutlierDetection(always_eject_one_host: true, consecutive_5xx: 1000, \
+                     enforcing_consecutive_gateway_failure: 100)";
+    let product = format!("Envoy(timeout: \"1s\", outlier_detection: {detection})");
+    let fields = "duration: \"30s\", timeline: [At(\"5s\", Hang(target: \"api\", instances: Number(1), lasts: \"5s\"))]";
+    let run = play(&product, "replicas: 2,", fields);
+    assert_eq!(run.value("balancers.lb.outlier_detection.ejections_enforced_total"), 1.0);
+    assert!(run.total("balancers.lb.http_504") >= 5.0);
+    assert_eq!(run.total("balancers.lb.http_504"), run.total("clients.u.outcomes.timeout"));
+}
+
+#[test]
+fn an_operator_can_change_outlier_detection() {
+    let product = "Envoy(outlier_detection: OutlierDetection(always_eject_one_host: true))";
+    let fields = "duration: \"30s\", timeline: [\
+                  At(\"5s\", Errors(target: \"api\", instances: Number(1))), \
+                  At(\"10s\", Set(\"balancers.lb.product\", Envoy())), \
+                  At(\"20s\", Set(\"balancers.lb.product\", Envoy(outlier_detection: OutlierDetection(always_eject_one_host: true)))), \
+                  At(\"25s\", Set(\"balancers.lb.product\", Alb))]";
+    let run = play(product, "replicas: 2,", fields);
+    assert_eq!(run.count("clients.u.outcomes.error", 7, 10), 0.0);
+    assert_eq!(run.count("clients.u.outcomes.error", 11, 20), 450.0);
+    assert_eq!(run.count("clients.u.outcomes.error", 22, 25), 0.0);
+    assert_eq!(run.count("clients.u.outcomes.error", 26, 29), 150.0);
+    let active = run.series("balancers.lb.outlier_detection.ejections_active");
+    assert_eq!((active[8], active[15], active[23], active[27]), (1.0, 0.0, 1.0, 0.0));
+}
+
+/// What is left when nobody asks any more, after clients that give up, hosts that hang, die, join and leave.
+#[test]
+fn nothing_is_left_behind_in_balancers_that_watch() {
+    for product in ["Envoy(timeout: \"500ms\", outlier_detection: OutlierDetection(always_eject_one_host: true))"] {
+        let client = "patience: Exponential(\"100ms\"), profile: [Steps([(\"0s\", 1), (\"30s\", 0)])]";
+        let fields = "duration: \"120s\", timeline: [\
+                      At(\"5s\", Hang(target: \"api\", instances: Number(1), lasts: \"3s\", name: \"h\")), \
+                      At(\"10s\", Crash(target: \"api\", instances: Number(1), name: \"c\")), \
+                      At(\"15s\", Set(\"services.api.replicas\", 2)), \
+                      At(\"20s\", Set(\"services.api.replicas\", 4)), \
+                      At(\"25s\", Down(target: \"api\", lasts: \"2s\"))]";
+        let service = "replicas: 4, workers: 2, restart_delay: \"1s\",";
+        let run = experiment(&system(product, 150, service, client), fields);
+        assert!(run.total("clients.u.outcomes.cancelled") > 10.0);
+        assert_eq!(run.played.summary.rest, Default::default(), "{product}");
+    }
+}
