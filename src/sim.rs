@@ -33,6 +33,7 @@ mod layers;
 mod limits;
 mod lives;
 mod minds;
+mod nginx;
 mod pools;
 mod programs;
 pub mod script;

@@ -178,8 +178,6 @@ pub enum Failure {
     Timeout,
     /// The server answered 500.
     Http500,
-    /// The server answered 502.
-    Http502,
     /// The server answered 503.
     Http503,
     /// The server answered 504.

@@ -3,6 +3,7 @@
 use super::Balancer;
 use crate::base::SimDuration;
 use crate::components::envoy;
+use crate::components::nginx::{Failures, ServerConfig};
 use crate::components::outlier::OutlierConfig;
 
 /// Whose balancer it is.
@@ -12,6 +13,21 @@ pub enum Product {
     Alb,
     /// Envoy.
     Envoy(Envoy),
+    /// nginx.
+    Nginx(Nginx),
+}
+
+/// An upstream of nginx.
+#[derive(Clone, Copy, Debug)]
+pub struct Nginx {
+    /// Its servers.
+    pub server: ServerConfig,
+    /// Which failures go on to another server.
+    pub next: Failures,
+    /// The most tries; 0 for any number.
+    pub tries_max: u32,
+    /// How long another server may be tried; zero for ever.
+    pub next_timeout: SimDuration,
 }
 
 /// An Envoy cluster.
@@ -49,6 +65,7 @@ impl Balancer {
         match &self.product {
             Product::Alb => healthy == 0 && self.fail_open,
             Product::Envoy(e) => envoy::panics(e.panic_threshold, healthy, targets),
+            Product::Nginx(_) => false,
         }
     }
 
@@ -62,6 +79,7 @@ impl Balancer {
         let is_passive = match &self.product {
             Product::Alb => false,
             Product::Envoy(e) => e.outlier.is_some(),
+            Product::Nginx(n) => n.server.max_fails > 0,
         };
         self.check.is_none() && !is_passive
     }

@@ -102,6 +102,8 @@ pub struct BalancerMeters {
     pub ejections: u32,
     /// Counter: ejections left out as too many were ejected (Envoy).
     pub ejections_overflow: u32,
+    /// Counter: tries at another target.
+    pub retries: u32,
     /// Gauge: targets ejected (Envoy).
     pub ejected: u32,
 }

@@ -5,6 +5,7 @@ use super::frame::{Balanced, Call, Exec, Frame, Kind, NO_BALANCER};
 use super::instances::{Arrival, Ending};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimTime, mix};
+use crate::components::nginx::Tried;
 use crate::components::outlier::{Cause, code};
 use crate::engine::Rank;
 use crate::metrics::Observer;
@@ -16,25 +17,51 @@ const TRY: u64 = 0x7472_7900;
 impl<O: Observer> World<'_, O> {
     /// A request comes to a balancer that watches.
     pub(super) fn enter_balanced(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32) {
-        let kind = Balanced { call, at: now, balancer, target: 0, tries: 0, cause: Cause::Answered };
+        let kind = Balanced {
+            call,
+            at: now,
+            balancer,
+            target: 0,
+            tries: 0,
+            cause: Cause::Answered,
+            tried: Tried::default(),
+        };
         let id = self.push_frame(Frame::new(parent, Kind::Balanced(kind)));
         self.try_target(now, id);
     }
 
     /// Sends a request to a target, or answers that there is none.
-    fn try_target(&mut self, now: SimTime, id: FrameId) {
-        let Some(Frame { kind: Kind::Balanced(request), .. }) = self.frames.get(id) else { return };
-        let Balanced { call, balancer, tries, .. } = *request;
+    pub(super) fn try_target(&mut self, now: SimTime, id: FrameId) {
+        let Some(Frame { kind: Kind::Balanced(request), parent, .. }) = self.frames.get(id) else { return };
+        let (Balanced { call, balancer, tries, tried, .. }, parent) = (*request, *parent);
+        if tries > 0 && self.is_caller_gone(&call) {
+            // Nobody is left to try for.
+            self.drop_balanced(now, id);
+            self.tasks.push_back(Task::Up(parent, Outcome::Error));
+            return;
+        }
         let meters = self.model.catalog.balancers[balancer as usize];
         let state = &mut self.balancers[balancer as usize];
         let key = if tries == 0 { call.key } else { mix(call.key, TRY + u64::from(tries)) };
         if state.is_random {
             state.rng = Rng::from_seed(mix(key, state.salt));
         }
-        let Some(target) = state.policy.pick(&mut state.rng, u64::from(call.affinity)) else {
-            let http = meters.http_503;
+        let affinity = u64::from(call.affinity);
+        let picked = match &self.settings().balancers[balancer as usize].product {
+            Product::Nginx(nginx) => self.nginx_picks(now, balancer, nginx, tried, affinity),
+            Product::Alb | Product::Envoy(_) => {
+                let state = &mut self.balancers[balancer as usize];
+                state.policy.pick(&mut state.rng, affinity)
+            }
+        };
+        let Some(target) = picked else {
+            let http = match &self.settings().balancers[balancer as usize].product {
+                Product::Nginx(_) => meters.http_502,
+                Product::Alb | Product::Envoy(_) => meters.http_503,
+            };
             return self.answer_balanced(now, id, Outcome::Unavailable, http);
         };
+        let state = &mut self.balancers[balancer as usize];
         if state.is_open {
             self.observer.count(meters.failed_open);
         }
@@ -45,6 +72,7 @@ impl<O: Observer> World<'_, O> {
             request.target = target;
             request.tries = request.tries.saturating_add(1);
             request.cause = Cause::Answered;
+            request.tried.note(target);
         }
         if let Some(limit) = self.settings().balancers[balancer as usize].idle_timeout {
             self.after(limit, Rank::Timer, Event::Timer(id));
@@ -77,13 +105,21 @@ impl<O: Observer> World<'_, O> {
         id: FrameId,
         outcome: Outcome,
     ) -> Option<Outcome> {
-        let Some(Frame { kind: Kind::Balanced(request), .. }) = self.frames.remove(id) else { return None };
-        let Balanced { balancer, target, at, cause, .. } = request;
+        let Some(Frame { kind: Kind::Balanced(request), .. }) = self.frames.get(id) else { return None };
+        let request = *request;
+        let Balanced { balancer, at, cause, .. } = request;
         let meters = self.model.catalog.balancers[balancer as usize];
-        if cause != Cause::Answered {
-            self.observer.count(meters.http_503);
+        if self.learn(now, &request, outcome, cause) {
+            self.try_another(id);
+            return None;
         }
-        self.learn(now, balancer, target, outcome, cause);
+        self.frames.remove(id);
+        if cause != Cause::Answered {
+            self.observer.count(match &self.settings().balancers[balancer as usize].product {
+                Product::Alb | Product::Nginx(_) => meters.http_502,
+                Product::Envoy(_) => meters.http_503,
+            });
+        }
         self.observer.outcome(meters.red, outcome, now.since(at));
         Some(outcome)
     }
@@ -91,11 +127,13 @@ impl<O: Observer> World<'_, O> {
     /// A balancer gives up waiting for an answer.
     pub(super) fn balanced_timed_out(&mut self, now: SimTime, id: FrameId) {
         let Some(Frame { kind: Kind::Balanced(request), child, .. }) = self.frames.get(id) else { return };
-        let (Balanced { balancer, target, .. }, child) = (*request, *child);
+        let (request, child) = (*request, *child);
         self.anybody_left = true;
         self.detach(now, child);
-        self.learn(now, balancer, target, Outcome::Timeout, Cause::GaveUp);
-        let http = self.model.catalog.balancers[balancer as usize].http_504;
+        if self.learn(now, &request, Outcome::Timeout, Cause::GaveUp) {
+            return self.try_another(id);
+        }
+        let http = self.model.catalog.balancers[request.balancer as usize].http_504;
         self.answer_balanced(now, id, Outcome::Timeout, http);
     }
 
@@ -118,16 +156,26 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// A balancer learns how a try at a target ended.
-    fn learn(&mut self, now: SimTime, balancer: u32, target: u32, outcome: Outcome, cause: Cause) {
-        match &self.settings().balancers[balancer as usize].product {
-            Product::Alb => {}
+    /// A balancer learns how a try at a target ended, and says whether it tries another.
+    fn learn(&mut self, now: SimTime, request: &Balanced, outcome: Outcome, cause: Cause) -> bool {
+        match &self.settings().balancers[request.balancer as usize].product {
+            Product::Alb => false,
             Product::Envoy(_) => {
                 if let Some(code) = code(outcome, cause) {
-                    self.envoy_heard(now, balancer, target, code);
+                    self.envoy_heard(now, request.balancer, request.target, code);
                 }
+                false
             }
+            Product::Nginx(nginx) => self.nginx_learns(now, request, nginx, outcome, cause),
         }
+    }
+
+    /// A request goes on to another target, in a new frame: what may still come to the old one comes too late.
+    fn try_another(&mut self, id: FrameId) {
+        let Some(Frame { kind: Kind::Balanced(request), parent, .. }) = self.frames.remove(id) else { return };
+        self.observer.count(self.model.catalog.balancers[request.balancer as usize].retries);
+        let id = self.push_frame(Frame::new(parent, Kind::Balanced(request)));
+        self.tasks.push_back(Task::Down(id));
     }
 
     // ---- why a try ended ----

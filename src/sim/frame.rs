@@ -3,6 +3,7 @@
 use super::FrameId;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
+use crate::components::nginx::Tried;
 use crate::components::outlier::Cause;
 use crate::components::pool::ConnId;
 
@@ -125,6 +126,8 @@ pub struct Balanced {
     pub tries: u16,
     /// Why the last try has ended as it has.
     pub cause: Cause,
+    /// To whom it was sent before, where none is tried twice.
+    pub tried: Tried,
 }
 
 /// How often a program runs.

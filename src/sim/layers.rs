@@ -62,7 +62,7 @@ impl<O: Observer> World<'_, O> {
     /// A call that waited in a layer goes on below it.
     pub(super) fn go_on_below(&mut self, now: SimTime, frame: FrameId) {
         let Some(Frame { kind: Kind::Layer { layer, call, state }, .. }) = self.frames.get(frame) else {
-            return;
+            return self.try_target(now, frame);
         };
         let (layer, mut call, state) = (*layer, *call, *state);
         if self.is_caller_gone(&call) {
@@ -189,7 +189,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Whether the process that made a call has been killed since.
-    fn is_caller_gone(&self, call: &Call) -> bool {
+    pub(super) fn is_caller_gone(&self, call: &Call) -> bool {
         if !self.anybody_killed {
             return false;
         }

@@ -2,11 +2,13 @@
 
 use super::World;
 use super::event::Event;
+use super::nginx::NginxMind;
 use crate::base::{Outcome, Rng, SimTime};
 use crate::components::envoy::{CheckConfig, CheckResult, HostCheck, MergeWindow, Transition, Update};
 use crate::components::outlier::{Cause, Outlier, Verdict};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
+use crate::model::Balancer;
 use crate::model::balancers::{Envoy, Product};
 
 /// What a balancer believes in a way of its product's own.
@@ -16,6 +18,8 @@ pub(super) enum Mind {
     Alb,
     /// An Envoy's.
     Envoy(Box<EnvoyMind>),
+    /// nginx's.
+    Nginx(Box<NginxMind>),
 }
 
 /// What an Envoy believes.
@@ -40,9 +44,10 @@ impl EnvoyMind {
 }
 
 impl Mind {
-    pub fn new(product: &Product, capacity: usize, rng: Rng) -> Self {
-        match product {
+    pub fn new(settings: &Balancer, capacity: usize, mut rng: Rng) -> Self {
+        match &settings.product {
             Product::Alb => Self::Alb,
+            Product::Nginx(_) => Self::Nginx(Box::new(NginxMind::new(settings, capacity, rng.uniform()))),
             Product::Envoy(_) => Self::Envoy(Box::new(EnvoyMind {
                 outlier: Outlier::new(capacity),
                 checks: vec![HostCheck::known(true); capacity],
@@ -65,7 +70,11 @@ impl Mind {
     }
 
     fn is_of(&self, product: &Product) -> bool {
-        matches!((self, product), (Self::Alb, Product::Alb) | (Self::Envoy(_), Product::Envoy(_)))
+        match self {
+            Self::Alb => matches!(product, Product::Alb),
+            Self::Envoy(_) => matches!(product, Product::Envoy(_)),
+            Self::Nginx(_) => matches!(product, Product::Nginx(_)),
+        }
     }
 }
 
@@ -178,7 +187,11 @@ impl<O: Observer> World<'_, O> {
     /// A target was registered or taken out.
     pub(super) fn registered_in_mind(&mut self, now: SimTime, balancer: u32, target: u32, registered: bool) {
         let meters = self.model.catalog.balancers[balancer as usize];
-        let Mind::Envoy(mind) = &mut self.balancers[balancer as usize].mind else { return };
+        let mind = match &mut self.balancers[balancer as usize].mind {
+            Mind::Alb => return,
+            Mind::Nginx(mind) => return mind.set_member(target, registered),
+            Mind::Envoy(mind) => mind,
+        };
         if mind.outlier.is_ejected(target) {
             self.observer.moved(now, meters.ejected, -1);
         }
@@ -244,23 +257,24 @@ impl<O: Observer> World<'_, O> {
     /// Settings changed: another product begins with a mind of its own, and without outlier detection all are let back.
     pub(super) fn reconfigure_mind(&mut self, now: SimTime, balancer: u32) {
         let model = self.model;
-        let product = &model.epochs[self.epoch].balancers[balancer as usize].product;
+        let settings = &model.epochs[self.epoch].balancers[balancer as usize];
+        let product = &settings.product;
         let before = &model.epochs[self.epoch - 1].balancers[balancer as usize].product;
         let meters = model.catalog.balancers[balancer as usize];
         let state = &mut self.balancers[balancer as usize];
         let ejected = match &state.mind {
             Mind::Envoy(mind) => mind.outlier.ejected(),
-            Mind::Alb => 0,
+            Mind::Alb | Mind::Nginx(_) => 0,
         };
         let is_other = !state.mind.is_of(product);
         if is_other {
             let path = format!("balancers.{}#{}", model.balancers[balancer as usize].name, self.epoch);
             let rng = self.streams.stream(&path, "product");
-            state.mind = Mind::new(product, state.registered.len(), rng);
+            state.mind = Mind::new(settings, state.registered.len(), rng);
         }
         let Product::Envoy(envoy) = product else {
             self.observer.moved(now, meters.ejected, -i64::from(ejected));
-            return;
+            return self.reconfigure_nginx(now, balancer, is_other);
         };
         let Mind::Envoy(mind) = &mut state.mind else { return };
         if is_other {

@@ -74,7 +74,7 @@ fn is_random(policy: &PolicyConfig) -> bool {
 }
 
 /// The weights of all targets that a balancer may ever have.
-fn weights(given: &[u32], capacity: u32) -> Vec<u32> {
+pub(super) fn weights(given: &[u32], capacity: u32) -> Vec<u32> {
     (0..capacity as usize).map(|i| given.get(i).copied().unwrap_or(1)).collect()
 }
 
@@ -99,7 +99,7 @@ impl BalancerState {
                 rng: Rng::from_seed(0),
                 is_random: is_random(&settings.policy),
                 salt: salt(&path),
-                mind: Mind::new(&settings.product, capacity, streams.stream(&path, "product")),
+                mind: Mind::new(settings, capacity, streams.stream(&path, "product")),
                 members: 0,
                 is_checking: vec![false; capacity],
             }
@@ -215,6 +215,7 @@ impl<O: Observer> World<'_, O> {
             && match &state.mind {
                 Mind::Alb => !has_checks || state.health[target as usize].state() == TargetHealth::Healthy,
                 Mind::Envoy(envoy) => envoy.is_applied(target),
+                Mind::Nginx(nginx) => !nginx.is_out(target),
             }
     }
 

@@ -14,12 +14,16 @@ choice! {
     ///   503 if no target is registered, which is *not* the same as all being unhealthy; 504 after `idle_timeout`.
     /// - `Envoy`: 503 if there is no healthy host (`UH`), if a host refuses (`UF`) or breaks (`UC`) the connection; 504
     ///   after `timeout` (`UT`).
+    /// - `Nginx`: 502 if there are no live upstreams, or the last server that was tried refuses or breaks the connection; 504
+    ///   if it does not answer within `proxy_read_timeout`.
     pub enum BalancerProduct {
         /// AWS's Application Load Balancer, user guide of June 2023: `health_check`, `when_none_healthy` and
         /// `idle_timeout` say the rest. It never tries another target.
         Alb,
         /// Envoy 1.40.0.
         Envoy(Envoy),
+        /// nginx 1.22.1.
+        Nginx(Nginx),
     }
 }
 
@@ -129,5 +133,49 @@ record! {
         unhealthy_edge_interval: Option<Seconds> = None,
         /// The interval after a passed check that has not yet made the host healthy; `interval` if not given.
         healthy_edge_interval: Option<Seconds> = None,
+    }
+}
+
+record! {
+    /// An upstream of nginx (1.22.1, one worker process), with nginx's names and defaults.
+    ///
+    /// nginx sends no checks: it learns from the requests that fail. `RoundRobin` and `WeightedRoundRobin` are nginx's own:
+    /// a server that fails gets less for a while (its *effective weight*). A server that has failed is left out, and
+    /// comes back with one request of a user; that this one fails, too, is hidden from the user by the next try.
+    ///
+    /// If all servers are left out there are *no live upstreams*, and everything is answered with a 502 until the time is
+    /// over: nginx does not fail open. A single server is never left out.
+    pub struct Nginx {
+        /// Failures within `fail_timeout` that leave a server out; 0 for none.
+        max_fails: u32 = 1,
+        /// For how long failures count, and a server is left out, in whole seconds. nginx's clock has whole seconds, and
+        /// more than so many must have passed: a server is out for up to a second longer.
+        fail_timeout: Seconds = "10s",
+        /// Which failures go on to another server: each is tried at most once. Listed or not, `Error` and `Timeout` always
+        /// count against a server; a bad status counts only if it is listed, and if another server is left to try.
+        /// Requests are taken to be idempotent.
+        proxy_next_upstream: Vec<NextUpstream> = [Error, Timeout],
+        /// The most servers tried for a request; 0 for all of them.
+        proxy_next_upstream_tries: u32 = 0,
+        /// How long after a request came another server may be tried; 0 for ever.
+        proxy_next_upstream_timeout: Seconds = "0s",
+        /// How long it waits for a server's answer; 0 for ever.
+        proxy_read_timeout: Seconds = "60s",
+    }
+}
+
+choice! {
+    /// A failure that nginx may try another server for.
+    pub enum NextUpstream {
+        /// The connection was refused, or broke before the answer.
+        Error,
+        /// The server did not answer in time.
+        Timeout,
+        /// It answered 500: with an error.
+        Http500,
+        /// It answered 503: it turned the request away, or had nobody to ask.
+        Http503,
+        /// It answered 504: a timeout of its own.
+        Http504,
     }
 }

@@ -134,6 +134,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Envoy",
             "OutlierDetection",
             "EnvoyHealthCheck",
+            "Nginx",
+            "NextUpstream",
         ],
     ),
     (

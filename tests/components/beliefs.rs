@@ -109,10 +109,70 @@ fn an_operator_can_change_outlier_detection() {
     assert_eq!((active[8], active[15], active[23], active[27]), (1.0, 0.0, 1.0, 0.0));
 }
 
+#[test]
+fn nginx_hides_failures_and_leaves_a_server_out() {
+    let gone = "duration: \"40s\", timeline: [At(\"5s\", Down(target: \"api\", instances: Number(1), lasts: \"20s\"))]";
+    let run = play("Nginx()", "replicas: 3,", gone);
+    assert_eq!(run.total("clients.u.outcomes.error"), 0.0);
+    // At once, and once in each ten to eleven seconds.
+    assert_eq!(run.total("balancers.lb.retries"), 2.0);
+    assert_eq!(run.count("balancers.lb.http_502", 0, 40), 0.0);
+    let healthy = run.series("balancers.lb.healthy");
+    assert_eq!((healthy[3], healthy[10], healthy[38]), (3.0, 2.0, 3.0));
+    // Bad answers count only where they are listed.
+    let ill = play("Nginx()", "replicas: 3,", ILL);
+    assert!(ill.total("clients.u.outcomes.error") > 600.0);
+    let listed = play("Nginx(proxy_next_upstream: [Error, Timeout, Http500])", "replicas: 3,", ILL);
+    assert_eq!(listed.total("clients.u.outcomes.error"), 0.0);
+    assert_eq!(listed.total("balancers.lb.retries"), 2.0);
+}
+
+#[test]
+fn nginx_does_not_fail_open_but_answers_502() {
+    // A second of errors of both servers is up to eleven seconds of 502.
+    let both = "duration: \"30s\", timeline: [At(\"5s\", Errors(target: \"api\", lasts: \"1s\"))]";
+    let run = play("Nginx(proxy_next_upstream: [Error, Timeout, Http500])", "replicas: 2,", both);
+    let refused = run.total("balancers.lb.http_502");
+    assert!((950.0..1_100.0).contains(&refused), "{refused}");
+    assert_eq!(run.total("clients.u.outcomes.unavailable"), refused);
+    // A single server is asked whatever it did.
+    let one = play("Nginx(proxy_next_upstream: [Error, Timeout, Http500])", "", both);
+    assert_eq!(one.total("clients.u.outcomes.error"), 100.0);
+    assert_eq!(one.total("balancers.lb.http_502"), 0.0);
+}
+
+#[test]
+fn nginx_tries_as_often_and_as_long_as_it_may() {
+    let hang = "duration: \"20s\", timeline: [At(\"5s\", Hang(target: \"api\", lasts: \"100s\"))]";
+    let asked = |more: &str| {
+        let product = format!("Nginx(proxy_read_timeout: \"1s\", max_fails: 0, {more})");
+        let run = play(&product, "replicas: 4,", hang);
+        let timeouts = run.total("clients.u.outcomes.timeout");
+        assert_eq!(run.total("balancers.lb.http_504"), timeouts);
+        run.value("clients.u.latency.max").round()
+    };
+    assert_eq!(asked(""), 4.0);
+    assert_eq!(asked("proxy_next_upstream_tries: 2"), 2.0);
+    assert_eq!(asked("proxy_next_upstream_timeout: \"2500ms\""), 3.0);
+    assert_eq!(asked("proxy_next_upstream: [Error]"), 1.0);
+}
+
+#[test]
+fn other_policies_of_nginx_leave_the_same_servers_out() {
+    let gone = "duration: \"40s\", timeline: [At(\"5s\", Down(target: \"api\", instances: Number(1), lasts: \"20s\"))]";
+    let product = "Nginx(), policy: LeastOutstanding";
+    let run = play(product, "replicas: 3,", gone);
+    assert_eq!(run.total("clients.u.outcomes.error"), 0.0);
+    assert!(run.total("balancers.lb.retries") <= 3.0);
+}
+
 /// What is left when nobody asks any more, after clients that give up, hosts that hang, die, join and leave.
 #[test]
 fn nothing_is_left_behind_in_balancers_that_watch() {
-    for product in ["Envoy(timeout: \"500ms\", outlier_detection: OutlierDetection(always_eject_one_host: true))"] {
+    for product in [
+        "Envoy(timeout: \"500ms\", outlier_detection: OutlierDetection(always_eject_one_host: true))",
+        "Nginx(proxy_read_timeout: \"300ms\", fail_timeout: \"2s\")",
+    ] {
         let client = "patience: Exponential(\"100ms\"), profile: [Steps([(\"0s\", 1), (\"30s\", 0)])]";
         let fields = "duration: \"120s\", timeline: [\
                       At(\"5s\", Hang(target: \"api\", instances: Number(1), lasts: \"3s\", name: \"h\")), \

@@ -13,6 +13,7 @@ impl Builder {
             http_502: self.counter(),
             http_503: self.counter(),
             http_504: self.counter(),
+            retries: self.counter(),
             ejections: self.counter(),
             ejections_overflow: self.counter(),
             ejected: self.gauge(),
@@ -26,6 +27,10 @@ impl Builder {
         rate("http_503", "requests that the balancer itself answered with a 503", meters.http_503);
         rate("http_504", "requests that the balancer itself answered with a 504", meters.http_504);
         let products = || model.epochs.iter().map(|epoch| &epoch.balancers[index].product);
+        if products().any(|p| matches!(p, Product::Nginx(_))) {
+            let meaning = "tries at another target after one that failed";
+            self.add(format!("{path}.retries"), Unit::PerSecond, meaning, Source::CounterRate(meters.retries));
+        }
         if products().any(|p| matches!(p, Product::Envoy(e) if e.outlier.is_some())) {
             let path = format!("{path}.outlier_detection");
             for (name, meaning, counter) in [

@@ -3,9 +3,10 @@
 use crate::base::SimDuration;
 use crate::components::envoy::CheckConfig;
 use crate::components::health::{HealthConfig, TargetHealth};
+use crate::components::nginx::{Failure, Failures, ServerConfig};
 use crate::components::outlier::OutlierConfig;
 use crate::model::HealthCheck;
-use crate::model::balancers::{CheckRule, Envoy, Product};
+use crate::model::balancers::{CheckRule, Envoy, Nginx, Product};
 use crate::spec::balancer as sp;
 use crate::spec::quantity::Seconds;
 use crate::spec::topology::Balancer;
@@ -19,6 +20,15 @@ pub(super) fn product(product: &sp::BalancerProduct) -> Product {
             fail_traffic_on_panic: e.fail_traffic_on_panic,
             update_merge_window: e.update_merge_window.duration(),
         }),
+        sp::BalancerProduct::Nginx(n) => {
+            let next: Vec<Failure> = n.proxy_next_upstream.iter().map(failure).collect();
+            Product::Nginx(Nginx {
+                server: ServerConfig { max_fails: n.max_fails, fail_timeout: n.fail_timeout.0 as i64 },
+                next: Failures::of(&next),
+                tries_max: n.proxy_next_upstream_tries,
+                next_timeout: n.proxy_next_upstream_timeout.duration(),
+            })
+        }
     }
 }
 
@@ -27,6 +37,7 @@ pub(super) fn patience(b: &Balancer) -> Option<SimDuration> {
     let limit = match &b.product {
         sp::BalancerProduct::Alb => return b.idle_timeout.map(|t| t.duration()),
         sp::BalancerProduct::Envoy(e) => e.timeout.duration(),
+        sp::BalancerProduct::Nginx(n) => n.proxy_read_timeout.duration(),
     };
     (!limit.is_zero()).then_some(limit)
 }
@@ -34,7 +45,7 @@ pub(super) fn patience(b: &Balancer) -> Option<SimDuration> {
 /// The checks that a product makes in its own way.
 pub(super) fn check(product: &sp::BalancerProduct, find: impl Fn(&str) -> u32) -> Option<HealthCheck> {
     match product {
-        sp::BalancerProduct::Alb => None,
+        sp::BalancerProduct::Alb | sp::BalancerProduct::Nginx(_) => None,
         sp::BalancerProduct::Envoy(e) => e.health_check.as_ref().map(|c| {
             let or = |given: Option<Seconds>, other: SimDuration| given.map_or(other, |t| t.duration());
             let interval = c.interval.duration();
@@ -60,6 +71,16 @@ pub(super) fn check(product: &sp::BalancerProduct, find: impl Fn(&str) -> u32) -
                 }),
             }
         }),
+    }
+}
+
+fn failure(failure: &sp::NextUpstream) -> Failure {
+    match failure {
+        sp::NextUpstream::Error => Failure::Error,
+        sp::NextUpstream::Timeout => Failure::Timeout,
+        sp::NextUpstream::Http500 => Failure::Http500,
+        sp::NextUpstream::Http503 => Failure::Http503,
+        sp::NextUpstream::Http504 => Failure::Http504,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values of balancers by product.
 
 use super::values::{at_least_one, positive_time};
-use crate::spec::balancer::{BalancerProduct, Envoy, EnvoyHealthCheck, OutlierDetection};
+use crate::spec::balancer::{BalancerProduct, Envoy, EnvoyHealthCheck, Nginx, OutlierDetection};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::quantity::Seconds;
@@ -11,7 +11,7 @@ use crate::spec::topology::Balancer;
 /// The endpoint that a product's own checks ask.
 pub(super) fn checked_endpoint(b: &Balancer) -> Option<&Spanned<String>> {
     match &b.product {
-        BalancerProduct::Alb => None,
+        BalancerProduct::Alb | BalancerProduct::Nginx(_) => None,
         BalancerProduct::Envoy(e) => e.health_check.as_ref().map(|c| &c.endpoint),
     }
 }
@@ -27,6 +27,15 @@ pub(super) fn product(b: &Balancer, cx: &mut Context) {
                 "an Envoy waits for its `timeout`",
             ];
             ("Envoy", words)
+        }
+        BalancerProduct::Nginx(n) => {
+            nginx(n, cx);
+            let words = [
+                "nginx sends no checks: `max_fails`, `fail_timeout`",
+                "nginx answers 502 if there are no live upstreams",
+                "nginx waits for its `proxy_read_timeout`",
+            ];
+            ("Nginx", words)
         }
     };
     // What an ALB is told is not for others: nothing is read and ignored.
@@ -89,6 +98,15 @@ fn envoy_check(c: &EnvoyHealthCheck, cx: &mut Context) {
     positive(c.healthy_edge_interval, "healthy_edge_interval");
     at_least_one(c.unhealthy_threshold, "unhealthy_threshold", c.place("unhealthy_threshold"), cx);
     at_least_one(c.healthy_threshold, "healthy_threshold", c.place("healthy_threshold"), cx);
+}
+
+fn nginx(n: &Nginx, cx: &mut Context) {
+    if n.fail_timeout.0.fract() != 0.0 {
+        cx.diagnostics.push(
+            Diagnostic::error(n.place("fail_timeout"), "`fail_timeout` must be whole seconds")
+                .help("nginx counts time in whole seconds"),
+        );
+    }
 }
 
 fn percent(value: u32, field: &str, place: Span, cx: &mut Context) {
