@@ -10,6 +10,7 @@ pub mod bulkhead;
 pub mod cache;
 pub mod cpu;
 pub mod envoy;
+pub mod haproxy;
 pub mod health;
 pub mod hpa;
 pub mod nginx;

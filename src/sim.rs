@@ -26,6 +26,7 @@ pub mod event;
 mod failures;
 mod faults;
 mod frame;
+mod haproxy;
 mod health;
 mod hedges;
 mod instances;

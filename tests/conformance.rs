@@ -5,6 +5,7 @@
 
 mod conformance {
     pub mod envoy;
+    pub mod haproxy;
     pub mod hpa;
     pub mod nginx;
     pub mod opossum;

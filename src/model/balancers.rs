@@ -2,7 +2,7 @@
 
 use super::Balancer;
 use crate::base::SimDuration;
-use crate::components::envoy;
+use crate::components::{envoy, haproxy};
 use crate::components::nginx::{Failures, ServerConfig};
 use crate::components::outlier::OutlierConfig;
 
@@ -15,6 +15,46 @@ pub enum Product {
     Envoy(Envoy),
     /// nginx.
     Nginx(Nginx),
+    /// HAProxy.
+    Haproxy(Haproxy),
+}
+
+/// A backend of HAProxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Haproxy {
+    /// How servers are checked.
+    pub check: Option<haproxy::CheckConfig>,
+    /// Which requests tell of health.
+    pub observe: Option<Observe>,
+    /// Failed ones in a row that are too many.
+    pub error_limit: u32,
+    /// What they do.
+    pub on_error: haproxy::OnError,
+    /// Requests that a server has at once; 0 for any number.
+    pub maxconn: u32,
+    /// The fewest that it may have while the backend is not full.
+    pub minconn: u32,
+    /// When the backend is full.
+    pub fullconn: u32,
+    /// The most that wait for one server; 0 for any number.
+    pub maxqueue: u32,
+    /// How long a request waits for a server.
+    pub timeout_queue: SimDuration,
+    /// The wait before the same server is tried again.
+    pub turn_around: SimDuration,
+    /// How often a connection is tried again.
+    pub retries: u32,
+    /// Whether another server may be tried.
+    pub redispatch: bool,
+}
+
+/// Which requests tell of a server's health.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Observe {
+    /// Connections.
+    Layer4,
+    /// Answers.
+    Layer7,
 }
 
 /// An upstream of nginx.
@@ -50,6 +90,8 @@ pub enum CheckRule {
     Alb,
     /// Envoy's.
     Envoy(envoy::CheckConfig),
+    /// HAProxy's.
+    Haproxy(haproxy::CheckConfig),
 }
 
 impl Product {
@@ -65,7 +107,7 @@ impl Balancer {
         match &self.product {
             Product::Alb => healthy == 0 && self.fail_open,
             Product::Envoy(e) => envoy::panics(e.panic_threshold, healthy, targets),
-            Product::Nginx(_) => false,
+            Product::Nginx(_) | Product::Haproxy(_) => false,
         }
     }
 
@@ -80,6 +122,7 @@ impl Balancer {
             Product::Alb => false,
             Product::Envoy(e) => e.outlier.is_some(),
             Product::Nginx(n) => n.server.max_fails > 0,
+            Product::Haproxy(_) => false,
         };
         self.check.is_none() && !is_passive
     }

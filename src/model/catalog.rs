@@ -104,6 +104,8 @@ pub struct BalancerMeters {
     pub ejections_overflow: u32,
     /// Counter: tries at another target.
     pub retries: u32,
+    /// Gauge: requests that wait for a target (HAProxy).
+    pub queue: u32,
     /// Gauge: targets ejected (Envoy).
     pub ejected: u32,
 }

@@ -128,6 +128,21 @@ pub struct Balanced {
     pub cause: Cause,
     /// To whom it was sent before, where none is tried twice.
     pub tried: Tried,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a request in a balancer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// On its way to a target, at one, or on its way back.
+    Sent,
+    /// In line for a target.
+    Queued,
+    /// Its turn has come, and the target counts it.
+    Assigned,
+    /// It waits before the same target is tried again.
+    TurnAround,
 }
 
 /// How often a program runs.

@@ -27,18 +27,24 @@ impl<O: Observer> World<'_, O> {
     fn schedule_checks(&mut self, now: SimTime, balancer: u32) {
         let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
         let state = &self.balancers[balancer as usize];
-        let (key, generation) = (state.key, state.generation);
+        let (key, generation, members) = (state.key, state.generation, state.members);
         for target in 0..state.registered.len() as u32 {
             self.balancers[balancer as usize].is_checking[target as usize] = true;
             // Each target has a phase of its own within the interval: checks do not come in step.
-            let phase = uniform_of(mix(mix(key, u64::from(target)), PHASE));
+            let phase = match check.rule {
+                CheckRule::Haproxy(_) => (f64::from(target) / f64::from(members.max(1))).fract(),
+                CheckRule::Alb | CheckRule::Envoy(_) => {
+                    uniform_of(mix(mix(key, u64::from(target)), PHASE))
+                }
+            };
             let at = now + check.interval.scaled(phase);
+            self.haproxy_expects(balancer, target, at);
             self.queue.schedule(at, Rank::Probe, Event::Check { balancer, target, generation });
         }
     }
 
     /// A target was registered: where the answer to a check brings the next, its first is sent at once.
-    pub(super) fn check_at_once(&mut self, balancer: u32, target: u32) {
+    pub(super) fn check_at_once(&mut self, now: SimTime, balancer: u32, target: u32) {
         let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
         let state = &mut self.balancers[balancer as usize];
         let (index, generation) = (target as usize, state.generation);
@@ -46,6 +52,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         state.is_checking[index] = true;
+        self.haproxy_expects(balancer, target, now);
         self.after(SimDuration::ZERO, Rank::Probe, Event::Check { balancer, target, generation });
     }
 
@@ -77,6 +84,9 @@ impl<O: Observer> World<'_, O> {
         }
         let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
         let is_fixed = matches!(check.rule, CheckRule::Alb);
+        if !self.haproxy_is_due(now, balancer, target) {
+            return;
+        }
         if is_fixed {
             self.after(check.interval, Rank::Probe, Event::Check { balancer, target, generation });
         }
@@ -129,6 +139,9 @@ impl<O: Observer> World<'_, O> {
         let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
         if let CheckRule::Envoy(rule) = &check.rule {
             return self.envoy_checked(now, balancer, target, generation, rule, (outcome, cause));
+        }
+        if let CheckRule::Haproxy(rule) = &check.rule {
+            return self.haproxy_checked(now, balancer, target, generation, rule, outcome.is_success());
         }
         let state = &mut self.balancers[balancer as usize];
         if !state.registered[target as usize] {

@@ -2,6 +2,7 @@
 
 use super::World;
 use super::event::Event;
+use super::haproxy::HaproxyMind;
 use super::nginx::NginxMind;
 use crate::base::{Outcome, Rng, SimTime};
 use crate::components::envoy::{CheckConfig, CheckResult, HostCheck, MergeWindow, Transition, Update};
@@ -20,6 +21,8 @@ pub(super) enum Mind {
     Envoy(Box<EnvoyMind>),
     /// nginx's.
     Nginx(Box<NginxMind>),
+    /// HAProxy's.
+    Haproxy(Box<HaproxyMind>),
 }
 
 /// What an Envoy believes.
@@ -47,6 +50,7 @@ impl Mind {
     pub fn new(settings: &Balancer, capacity: usize, mut rng: Rng) -> Self {
         match &settings.product {
             Product::Alb => Self::Alb,
+            Product::Haproxy(haproxy) => Self::Haproxy(Box::new(HaproxyMind::new(haproxy, capacity))),
             Product::Nginx(_) => Self::Nginx(Box::new(NginxMind::new(settings, capacity, rng.uniform()))),
             Product::Envoy(_) => Self::Envoy(Box::new(EnvoyMind {
                 outlier: Outlier::new(capacity),
@@ -74,6 +78,7 @@ impl Mind {
             Self::Alb => matches!(product, Product::Alb),
             Self::Envoy(_) => matches!(product, Product::Envoy(_)),
             Self::Nginx(_) => matches!(product, Product::Nginx(_)),
+            Self::Haproxy(_) => matches!(product, Product::Haproxy(_)),
         }
     }
 }
@@ -190,6 +195,7 @@ impl<O: Observer> World<'_, O> {
         let mind = match &mut self.balancers[balancer as usize].mind {
             Mind::Alb => return,
             Mind::Nginx(mind) => return mind.set_member(target, registered),
+            Mind::Haproxy(_) => return self.haproxy_registered(now, balancer, target),
             Mind::Envoy(mind) => mind,
         };
         if mind.outlier.is_ejected(target) {
@@ -203,7 +209,7 @@ impl<O: Observer> World<'_, O> {
         }
         mind.merge.on_members(now);
         self.apply_health(now, balancer);
-        self.check_at_once(balancer, target);
+        self.check_at_once(now, balancer, target);
     }
 
     /// An Envoy's check has its answer, or none.
@@ -237,7 +243,12 @@ impl<O: Observer> World<'_, O> {
         }
         let wait = rule.wait(passed, did, mind.had_traffic, mind.rng.uniform());
         if generation == state.generation {
-            self.after(wait, Rank::Probe, Event::Check { balancer, target, generation });
+            // Lanes are for delays that recur.
+            let event = Event::Check { balancer, target, generation };
+            match rule.interval_jitter.is_zero() {
+                true => self.after(wait, Rank::Probe, event),
+                false => self.queue.schedule(now + wait, Rank::Probe, event),
+            }
         }
         if is_back {
             self.judged(now, balancer, target, Verdict::Unejected);
@@ -264,16 +275,24 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.balancers[balancer as usize];
         let ejected = match &state.mind {
             Mind::Envoy(mind) => mind.outlier.ejected(),
-            Mind::Alb | Mind::Nginx(_) => 0,
+            Mind::Alb | Mind::Nginx(_) | Mind::Haproxy(_) => 0,
         };
         let is_other = !state.mind.is_of(product);
+        let mut waiting = Vec::new();
         if is_other {
+            if let Mind::Haproxy(mind) = &mut state.mind {
+                waiting = mind.leave_lines();
+            }
             let path = format!("balancers.{}#{}", model.balancers[balancer as usize].name, self.epoch);
             let rng = self.streams.stream(&path, "product");
             state.mind = Mind::new(settings, state.registered.len(), rng);
         }
+        // Who waited asks anew.
+        waiting.into_iter().for_each(|id| self.leaves_line(now, id));
+        let state = &mut self.balancers[balancer as usize];
         let Product::Envoy(envoy) = product else {
             self.observer.moved(now, meters.ejected, -i64::from(ejected));
+            self.reconfigure_haproxy(balancer, is_other);
             return self.reconfigure_nginx(now, balancer, is_other);
         };
         let Mind::Envoy(mind) = &mut state.mind else { return };

@@ -204,11 +204,12 @@ impl<O: Observer> World<'_, O> {
         let target = instance - self.model.groups[group as usize].first;
         self.balancers[balancer as usize].policy.on_end(target);
         self.observer.moved(now, self.model.catalog.balancers[balancer as usize].in_flight, -1);
+        self.haproxy_serves(now, balancer, target);
     }
 
     // ---- what balancers believe ----
 
-    fn is_believed(&self, balancer: u32, target: u32) -> bool {
+    pub(super) fn is_believed(&self, balancer: u32, target: u32) -> bool {
         let state = &self.balancers[balancer as usize];
         let has_checks = self.settings().balancers[balancer as usize].check.is_some();
         state.registered[target as usize]
@@ -216,6 +217,9 @@ impl<O: Observer> World<'_, O> {
                 Mind::Alb => !has_checks || state.health[target as usize].state() == TargetHealth::Healthy,
                 Mind::Envoy(envoy) => envoy.is_applied(target),
                 Mind::Nginx(nginx) => !nginx.is_out(target),
+                Mind::Haproxy(haproxy) => {
+                    haproxy.is_up(&self.settings().balancers[balancer as usize].product, target)
+                }
             }
     }
 
@@ -231,6 +235,7 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.targets, if registered { 1 } else { -1 });
         self.registered_in_mind(now, balancer, target, registered);
         self.believe(now, balancer, target);
+        self.haproxy_turned(now, balancer, target);
     }
 
     /// Takes note of what is believed of a target now.
@@ -329,6 +334,7 @@ impl<O: Observer> World<'_, O> {
             // Belief may hang on settings that changed: count anew.
             self.believe_all(now, balancer);
             self.reschedule_checks(now, balancer);
+            (0..capacity).for_each(|target| self.haproxy_turned(now, balancer, target));
         }
     }
 

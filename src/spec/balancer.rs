@@ -16,6 +16,8 @@ choice! {
     ///   after `timeout` (`UT`).
     /// - `Nginx`: 502 if there are no live upstreams, or the last server that was tried refuses or breaks the connection; 504
     ///   if it does not answer within `proxy_read_timeout`.
+    /// - `Haproxy`: 503 if no server is up, if the last try is refused, and for who has waited `timeout_queue` or would be one
+    ///   too many in a server's line; 502 if a server breaks the connection; 504 after `timeout_server`.
     pub enum BalancerProduct {
         /// AWS's Application Load Balancer, user guide of June 2023: `health_check`, `when_none_healthy` and
         /// `idle_timeout` say the rest. It never tries another target.
@@ -24,6 +26,8 @@ choice! {
         Envoy(Envoy),
         /// nginx 1.22.1.
         Nginx(Nginx),
+        /// HAProxy 2.6.12.
+        Haproxy(Haproxy),
     }
 }
 
@@ -177,5 +181,92 @@ choice! {
         Http503,
         /// It answered 504: a timeout of its own.
         Http504,
+    }
+}
+
+record! {
+    /// A backend of HAProxy (2.6.12, one thread), with HAProxy's names and defaults; the settings of servers are those of
+    /// all of them.
+    ///
+    /// If no server is up, everything is answered with a 503: HAProxy does not fail open.
+    pub struct Haproxy {
+        /// How servers are checked; without it all are up.
+        check: Option<HaproxyCheck> = None,
+        /// Whether requests tell of a server's health as well: `error_limit` failed ones in a row do what `on_error` says.
+        observe: Option<HaproxyObserve> = None,
+        /// Failed requests in a row that are too many.
+        error_limit: u32 = 10,
+        /// What they do.
+        on_error: HaproxyOnError = FailCheck,
+        /// Requests that a server has at once; 0 for any number. More wait in HAProxy for the first server that has room, or,
+        /// with `RingHash`, for their own server.
+        maxconn: u32 = 0,
+        /// Fewer requests at once, while the backend has fewer than `fullconn`: in proportion to these, but at least so many.
+        minconn: u32 = 0,
+        /// Requests in the backend, waiting or not, from which on servers get `maxconn`.
+        fullconn: u32 = 0,
+        /// The most that may wait for one server alone; 0 for any number.
+        maxqueue: u32 = 0,
+        /// How long a request waits for a server before it is answered with a 503; `timeout_connect` if not given.
+        timeout_queue: Option<Seconds> = None,
+        /// How long a connection may take. Those that are modelled stand or are refused at once: it is the longest wait
+        /// before another try, and in the queue. HAProxy has no default.
+        timeout_connect: Seconds = "5s",
+        /// How long it waits for a server's answer; without it for ever, as HAProxy does.
+        timeout_server: Option<Seconds> = None,
+        /// How often a connection that is refused is tried again: with the same server, after a second or
+        /// `timeout_connect` if that is shorter. Broken connections and timeouts are not tried again.
+        retries: u32 = 3,
+        /// Whether another server may be tried (`option redispatch`): at once where servers take turns and several are up,
+        /// and otherwise if the server is down or for the last try.
+        redispatch: bool = false,
+    }
+}
+
+record! {
+    /// HAProxy's check of a server (2.6.12): requests like any other, through the same workers. The first are spread over
+    /// one `inter`; the next follows so long after the end of the last.
+    ///
+    /// One counter is all there is. At the start a server is up, but the first failed check takes it down; one passed check
+    /// gives it all its lives.
+    pub struct HaproxyCheck {
+        /// The endpoint that is asked.
+        endpoint: Spanned<String>,
+        /// From the end of a check to the next.
+        inter: Seconds = "2s",
+        /// The same while the server is neither up nor down for sure; `inter` if not given.
+        fastinter: Option<Seconds> = None,
+        /// The same while it is down for sure; `inter` if not given.
+        downinter: Option<Seconds> = None,
+        /// Passed checks in a row that bring a server up.
+        rise: u32 = 2,
+        /// Failed checks in a row that take it down.
+        fall: u32 = 3,
+        /// The longest wait for an answer (`timeout check`); `inter` if not given.
+        timeout_check: Option<Seconds> = None,
+    }
+}
+
+choice! {
+    /// Which requests tell of a server's health.
+    pub enum HaproxyObserve {
+        /// Connections: refused ones have failed.
+        Layer4,
+        /// Answers: errors, timeouts and connections that were refused or broke have failed.
+        Layer7,
+    }
+}
+
+choice! {
+    /// What too many failed requests in a row do. All of them make the next check come after `fastinter`.
+    pub enum HaproxyOnError {
+        /// Nothing else.
+        Fastinter,
+        /// They count as a failed check.
+        FailCheck,
+        /// One more failed check takes the server down.
+        SuddenDeath,
+        /// They take the server down.
+        MarkDown,
     }
 }

@@ -136,6 +136,10 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "EnvoyHealthCheck",
             "Nginx",
             "NextUpstream",
+            "Haproxy",
+            "HaproxyCheck",
+            "HaproxyObserve",
+            "HaproxyOnError",
         ],
     ),
     (

@@ -1,7 +1,7 @@
 //! What balancers of several products believe of their targets, in whole systems.
 
 use crate::support;
-use support::{Run, experiment};
+use support::{Files, Run, experiment, run_of, whole_experiment};
 
 /// A balancer of a product in front of `api`, asked so often per second.
 fn system(product: &str, rate: u32, service: &str, client: &str) -> String {
@@ -166,12 +166,86 @@ fn other_policies_of_nginx_leave_the_same_servers_out() {
     assert!(run.total("balancers.lb.retries") <= 3.0);
 }
 
+/// Twenty requests at once, and what becomes of them.
+fn twenty(product: &str, service: &str) -> Run {
+    let topology = format!(
+        "Topology(name: \"t\", clients: {{ \"u\": Clients(arrivals: Times(\"times.csv\"), requests: {{ \"lb/e\": 1 }}) }}, \
+         balancers: {{ \"lb\": Balancer(targets: \"api\", product: {product}) }}, \
+         services: {{ \"api\": Service({service} endpoints: {{ \"e\": [Wait(\"300ms\")], \"h\": [Wait(\"1ms\")] }}) }})",
+    );
+    let files = Files::new(&topology, Some(&whole_experiment("duration: \"10s\"")));
+    files.write("times.csv", &"1.0\n".repeat(20));
+    run_of(files.plan(), 0)
+}
+
+#[test]
+fn haproxy_lets_so_many_through_and_the_rest_wait() {
+    let run = twenty("Haproxy(maxconn: 2, timeout_queue: \"500ms\")", "");
+    assert_eq!(run.total("clients.u.outcomes.ok"), 4.0);
+    assert_eq!(run.total("balancers.lb.http_503"), 16.0);
+    support::close("last answer", run.value("clients.u.success_latency.max"), 0.6, 1e-9);
+    assert_eq!((run.value("services.api.busy.max"), run.value("balancers.lb.queue.max")), (2.0, 18.0));
+    // `timeout_connect` holds if there is no `timeout_queue`; enough for all.
+    let patient = twenty("Haproxy(maxconn: 2)", "");
+    assert_eq!(patient.total("clients.u.outcomes.ok"), 20.0);
+    support::close("last answer", patient.value("clients.u.success_latency.max"), 3.0, 1e-9);
+    // Each of two servers.
+    assert_eq!(twenty("Haproxy(maxconn: 2, timeout_queue: \"500ms\")", "replicas: 2,").total("clients.u.outcomes.ok"), 8.0);
+    // While the backend is not full, fewer: 20 of 100 is a fifth of ten.
+    let fewer = twenty("Haproxy(minconn: 1, maxconn: 10, fullconn: 100)", "");
+    assert_eq!(fewer.value("services.api.busy.max"), 2.0);
+    // With a hash each waits for its own server, in a line that ends.
+    let own = twenty("Haproxy(maxconn: 2, maxqueue: 3), policy: RingHash()", "replicas: 2,");
+    assert_eq!(own.total("clients.u.outcomes.ok"), 5.0, "the same key for all");
+    assert_eq!(own.total("balancers.lb.http_503"), 15.0);
+}
+
+#[test]
+fn haproxy_tries_a_refused_connection_again_with_the_same_server_after_a_second() {
+    let gone = "duration: \"20s\", timeline: [At(\"5s\", Down(target: \"api\", instances: Number(1), lasts: \"10s\"))]";
+    let same = play("Haproxy()", "replicas: 2,", gone);
+    // Four tries at 0, 1, 2 and 3 s.
+    support::close("503 after three seconds", same.value("clients.u.latency.max"), 3.0, 0.01);
+    assert_eq!(same.total("balancers.lb.http_503"), same.total("clients.u.outcomes.error"));
+    assert!((345.0..=355.0).contains(&same.total("clients.u.outcomes.error")), "those of the first seven seconds");
+    let other = play("Haproxy(redispatch: true)", "replicas: 2,", gone);
+    assert_eq!(other.total("clients.u.outcomes.error"), 0.0);
+    support::close("at once", other.value("clients.u.latency.max"), 0.01, 1e-6);
+}
+
+#[test]
+fn haproxy_does_not_fail_open() {
+    let check = "check: HaproxyCheck(endpoint: \"h\", inter: \"400ms\")";
+    let ill = "duration: \"20s\", timeline: [At(\"5s\", Errors(target: \"api\", lasts: \"5s\"))]";
+    let run = play(&format!("Haproxy({check})"), "replicas: 2,", ill);
+    let down = run.times_of("target_unhealthy");
+    assert_eq!(down.len(), 2);
+    assert!(down.iter().all(|t| (5.8..=6.21).contains(t)), "three failed checks: {down:?}");
+    let up = run.times_of("target_healthy");
+    assert!(up.iter().all(|t| (10.4..=10.82).contains(t)), "two passed checks: {up:?}");
+    assert_eq!(run.count("balancers.lb.http_503", 7, 10), 300.0);
+    assert_eq!(run.count("clients.u.outcomes.unavailable", 7, 10), 300.0);
+    // At the start one failed check is enough.
+    let first = "duration: \"3s\", timeline: [At(\"0s\", Errors(target: \"api\"))]";
+    let run = play(&format!("Haproxy({check})"), "replicas: 2,", first);
+    let down = run.times_of("target_unhealthy");
+    assert!(down.iter().all(|t| *t <= 0.21), "{down:?}");
+    // Errors of traffic are found sooner than by checks that pass.
+    let observe = "Haproxy(observe: Layer7, on_error: MarkDown, check: HaproxyCheck(endpoint: \"h\"))";
+    let only = "duration: \"20s\", timeline: [At(\"5s\", Set(\"services.api.endpoints.e\", [Fail]))]";
+    let run = play(observe, "", only);
+    support::close("ten errors", run.times_of("target_unhealthy")[0], 5.1, 0.003);
+}
+
 /// What is left when nobody asks any more, after clients that give up, hosts that hang, die, join and leave.
 #[test]
 fn nothing_is_left_behind_in_balancers_that_watch() {
     for product in [
         "Envoy(timeout: \"500ms\", outlier_detection: OutlierDetection(always_eject_one_host: true))",
         "Nginx(proxy_read_timeout: \"300ms\", fail_timeout: \"2s\")",
+        "Haproxy(maxconn: 2, timeout_server: \"300ms\", redispatch: true, observe: Layer7, \
+         check: HaproxyCheck(endpoint: \"h\", inter: \"500ms\", fastinter: \"100ms\"))",
+        "Haproxy(minconn: 1, maxconn: 3, fullconn: 30, timeout_queue: \"200ms\", maxqueue: 3), policy: RingHash()",
     ] {
         let client = "patience: Exponential(\"100ms\"), profile: [Steps([(\"0s\", 1), (\"30s\", 0)])]";
         let fields = "duration: \"120s\", timeline: [\

@@ -16,6 +16,7 @@ impl Builder {
             retries: self.counter(),
             ejections: self.counter(),
             ejections_overflow: self.counter(),
+            queue: self.gauge(),
             ejected: self.gauge(),
             ..self.catalog.balancers[index]
         };
@@ -27,9 +28,13 @@ impl Builder {
         rate("http_503", "requests that the balancer itself answered with a 503", meters.http_503);
         rate("http_504", "requests that the balancer itself answered with a 504", meters.http_504);
         let products = || model.epochs.iter().map(|epoch| &epoch.balancers[index].product);
-        if products().any(|p| matches!(p, Product::Nginx(_))) {
-            let meaning = "tries at another target after one that failed";
+        if products().any(|p| matches!(p, Product::Nginx(_) | Product::Haproxy(_))) {
+            let meaning = "tries after one that failed: at another target, or, with HAProxy, at the same one";
             self.add(format!("{path}.retries"), Unit::PerSecond, meaning, Source::CounterRate(meters.retries));
+        }
+        if products().any(|p| matches!(p, Product::Haproxy(_))) {
+            let unit = Unit::Count("requests");
+            self.level(format!("{path}.queue"), unit, "requests that wait for a server", meters.queue, 1.0);
         }
         if products().any(|p| matches!(p, Product::Envoy(e) if e.outlier.is_some())) {
             let path = format!("{path}.outlier_detection");

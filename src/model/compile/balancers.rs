@@ -2,11 +2,12 @@
 
 use crate::base::SimDuration;
 use crate::components::envoy::CheckConfig;
+use crate::components::haproxy::{self, OnError};
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::nginx::{Failure, Failures, ServerConfig};
 use crate::components::outlier::OutlierConfig;
 use crate::model::HealthCheck;
-use crate::model::balancers::{CheckRule, Envoy, Nginx, Product};
+use crate::model::balancers::{CheckRule, Envoy, Haproxy, Nginx, Observe, Product};
 use crate::spec::balancer as sp;
 use crate::spec::quantity::Seconds;
 use crate::spec::topology::Balancer;
@@ -29,6 +30,28 @@ pub(super) fn product(product: &sp::BalancerProduct) -> Product {
                 next_timeout: n.proxy_next_upstream_timeout.duration(),
             })
         }
+        sp::BalancerProduct::Haproxy(h) => Product::Haproxy(Haproxy {
+            check: h.check.as_ref().map(haproxy_check),
+            observe: h.observe.as_ref().map(|o| match o {
+                sp::HaproxyObserve::Layer4 => Observe::Layer4,
+                sp::HaproxyObserve::Layer7 => Observe::Layer7,
+            }),
+            error_limit: h.error_limit,
+            on_error: match h.on_error {
+                sp::HaproxyOnError::Fastinter => OnError::Fastinter,
+                sp::HaproxyOnError::FailCheck => OnError::FailCheck,
+                sp::HaproxyOnError::SuddenDeath => OnError::SuddenDeath,
+                sp::HaproxyOnError::MarkDown => OnError::MarkDown,
+            },
+            maxconn: h.maxconn,
+            minconn: h.minconn,
+            fullconn: h.fullconn,
+            maxqueue: h.maxqueue,
+            timeout_queue: h.timeout_queue.unwrap_or(h.timeout_connect).duration(),
+            turn_around: h.timeout_connect.duration().min(SimDuration::from_secs(1)),
+            retries: h.retries,
+            redispatch: h.redispatch,
+        }),
     }
 }
 
@@ -38,6 +61,7 @@ pub(super) fn patience(b: &Balancer) -> Option<SimDuration> {
         sp::BalancerProduct::Alb => return b.idle_timeout.map(|t| t.duration()),
         sp::BalancerProduct::Envoy(e) => e.timeout.duration(),
         sp::BalancerProduct::Nginx(n) => n.proxy_read_timeout.duration(),
+        sp::BalancerProduct::Haproxy(h) => return h.timeout_server.map(|t| t.duration()),
     };
     (!limit.is_zero()).then_some(limit)
 }
@@ -46,6 +70,14 @@ pub(super) fn patience(b: &Balancer) -> Option<SimDuration> {
 pub(super) fn check(product: &sp::BalancerProduct, find: impl Fn(&str) -> u32) -> Option<HealthCheck> {
     match product {
         sp::BalancerProduct::Alb | sp::BalancerProduct::Nginx(_) => None,
+        sp::BalancerProduct::Haproxy(h) => h.check.as_ref().map(|c| HealthCheck {
+            endpoint: find(&c.endpoint.value),
+            interval: c.inter.duration(),
+            timeout: c.timeout_check.unwrap_or(c.inter).duration(),
+            thresholds: HealthConfig { healthy_threshold: c.rise, unhealthy_threshold: c.fall },
+            initial: TargetHealth::Healthy,
+            rule: CheckRule::Haproxy(haproxy_check(c)),
+        }),
         sp::BalancerProduct::Envoy(e) => e.health_check.as_ref().map(|c| {
             let or = |given: Option<Seconds>, other: SimDuration| given.map_or(other, |t| t.duration());
             let interval = c.interval.duration();
@@ -71,6 +103,16 @@ pub(super) fn check(product: &sp::BalancerProduct, find: impl Fn(&str) -> u32) -
                 }),
             }
         }),
+    }
+}
+
+fn haproxy_check(c: &sp::HaproxyCheck) -> haproxy::CheckConfig {
+    haproxy::CheckConfig {
+        rise: c.rise,
+        fall: c.fall,
+        inter: c.inter.duration(),
+        fastinter: c.fastinter.unwrap_or(c.inter).duration(),
+        downinter: c.downinter.unwrap_or(c.inter).duration(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values of balancers by product.
 
 use super::values::{at_least_one, positive_time};
-use crate::spec::balancer::{BalancerProduct, Envoy, EnvoyHealthCheck, Nginx, OutlierDetection};
+use crate::spec::balancer::{BalancerProduct, Envoy, EnvoyHealthCheck, Haproxy, Nginx, OutlierDetection};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::quantity::Seconds;
@@ -13,6 +13,7 @@ pub(super) fn checked_endpoint(b: &Balancer) -> Option<&Spanned<String>> {
     match &b.product {
         BalancerProduct::Alb | BalancerProduct::Nginx(_) => None,
         BalancerProduct::Envoy(e) => e.health_check.as_ref().map(|c| &c.endpoint),
+        BalancerProduct::Haproxy(h) => h.check.as_ref().map(|c| &c.endpoint),
     }
 }
 
@@ -36,6 +37,15 @@ pub(super) fn product(b: &Balancer, cx: &mut Context) {
                 "nginx waits for its `proxy_read_timeout`",
             ];
             ("Nginx", words)
+        }
+        BalancerProduct::Haproxy(h) => {
+            haproxy(h, cx);
+            let words = [
+                "checks of an HAProxy are told in `product: Haproxy(check: HaproxyCheck(…))`",
+                "HAProxy answers 503 if no server is up",
+                "an HAProxy waits for its `timeout_server`",
+            ];
+            ("Haproxy", words)
         }
     };
     // What an ALB is told is not for others: nothing is read and ignored.
@@ -106,6 +116,36 @@ fn nginx(n: &Nginx, cx: &mut Context) {
             Diagnostic::error(n.place("fail_timeout"), "`fail_timeout` must be whole seconds")
                 .help("nginx counts time in whole seconds"),
         );
+    }
+}
+
+fn haproxy(h: &Haproxy, cx: &mut Context) {
+    at_least_one(h.error_limit, "error_limit", h.place("error_limit"), cx);
+    positive_time(h.timeout_connect, "timeout_connect", h.place("timeout_connect"), cx);
+    if h.observe.is_some() && h.check.is_none() {
+        let message = "`observe` needs a `check`: errors count as failed checks";
+        cx.fail::<()>(h.place("observe"), message);
+    }
+    if h.minconn > 0 && h.fullconn == 0 {
+        cx.diagnostics.push(
+            Diagnostic::error(h.place("minconn"), "`minconn` needs `fullconn`")
+                .help("give the requests in the backend from which on servers get `maxconn`"),
+        );
+    }
+    let mut positive = |time: Option<Seconds>, field: &str, place: Span| {
+        if let Some(time) = time {
+            positive_time(time, field, place, cx);
+        }
+    };
+    positive(h.timeout_queue, "timeout_queue", h.place("timeout_queue"));
+    positive(h.timeout_server, "timeout_server", h.place("timeout_server"));
+    if let Some(c) = &h.check {
+        positive(Some(c.inter), "inter", c.place("inter"));
+        positive(c.fastinter, "fastinter", c.place("fastinter"));
+        positive(c.downinter, "downinter", c.place("downinter"));
+        positive(c.timeout_check, "timeout_check", c.place("timeout_check"));
+        at_least_one(c.rise, "rise", c.place("rise"), cx);
+        at_least_one(c.fall, "fall", c.place("fall"), cx);
     }
 }
 
