@@ -114,8 +114,8 @@ pub enum Transition {
     ChangePending,
 }
 
-/// One host by its active checks. Source: `source/common/upstream/health_checker_impl.cc` and `health_checker_base_impl.cc`
-/// of Envoy 1.40.0; read, not recorded.
+/// One host by its active checks. Source: `source/common/upstream/health_checker_impl.cc` and
+/// `health_checker_base_impl.cc` of Envoy 1.40.0; read, not recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct HostCheck {
     is_healthy: bool,

@@ -1,7 +1,7 @@
 //! HAProxy's servers: one counter of checks, errors of traffic, and a line for those who wait for a connection.
 //!
-//! Intuition: `maxconn` keeps a server at the load where it is fast, and the rest waits in HAProxy, where waiting is cheap
-//! and comes to an end. Health is one number: below `rise` the server is down.
+//! Intuition: `maxconn` keeps a server at the load where it is fast, and the rest waits in HAProxy, where waiting is
+//! cheap and comes to an end. Health is one number: below `rise` the server is down.
 //!
 //! ```text
 //!   health:   0 … rise − 1    │  rise … rise + fall − 1

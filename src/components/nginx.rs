@@ -1,8 +1,8 @@
 //! nginx's upstream: smooth weighted round robin over the servers that have not failed of late.
 //!
-//! Intuition: nginx sends no checks. It counts the failures of requests, leaves a server out for a while once there were
-//! too many, and then tries it with a real request: the user's. It never fails open: if all servers are left out, there
-//! are "no live upstreams", and users get a 502 until the time is over.
+//! Intuition: nginx sends no checks. It counts the failures of requests, leaves a server out for a while once there
+//! were too many, and then tries it with a real request: the user's. It never fails open: if all servers are left
+//! out, there are "no live upstreams", and users get a 502 until the time is over.
 //!
 //! ```text
 //!          fails + 1 with each failure                 now − checked > fail_timeout: one request is let
@@ -12,8 +12,8 @@
 //!    └─────────────────────────────────────────────────────────────── it does well: fails = 0 ────────────┘
 //! ```
 //!
-//! The clock has whole seconds, and a server comes back when *more* than `fail_timeout` of them have passed: it is out for
-//! `fail_timeout` to a second longer.
+//! The clock has whole seconds, and a server comes back when *more* than `fail_timeout` of them have passed: it is
+//! out for `fail_timeout` to a second longer.
 //!
 //! Source: nginx 1.22.1, `ngx_http_upstream_round_robin.c` and `ngx_http_upstream.c`, compared with recordings
 //! (`tests/conformance/nginx`).
@@ -210,7 +210,8 @@ pub struct Next {
     pub goes_on: bool,
 }
 
-/// What becomes of a failed try. `tries_left` counts this one; `in_time` is false if `proxy_next_upstream_timeout` is over.
+/// What becomes of a failed try. `tries_left` counts this one; `in_time` is false if `proxy_next_upstream_timeout`
+/// is over.
 ///
 /// A connection that failed and a timeout always count. An answer with a bad status counts only if it is listed and the
 /// request goes on to the next server: the last server's answer is passed on as it is, and nobody blames the server.
@@ -249,8 +250,8 @@ mod tests {
         let mut upstream = upstream(&[4, 4]);
         assert_eq!(upstream.pick(&CONFIG, 0, Tried::default()), Some(0));
         upstream.free(&CONFIG, 0, 0, true);
-        for now in 0..=10 {
-            assert_eq!(upstream.pick(&CONFIG, now, Tried::default()), Some(1), "{now}");
+        for clock in 0..=10 {
+            assert_eq!(upstream.pick(&CONFIG, clock, Tried::default()), Some(1), "{clock}");
         }
         // More than ten whole seconds: one request is let, and no other until it has done well.
         let picks: Vec<_> = (0..6).filter_map(|_| upstream.pick(&CONFIG, 11, Tried::default())).collect();

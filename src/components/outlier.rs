@@ -467,7 +467,8 @@ mod tests {
 
     #[test]
     fn a_host_stands_out_by_its_success_rate() {
-        let config = OutlierConfig { consecutive_5xx: 1000, max_ejection_percent: 20, ..OutlierConfig::ENVOY };
+        let config =
+            OutlierConfig { consecutive_5xx: 1000, max_ejection_percent: 20, ..OutlierConfig::ENVOY };
         let mut outlier = cluster(5);
         // Envoy's own example: 50, 100, 100, 100, 100 has the threshold 52.
         for host in 0..5 {

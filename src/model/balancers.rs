@@ -2,9 +2,9 @@
 
 use super::Balancer;
 use crate::base::SimDuration;
-use crate::components::{envoy, haproxy};
 use crate::components::nginx::{Failures, ServerConfig};
 use crate::components::outlier::OutlierConfig;
+use crate::components::{envoy, haproxy};
 
 /// Whose balancer it is.
 #[derive(Clone, Debug)]

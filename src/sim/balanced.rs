@@ -119,7 +119,9 @@ impl<O: Observer> World<'_, O> {
 
     /// A balancer answers itself.
     pub(super) fn answer_balanced(&mut self, now: SimTime, id: FrameId, outcome: Outcome, http: u32) {
-        let Some(Frame { kind: Kind::Balanced(request), parent, .. }) = self.frames.remove(id) else { return };
+        let Some(Frame { kind: Kind::Balanced(request), parent, .. }) = self.frames.remove(id) else {
+            return;
+        };
         self.observer.count(http);
         let red = self.model.catalog.balancers[request.balancer as usize].red;
         self.observer.outcome(red, outcome, now.since(request.at));
@@ -242,7 +244,9 @@ impl<O: Observer> World<'_, O> {
 
     /// A request goes on in a new frame: what may still come to the old one comes too late.
     pub(super) fn reframe(&mut self, id: FrameId, place: Place) -> FrameId {
-        let Some(Frame { kind: Kind::Balanced(request), parent, .. }) = self.frames.remove(id) else { return id };
+        let Some(Frame { kind: Kind::Balanced(request), parent, .. }) = self.frames.remove(id) else {
+            return id;
+        };
         self.push_frame(Frame::new(parent, Kind::Balanced(Balanced { place, ..request })))
     }
 
@@ -259,9 +263,9 @@ impl<O: Observer> World<'_, O> {
 
     /// Tells who waits for an execution why it ends.
     pub(super) fn note_cause(&mut self, waiting: FrameId, why: Cause) {
-        match self.frames.get_mut(waiting).map(|f| &mut f.kind) {
-            Some(Kind::Balanced(Balanced { cause, .. }) | Kind::Check { cause, .. }) => *cause = why,
-            _ => {}
+        let kind = self.frames.get_mut(waiting).map(|f| &mut f.kind);
+        if let Some(Kind::Balanced(Balanced { cause, .. }) | Kind::Check { cause, .. }) = kind {
+            *cause = why;
         }
     }
 

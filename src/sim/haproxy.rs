@@ -203,10 +203,8 @@ impl<O: Observer> World<'_, O> {
             self.answer_balanced(now, id, Outcome::Unavailable, http);
             return None;
         }
-        let is_hash = matches!(
-            self.settings().balancers[balancer as usize].policy,
-            PolicyConfig::RingHash { .. }
-        );
+        let is_hash =
+            matches!(self.settings().balancers[balancer as usize].policy, PolicyConfig::RingHash { .. });
         for t in 0..targets {
             let believed = self.is_believed(balancer, t);
             let has_room = is_hash || self.haproxy_has_room(balancer, haproxy, t, 1);

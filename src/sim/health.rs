@@ -33,9 +33,7 @@ impl<O: Observer> World<'_, O> {
             // Each target has a phase of its own within the interval: checks do not come in step.
             let phase = match check.rule {
                 CheckRule::Haproxy(_) => (f64::from(target) / f64::from(members.max(1))).fract(),
-                CheckRule::Alb | CheckRule::Envoy(_) => {
-                    uniform_of(mix(mix(key, u64::from(target)), PHASE))
-                }
+                CheckRule::Alb | CheckRule::Envoy(_) => uniform_of(mix(mix(key, u64::from(target)), PHASE)),
             };
             let at = now + check.interval.scaled(phase);
             self.haproxy_expects(balancer, target, at);
@@ -100,7 +98,10 @@ impl<O: Observer> World<'_, O> {
         let key = mix(mix(mix(state.key, u64::from(target)), CHECKS + u64::from(generation)), number);
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.arrival(meters.checks);
-        let frame = Frame::new(FrameId::NONE, Kind::Check { balancer, target, at: now, generation, cause: Cause::Answered });
+        let frame = Frame::new(
+            FrameId::NONE,
+            Kind::Check { balancer, target, at: now, generation, cause: Cause::Answered },
+        );
         let parent = self.frames.insert(frame);
         self.after(check.timeout, Rank::Timer, Event::Timer(parent));
         let group = self.model.balancers[balancer as usize].group;
@@ -130,7 +131,8 @@ impl<O: Observer> World<'_, O> {
 
     /// A check has its answer, or none in time.
     pub(super) fn end_check(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
-        let Some(Frame { kind: Kind::Check { balancer, target, at, generation, cause }, .. }) = self.frames.remove(id)
+        let Some(Frame { kind: Kind::Check { balancer, target, at, generation, cause }, .. }) =
+            self.frames.remove(id)
         else {
             return;
         };

@@ -82,7 +82,9 @@ impl<O: Observer> World<'_, O> {
         } else {
             let members = mind.upstream.members();
             let is_hidden = |t: u32, mind: &Mind| match mind {
-                Mind::Nginx(mind) => members > 1 && tried.has(t) && !mind.is_out(t) && state.registered[t as usize],
+                Mind::Nginx(mind) => {
+                    members > 1 && tried.has(t) && !mind.is_out(t) && state.registered[t as usize]
+                }
                 Mind::Alb | Mind::Envoy(_) | Mind::Haproxy(_) => false,
             };
             let hidden: Vec<u32> = (0..targets).filter(|t| is_hidden(*t, &state.mind)).collect();

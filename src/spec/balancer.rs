@@ -14,10 +14,10 @@ choice! {
     ///   503 if no target is registered, which is *not* the same as all being unhealthy; 504 after `idle_timeout`.
     /// - `Envoy`: 503 if there is no healthy host (`UH`), if a host refuses (`UF`) or breaks (`UC`) the connection; 504
     ///   after `timeout` (`UT`).
-    /// - `Nginx`: 502 if there are no live upstreams, or the last server that was tried refuses or breaks the connection; 504
-    ///   if it does not answer within `proxy_read_timeout`.
-    /// - `Haproxy`: 503 if no server is up, if the last try is refused, and for who has waited `timeout_queue` or would be one
-    ///   too many in a server's line; 502 if a server breaks the connection; 504 after `timeout_server`.
+    /// - `Nginx`: 502 if there are no live upstreams, or the last server that was tried refuses or breaks the
+    ///   connection; 504 if it does not answer within `proxy_read_timeout`.
+    /// - `Haproxy`: 503 if no server is up, if the last try is refused, and for who has waited `timeout_queue` or
+    ///   would be one too many in a server's line; 502 if a server breaks the connection; 504 after `timeout_server`.
     pub enum BalancerProduct {
         /// AWS's Application Load Balancer, user guide of June 2023: `health_check`, `when_none_healthy` and
         /// `idle_timeout` say the rest. It never tries another target.
@@ -43,8 +43,9 @@ record! {
         /// How it checks hosts; without it all are healthy unless ejected.
         health_check: Option<EnvoyHealthCheck> = None,
         /// Below so many percent of healthy hosts it *panics*: it sends to all hosts, whatever is believed of them.
-        /// Strictly below: with 50, half of the hosts healthy is no reason to panic. 0 for never. Hosts that are healthy
-        /// are taken to carry 1.4 times their share, so that from 71.43 % on there is no panic, whatever is said here.
+        /// Strictly below: with 50, half of the hosts healthy is no reason to panic. 0 for never. Hosts that are
+        /// healthy are taken to carry 1.4 times their share, so that from 71.43 % on there is no panic, whatever is
+        /// said here.
         healthy_panic_threshold: u32 = 50,
         /// Whether it answers everything with a 503 in a panic.
         fail_traffic_on_panic: bool = false,
@@ -64,9 +65,9 @@ record! {
     ///
     /// By default at most 10 % of the hosts may be ejected, so that with fewer than ten hosts nothing ever is.
     ///
-    /// Ejections end at a sweep, so they last up to an `interval` longer. The more often a host is ejected, the longer it
-    /// stays out; but each sweep at which it has been back for an `interval` takes one from that count again, so that
-    /// with a short interval it never grows.
+    /// Ejections end at a sweep, so they last up to an `interval` longer. The more often a host is ejected, the
+    /// longer it stays out; but each sweep at which it has been back for an `interval` takes one from that count
+    /// again, so that with a short interval it never grows.
     pub struct OutlierDetection {
         /// From one sweep to the next.
         interval: Seconds = "10s",
@@ -133,7 +134,8 @@ record! {
         no_traffic_interval: Seconds = "60s",
         /// The interval after a failed check; `interval` if not given.
         unhealthy_interval: Option<Seconds> = None,
-        /// The interval after a failed check that has not yet made the host unhealthy; `unhealthy_interval` if not given.
+        /// The interval after a failed check that has not yet made the host unhealthy; `unhealthy_interval` if not
+        /// given.
         unhealthy_edge_interval: Option<Seconds> = None,
         /// The interval after a passed check that has not yet made the host healthy; `interval` if not given.
         healthy_edge_interval: Option<Seconds> = None,
@@ -143,21 +145,22 @@ record! {
 record! {
     /// An upstream of nginx (1.22.1, one worker process), with nginx's names and defaults.
     ///
-    /// nginx sends no checks: it learns from the requests that fail. `RoundRobin` and `WeightedRoundRobin` are nginx's own:
-    /// a server that fails gets less for a while (its *effective weight*). A server that has failed is left out, and
-    /// comes back with one request of a user; that this one fails, too, is hidden from the user by the next try.
+    /// nginx sends no checks: it learns from the requests that fail. `RoundRobin` and `WeightedRoundRobin` are
+    /// nginx's own: a server that fails gets less for a while (its *effective weight*). A server that has failed is
+    /// left out, and comes back with one request of a user; that this one fails, too, is hidden from the user by the
+    /// next try.
     ///
-    /// If all servers are left out there are *no live upstreams*, and everything is answered with a 502 until the time is
-    /// over: nginx does not fail open. A single server is never left out.
+    /// If all servers are left out there are *no live upstreams*, and everything is answered with a 502 until the
+    /// time is over: nginx does not fail open. A single server is never left out.
     pub struct Nginx {
         /// Failures within `fail_timeout` that leave a server out; 0 for none.
         max_fails: u32 = 1,
-        /// For how long failures count, and a server is left out, in whole seconds. nginx's clock has whole seconds, and
-        /// more than so many must have passed: a server is out for up to a second longer.
+        /// For how long failures count, and a server is left out, in whole seconds. nginx's clock has whole seconds,
+        /// and more than so many must have passed: a server is out for up to a second longer.
         fail_timeout: Seconds = "10s",
-        /// Which failures go on to another server: each is tried at most once. Listed or not, `Error` and `Timeout` always
-        /// count against a server; a bad status counts only if it is listed, and if another server is left to try.
-        /// Requests are taken to be idempotent.
+        /// Which failures go on to another server: each is tried at most once. Listed or not, `Error` and `Timeout`
+        /// always count against a server; a bad status counts only if it is listed, and if another server is left to
+        /// try. Requests are taken to be idempotent.
         proxy_next_upstream: Vec<NextUpstream> = [Error, Timeout],
         /// The most servers tried for a request; 0 for all of them.
         proxy_next_upstream_tries: u32 = 0,
@@ -185,23 +188,25 @@ choice! {
 }
 
 record! {
-    /// A backend of HAProxy (2.6.12, one thread), with HAProxy's names and defaults; the settings of servers are those of
-    /// all of them.
+    /// A backend of HAProxy (2.6.12, one thread), with HAProxy's names and defaults; the settings of servers are
+    /// those of all of them.
     ///
     /// If no server is up, everything is answered with a 503: HAProxy does not fail open.
     pub struct Haproxy {
         /// How servers are checked; without it all are up.
         check: Option<HaproxyCheck> = None,
-        /// Whether requests tell of a server's health as well: `error_limit` failed ones in a row do what `on_error` says.
+        /// Whether requests tell of a server's health as well: `error_limit` failed ones in a row do what `on_error`
+        /// says.
         observe: Option<HaproxyObserve> = None,
         /// Failed requests in a row that are too many.
         error_limit: u32 = 10,
         /// What they do.
         on_error: HaproxyOnError = FailCheck,
-        /// Requests that a server has at once; 0 for any number. More wait in HAProxy for the first server that has room, or,
-        /// with `RingHash`, for their own server.
+        /// Requests that a server has at once; 0 for any number. More wait in HAProxy for the first server that has
+        /// room, or, with `RingHash`, for their own server.
         maxconn: u32 = 0,
-        /// Fewer requests at once, while the backend has fewer than `fullconn`: in proportion to these, but at least so many.
+        /// Fewer requests at once, while the backend has fewer than `fullconn`: in proportion to these, but at least
+        /// so many.
         minconn: u32 = 0,
         /// Requests in the backend, waiting or not, from which on servers get `maxconn`.
         fullconn: u32 = 0,
@@ -217,18 +222,18 @@ record! {
         /// How often a connection that is refused is tried again: with the same server, after a second or
         /// `timeout_connect` if that is shorter. Broken connections and timeouts are not tried again.
         retries: u32 = 3,
-        /// Whether another server may be tried (`option redispatch`): at once where servers take turns and several are up,
-        /// and otherwise if the server is down or for the last try.
+        /// Whether another server may be tried (`option redispatch`): at once where servers take turns and several
+        /// are up, and otherwise if the server is down or for the last try.
         redispatch: bool = false,
     }
 }
 
 record! {
-    /// HAProxy's check of a server (2.6.12): requests like any other, through the same workers. The first are spread over
-    /// one `inter`; the next follows so long after the end of the last.
+    /// HAProxy's check of a server (2.6.12): requests like any other, through the same workers. The first are spread
+    /// over one `inter`; the next follows so long after the end of the last.
     ///
-    /// One counter is all there is. At the start a server is up, but the first failed check takes it down; one passed check
-    /// gives it all its lives.
+    /// One counter is all there is. At the start a server is up, but the first failed check takes it down; one
+    /// passed check gives it all its lives.
     pub struct HaproxyCheck {
         /// The endpoint that is asked.
         endpoint: Spanned<String>,

@@ -297,8 +297,8 @@ record! {
         deregistration_delay: Seconds = "300s",
         /// How long it waits for a target's answer before it gives up (a 504).
         idle_timeout: Option<Seconds> = None,
-        /// Whose it is. What an ALB is told by `health_check`, `when_none_healthy` and `idle_timeout`, other products are
-        /// told in here, in their own words.
+        /// Whose it is. What an ALB is told by `health_check`, `when_none_healthy` and `idle_timeout`, other
+        /// products are told in here, in their own words.
         product: BalancerProduct = Alb,
     }
 }

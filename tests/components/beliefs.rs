@@ -17,7 +17,8 @@ fn play(product: &str, service: &str, fields: &str) -> Run {
     experiment(&system(product, 100, service, ""), fields)
 }
 
-const ILL: &str = "duration: \"60s\", timeline: [At(\"5s\", Errors(target: \"api\", instances: Number(1), lasts: \"20s\"))]";
+const ILL: &str = "duration: \"60s\", \
+    timeline: [At(\"5s\", Errors(target: \"api\", instances: Number(1), lasts: \"20s\"))]";
 
 #[test]
 fn envoy_ejects_nobody_of_fewer_than_ten_hosts() {
@@ -52,7 +53,9 @@ fn envoy_hears_of_a_second_ejection_a_window_later() {
 fn an_ejected_host_is_picked_only_in_a_panic() {
     // Six of ten are ejected: four are fewer than half.
     let product = |more: &str| {
-        format!("Envoy(update_merge_window: \"0s\", {more} outlier_detection: OutlierDetection(max_ejection_percent: 100))")
+        format!(
+            "Envoy(update_merge_window: \"0s\", {more} outlier_detection: OutlierDetection(max_ejection_percent: 100))"
+        )
     };
     let fields = "duration: \"20s\", timeline: [At(\"5s\", Errors(target: \"api\", instances: Number(6)))]";
     let spread = play(&product(""), "replicas: 10,", fields);
@@ -67,7 +70,8 @@ fn an_ejected_host_is_picked_only_in_a_panic() {
 
 #[test]
 fn a_wrong_status_is_unhealthy_at_once_and_no_answer_only_after_some() {
-    let product = "Envoy(health_check: EnvoyHealthCheck(endpoint: \"h\", interval: \"1s\", unhealthy_threshold: 3))";
+    let product =
+        "Envoy(health_check: EnvoyHealthCheck(endpoint: \"h\", interval: \"1s\", unhealthy_threshold: 3))";
     let wrong = play(product, "replicas: 4,", ILL);
     let at = wrong.times_of("target_unhealthy")[0];
     assert!((5.0..=6.01).contains(&at), "{at}");
@@ -85,7 +89,8 @@ fn envoy_gives_up_after_its_timeout_and_takes_it_for_a_gateway_failure() {
     let detection = "OutlierDetection(always_eject_one_host: true, consecutive_5xx: 1000, \
                      enforcing_consecutive_gateway_failure: 100)";
     let product = format!("Envoy(timeout: \"1s\", outlier_detection: {detection})");
-    let fields = "duration: \"30s\", timeline: [At(\"5s\", Hang(target: \"api\", instances: Number(1), lasts: \"5s\"))]";
+    let fields = "duration: \"30s\", \
+                  timeline: [At(\"5s\", Hang(target: \"api\", instances: Number(1), lasts: \"5s\"))]";
     let run = play(&product, "replicas: 2,", fields);
     assert_eq!(run.value("balancers.lb.outlier_detection.ejections_enforced_total"), 1.0);
     assert!(run.total("balancers.lb.http_504") >= 5.0);
@@ -98,7 +103,8 @@ fn an_operator_can_change_outlier_detection() {
     let fields = "duration: \"30s\", timeline: [\
                   At(\"5s\", Errors(target: \"api\", instances: Number(1))), \
                   At(\"10s\", Set(\"balancers.lb.product\", Envoy())), \
-                  At(\"20s\", Set(\"balancers.lb.product\", Envoy(outlier_detection: OutlierDetection(always_eject_one_host: true)))), \
+                  At(\"20s\", Set(\"balancers.lb.product\", \
+                  Envoy(outlier_detection: OutlierDetection(always_eject_one_host: true)))), \
                   At(\"25s\", Set(\"balancers.lb.product\", Alb))]";
     let run = play(product, "replicas: 2,", fields);
     assert_eq!(run.count("clients.u.outcomes.error", 7, 10), 0.0);
@@ -169,9 +175,10 @@ fn other_policies_of_nginx_leave_the_same_servers_out() {
 /// Twenty requests at once, and what becomes of them.
 fn twenty(product: &str, service: &str) -> Run {
     let topology = format!(
-        "Topology(name: \"t\", clients: {{ \"u\": Clients(arrivals: Times(\"times.csv\"), requests: {{ \"lb/e\": 1 }}) }}, \
+        "Topology(name: \"t\", \
+         clients: {{ \"u\": Clients(arrivals: Times(\"times.csv\"), requests: {{ \"lb/e\": 1 }}) }}, \
          balancers: {{ \"lb\": Balancer(targets: \"api\", product: {product}) }}, \
-         services: {{ \"api\": Service({service} endpoints: {{ \"e\": [Wait(\"300ms\")], \"h\": [Wait(\"1ms\")] }}) }})",
+         services: {{ \"api\": Service({service} endpoints: {{ \"e\": [Wait(\"300ms\")] }}) }})",
     );
     let files = Files::new(&topology, Some(&whole_experiment("duration: \"10s\"")));
     files.write("times.csv", &"1.0\n".repeat(20));
@@ -190,14 +197,18 @@ fn haproxy_lets_so_many_through_and_the_rest_wait() {
     assert_eq!(patient.total("clients.u.outcomes.ok"), 20.0);
     support::close("last answer", patient.value("clients.u.success_latency.max"), 3.0, 1e-9);
     // Each of two servers.
-    assert_eq!(twenty("Haproxy(maxconn: 2, timeout_queue: \"500ms\")", "replicas: 2,").total("clients.u.outcomes.ok"), 8.0);
+    assert_eq!(
+        twenty("Haproxy(maxconn: 2, timeout_queue: \"500ms\")", "replicas: 2,")
+            .total("clients.u.outcomes.ok"),
+        8.0
+    );
     // While the backend is not full, fewer: 20 of 100 is a fifth of ten.
     let fewer = twenty("Haproxy(minconn: 1, maxconn: 10, fullconn: 100)", "");
     assert_eq!(fewer.value("services.api.busy.max"), 2.0);
     // With a hash each waits for its own server, in a line that ends.
     let own = twenty("Haproxy(maxconn: 2, maxqueue: 3), policy: RingHash()", "replicas: 2,");
-    assert_eq!(own.total("clients.u.outcomes.ok"), 5.0, "the same key for all");
-    assert_eq!(own.total("balancers.lb.http_503"), 15.0);
+    assert_eq!(own.total("clients.u.outcomes.ok"), 10.0, "two and three of each");
+    assert_eq!(own.total("balancers.lb.http_503"), 10.0);
 }
 
 #[test]
@@ -207,7 +218,10 @@ fn haproxy_tries_a_refused_connection_again_with_the_same_server_after_a_second(
     // Four tries at 0, 1, 2 and 3 s.
     support::close("503 after three seconds", same.value("clients.u.latency.max"), 3.0, 0.01);
     assert_eq!(same.total("balancers.lb.http_503"), same.total("clients.u.outcomes.error"));
-    assert!((345.0..=355.0).contains(&same.total("clients.u.outcomes.error")), "those of the first seven seconds");
+    assert!(
+        (345.0..=355.0).contains(&same.total("clients.u.outcomes.error")),
+        "those of the first seven seconds"
+    );
     let other = play("Haproxy(redispatch: true)", "replicas: 2,", gone);
     assert_eq!(other.total("clients.u.outcomes.error"), 0.0);
     support::close("at once", other.value("clients.u.latency.max"), 0.01, 1e-6);

@@ -9,7 +9,7 @@ use brownout::base::Rng;
 use brownout::base::time::{SimDuration, SimTime};
 use brownout::components::balancer::{Balancer, PolicyConfig};
 use brownout::components::envoy::{MergeWindow, Update, panics};
-use brownout::components::outlier::{OutlierConfig, Outlier, Verdict};
+use brownout::components::outlier::{Outlier, OutlierConfig, Verdict};
 use serde_json::Value;
 
 /// How far times may be apart: Envoy ran in real time.
@@ -68,8 +68,8 @@ fn sweeps(events: &[Event], interval: f64, end: f64) -> Vec<f64> {
     all.take_while(|t| *t < end).filter(|t| *t > 0.0).collect()
 }
 
-/// What our detector makes of the recorded requests, and the recorded requests to hosts that the balancer must have taken
-/// for ejected.
+/// What our detector makes of the recorded requests, and the recorded requests to hosts that the balancer must have
+/// taken for ejected.
 fn replay(config: &OutlierConfig, window: f64, skip: usize) -> (Vec<Event>, usize, usize) {
     let recording = recordings_in("envoy", "envoy-outlier/1").remove(0);
     let hosts = recording.header["hosts"].as_u64().unwrap() as usize;
@@ -140,7 +140,10 @@ fn replay(config: &OutlierConfig, window: f64, skip: usize) -> (Vec<Event>, usiz
 fn deviations(ours: &[Event], recorded: &[Event]) -> Vec<String> {
     let mut recorded = recorded.to_vec();
     recorded.sort_by(|a, b| {
-        let (a_turn, b_turn) = ((a.t / 0.02) as i64 * i64::from(!a.is_ejection), (b.t / 0.02) as i64 * i64::from(!b.is_ejection));
+        let (a_turn, b_turn) = (
+            (a.t / 0.02) as i64 * i64::from(!a.is_ejection),
+            (b.t / 0.02) as i64 * i64::from(!b.is_ejection),
+        );
         match a_turn == b_turn && a_turn != 0 {
             true => a.host.cmp(&b.host),
             false => a.t.total_cmp(&b.t),
@@ -186,7 +189,10 @@ fn conformance_notices_a_wrong_detector() {
     for (what, spoil) in wrong {
         let mut config = config;
         spoil(&mut config);
-        assert!(!deviations(&replay(&config, 1.0, 0).0, &recorded).is_empty(), "a wrong {what} goes unnoticed");
+        assert!(
+            !deviations(&replay(&config, 1.0, 0).0, &recorded).is_empty(),
+            "a wrong {what} goes unnoticed"
+        );
     }
     // Had changes of health reached the balancer sooner, it would not have sent what it sent.
     for window in [0.0, 0.5, 0.9] {
@@ -194,8 +200,8 @@ fn conformance_notices_a_wrong_detector() {
     }
 }
 
-/// 400 requests, one after the other, to ten hosts of which so many are unhealthy: to healthy hosts, to unhealthy ones, and
-/// refused.
+/// 400 requests, one after the other, to ten hosts of which so many are unhealthy: to healthy hosts, to unhealthy
+/// ones, and refused.
 fn panic_counts(threshold: u32, fails: bool, unhealthy: u32) -> (u64, u64, u64, usize) {
     let mut balancer = Balancer::new(PolicyConfig::RoundRobin, &[1; 10]);
     (0..unhealthy).for_each(|host| balancer.set_eligible(host, false));

@@ -1,8 +1,8 @@
 //! Checks and lines against HAProxy 2.6.12, recorded in real time.
 //!
-//! Checks: `rise 2`, `fall 3`, `inter 400ms`. Two servers, whose first checks are spread over one interval. When the process
-//! has started, and how late its timer runs each time, is not recorded: there is a place and a lateness from which every
-//! state follows within 50 ms. The states were asked for from 0.1 s on.
+//! Checks: `rise 2`, `fall 3`, `inter 400ms`. Two servers, whose first checks are spread over one interval. When the
+//! process has started, and how late its timer runs each time, is not recorded: there is a place and a lateness from
+//! which every state follows within 50 ms. The states were asked for from 0.1 s on.
 
 use super::super::{documents, report};
 use brownout::base::time::SimDuration;
@@ -90,7 +90,10 @@ fn conformance_of_the_check_timeline() {
     report("checks against HAProxy 2.6.12", 1, steps, wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (rise, fall) in [(1, 3), (3, 3), (2, 2), (2, 4)] {
-        assert!(!check_deviations(&config(rise, fall)).1.is_empty(), "rise {rise} fall {fall} goes unnoticed");
+        assert!(
+            !check_deviations(&config(rise, fall)).1.is_empty(),
+            "rise {rise} fall {fall} goes unnoticed"
+        );
     }
 }
 
@@ -108,20 +111,20 @@ fn queue_answers(maxconn: u32, timeout: u32, service: u32) -> Vec<(u32, u32)> {
         }
     }
     // In hundredths of a second.
-    for now in 0..200 {
-        let done = busy.iter().filter(|end| **end == now).count();
-        busy.retain(|end| *end != now);
+    for tick in 0..200 {
+        let done = busy.iter().filter(|end| **end == tick).count();
+        busy.retain(|end| *end != tick);
         for _ in 0..done {
-            answers.push((200, now));
+            answers.push((200, tick));
             if let Some(next) = queues.pop(0) {
                 waiting.retain(|w| *w != next);
-                busy.push(now + service);
+                busy.push(tick + service);
             }
         }
-        if now == timeout {
+        if tick == timeout {
             for request in waiting.drain(..) {
                 assert!(queues.remove(request));
-                answers.push((503, now));
+                answers.push((503, tick));
             }
         }
     }
@@ -133,7 +136,10 @@ fn queue_answers(maxconn: u32, timeout: u32, service: u32) -> Vec<(u32, u32)> {
 fn conformance_of_the_queue() {
     let recording = recording();
     let name = "queue_maxconn2_timeoutqueue500ms_service300ms_20_at_once";
-    let recorded: Vec<(u32, f64)> = recording[name].as_array().unwrap().iter()
+    let recorded: Vec<(u32, f64)> = recording[name]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|a| (a["status"].as_u64().unwrap() as u32, a["t"].as_f64().unwrap()))
         .collect();
     let differ = |ours: &[(u32, u32)]| {

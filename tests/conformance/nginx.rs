@@ -1,7 +1,7 @@
 //! The failures that nginx 1.22.1 counts, recorded in real time: which servers each request tried.
 //!
-//! nginx's clock has whole seconds that do not begin with the recording. Where its seconds begin is taken from the recording:
-//! there is a range of places from which every request goes where it went.
+//! nginx's clock has whole seconds that do not begin with the recording. Where its seconds begin is taken from the
+//! recording: there is a range of places from which every request goes where it went.
 
 use super::super::{Recording, recordings_in, report};
 use brownout::components::nginx::{Failure, Failures, Next, ServerConfig, Tried, Upstream, next};
@@ -28,7 +28,8 @@ fn deviations(recording: &Recording, config: &ServerConfig, phase: f64) -> Vec<S
     for line in &recording.lines {
         let t = line["t"].as_f64().unwrap();
         let now = (t - phase).floor() as i64;
-        let recorded: Vec<&str> = line["tried"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+        let recorded: Vec<&str> =
+            line["tried"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
         let (mut tried, mut ours, mut left) = (Tried::default(), Vec::new(), upstream.members());
         while let Some(server) = upstream.pick(config, now, tried) {
             tried.note(server);

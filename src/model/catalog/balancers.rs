@@ -30,7 +30,12 @@ impl Builder {
         let products = || model.epochs.iter().map(|epoch| &epoch.balancers[index].product);
         if products().any(|p| matches!(p, Product::Nginx(_) | Product::Haproxy(_))) {
             let meaning = "tries after one that failed: at another target, or, with HAProxy, at the same one";
-            self.add(format!("{path}.retries"), Unit::PerSecond, meaning, Source::CounterRate(meters.retries));
+            self.add(
+                format!("{path}.retries"),
+                Unit::PerSecond,
+                meaning,
+                Source::CounterRate(meters.retries),
+            );
         }
         if products().any(|p| matches!(p, Product::Haproxy(_))) {
             let unit = Unit::Count("requests");
