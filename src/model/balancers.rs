@@ -10,7 +10,7 @@ use crate::components::{envoy, haproxy};
 #[derive(Clone, Debug)]
 pub enum Product {
     /// AWS's Application Load Balancer.
-    Alb,
+    Alb(Alb),
     /// Envoy.
     Envoy(Envoy),
     /// nginx.
@@ -57,6 +57,15 @@ pub enum Observe {
     Layer7,
 }
 
+/// The health of an ALB's target group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alb {
+    /// With fewer healthy targets it fails open; at least 1.
+    pub minimum_count: u32,
+    /// With a smaller share of healthy targets, in percent, as well.
+    pub minimum_percent: u32,
+}
+
 /// An upstream of nginx.
 #[derive(Clone, Copy, Debug)]
 pub struct Nginx {
@@ -97,7 +106,7 @@ pub enum CheckRule {
 impl Product {
     /// Whether requests are watched on their way, try by try.
     pub fn watches(&self) -> bool {
-        !matches!(self, Self::Alb)
+        !matches!(self, Self::Alb(_))
     }
 }
 
@@ -105,7 +114,10 @@ impl Balancer {
     /// Whether it sends to targets whatever it believes of them, or to none: too few are believed healthy.
     pub fn opens(&self, healthy: u32, targets: u32) -> bool {
         match &self.product {
-            Product::Alb => healthy == 0 && self.fail_open,
+            Product::Alb(alb) => {
+                let is_few = u64::from(healthy) * 100 < u64::from(targets) * u64::from(alb.minimum_percent);
+                self.fail_open && (healthy < alb.minimum_count || is_few)
+            }
             Product::Envoy(e) => envoy::panics(e.panic_threshold, healthy, targets),
             Product::Nginx(_) | Product::Haproxy(_) => false,
         }
@@ -119,7 +131,7 @@ impl Balancer {
     /// Whether it never learns that a target is gone.
     pub fn is_blind(&self) -> bool {
         let is_passive = match &self.product {
-            Product::Alb => false,
+            Product::Alb(_) => false,
             Product::Envoy(e) => e.outlier.is_some(),
             Product::Nginx(n) => n.server.max_fails > 0,
             Product::Haproxy(_) => false,

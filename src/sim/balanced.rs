@@ -68,7 +68,7 @@ impl<O: Observer> World<'_, O> {
                 Some(target) => Some(target),
                 None => return,
             },
-            Product::Alb | Product::Envoy(_) => {
+            Product::Alb(_) | Product::Envoy(_) => {
                 let state = &mut self.balancers[balancer as usize];
                 state.policy.pick(&mut state.rng, affinity)
             }
@@ -76,7 +76,7 @@ impl<O: Observer> World<'_, O> {
         let Some(target) = picked else {
             let http = match &self.settings().balancers[balancer as usize].product {
                 Product::Nginx(_) => meters.http_502,
-                Product::Alb | Product::Envoy(_) | Product::Haproxy(_) => meters.http_503,
+                Product::Alb(_) | Product::Envoy(_) | Product::Haproxy(_) => meters.http_503,
             };
             return self.answer_balanced(now, id, Outcome::Unavailable, http);
         };
@@ -150,7 +150,7 @@ impl<O: Observer> World<'_, O> {
         if cause != Cause::Answered {
             self.observer.count(match &self.settings().balancers[balancer as usize].product {
                 Product::Haproxy(_) if cause == Cause::Refused => meters.http_503,
-                Product::Alb | Product::Nginx(_) | Product::Haproxy(_) => meters.http_502,
+                Product::Alb(_) | Product::Nginx(_) | Product::Haproxy(_) => meters.http_502,
                 Product::Envoy(_) => meters.http_503,
             });
         }
@@ -211,7 +211,7 @@ impl<O: Observer> World<'_, O> {
     /// A balancer learns how a try at a target ended, and says whether it tries again.
     fn learn(&mut self, now: SimTime, request: &Balanced, outcome: Outcome, cause: Cause) -> After {
         match &self.settings().balancers[request.balancer as usize].product {
-            Product::Alb => After::Ends,
+            Product::Alb(_) => After::Ends,
             Product::Envoy(_) => {
                 if let Some(code) = code(outcome, cause) {
                     self.envoy_heard(now, request.balancer, request.target, code);
@@ -280,7 +280,7 @@ impl<O: Observer> World<'_, O> {
     ) {
         let why = self.cause_of(exec, ending);
         self.note_cause(parent, why);
-        let is_alb = matches!(self.settings().balancers[exec.balancer as usize].product, Product::Alb);
+        let is_alb = matches!(self.settings().balancers[exec.balancer as usize].product, Product::Alb(_));
         if is_alb && why != Cause::Answered && outcome == Outcome::Error {
             self.observer.count(self.model.catalog.balancers[exec.balancer as usize].http_502);
         }

@@ -49,7 +49,7 @@ impl EnvoyMind {
 impl Mind {
     pub fn new(settings: &Balancer, capacity: usize, mut rng: Rng) -> Self {
         match &settings.product {
-            Product::Alb => Self::Alb,
+            Product::Alb(_) => Self::Alb,
             Product::Haproxy(haproxy) => Self::Haproxy(Box::new(HaproxyMind::new(haproxy, capacity))),
             Product::Nginx(_) => Self::Nginx(Box::new(NginxMind::new(settings, capacity, rng.uniform()))),
             Product::Envoy(_) => Self::Envoy(Box::new(EnvoyMind {
@@ -75,7 +75,7 @@ impl Mind {
 
     fn is_of(&self, product: &Product) -> bool {
         match self {
-            Self::Alb => matches!(product, Product::Alb),
+            Self::Alb => matches!(product, Product::Alb(_)),
             Self::Envoy(_) => matches!(product, Product::Envoy(_)),
             Self::Nginx(_) => matches!(product, Product::Nginx(_)),
             Self::Haproxy(_) => matches!(product, Product::Haproxy(_)),

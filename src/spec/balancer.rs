@@ -21,13 +21,24 @@ choice! {
     pub enum BalancerProduct {
         /// AWS's Application Load Balancer, user guide of June 2023: `health_check`, `when_none_healthy` and
         /// `idle_timeout` say the rest. It never tries another target.
-        Alb,
+        Alb(Alb),
         /// Envoy 1.40.0.
         Envoy(Envoy),
         /// nginx 1.22.1.
         Nginx(Nginx),
         /// HAProxy 2.6.12.
         Haproxy(Haproxy),
+    }
+}
+
+record! {
+    /// The health of an ALB's target group (`target_group_health.unhealthy_state_routing` of Elastic Load Balancing,
+    /// 2026): with fewer healthy targets than either says, it fails open, if `when_none_healthy` lets it.
+    pub struct Alb {
+        /// The fewest healthy targets.
+        minimum_healthy_targets_count: u32 = 1,
+        /// The smallest share of healthy targets, in whole percent; 0 is off.
+        minimum_healthy_targets_percentage: u32 = 0,
     }
 }
 

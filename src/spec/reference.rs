@@ -131,6 +131,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "HealthCheck",
             "InitialHealth",
             "BalancerProduct",
+            "Alb",
             "Envoy",
             "OutlierDetection",
             "EnvoyHealthCheck",

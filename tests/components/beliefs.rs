@@ -251,6 +251,51 @@ fn haproxy_does_not_fail_open() {
     support::close("ten errors", run.times_of("target_unhealthy")[0], 5.1, 0.003);
 }
 
+/// An ALB, whose settings are told beside its product.
+fn alb(service: &str, settings: &str, fields: &str) -> Run {
+    play(&format!("Alb(), {settings}"), service, fields)
+}
+
+#[test]
+fn an_alb_tells_502_503_and_504_apart() {
+    let down = "timeline: [At(\"5s\", Down(target: \"api\", instances: Number(1), lasts: \"10s\"))]";
+    let refused = alb("replicas: 2,", "", &format!("duration: \"20s\", {down}"));
+    // Those that are under way when it goes have their connections broken, the others are refused.
+    assert!(refused.total("balancers.lb.http_502") >= 499.0);
+    assert_eq!(refused.total("balancers.lb.http_502"), refused.total("clients.u.outcomes.error"));
+    let hang = "duration: \"20s\", timeline: [At(\"5s\", Hang(target: \"api\", lasts: \"5s\"))]";
+    let silent = alb("", "idle_timeout: \"1s\",", hang);
+    assert!((395.0..=402.0).contains(&silent.total("balancers.lb.http_504")));
+    assert_eq!(silent.total("balancers.lb.http_504"), silent.total("clients.u.outcomes.timeout"));
+    // What a target answers itself is none of the balancer's.
+    let ill = alb("", "", ILL);
+    assert!(ill.total("clients.u.outcomes.error") > 1_900.0);
+    assert_eq!(ill.total("balancers.lb.http_502"), 0.0);
+    // Cut off at the end of the deregistration delay.
+    let slow = "replicas: 2, workers: 1, queue: Queue(capacity: 50),";
+    let scaled = "duration: \"20s\", timeline: [At(\"5s\", Hang(target: \"api\", lasts: \"10s\")), \
+                  At(\"6s\", Set(\"services.api.replicas\", 1))]";
+    let cut = alb(slow, "deregistration_delay: \"2s\",", scaled);
+    let at_the_end = cut.count("balancers.lb.http_502", 7, 9);
+    assert!((45.0..=51.0).contains(&at_the_end), "{at_the_end}");
+}
+
+#[test]
+fn an_alb_fails_open_below_its_minimum_of_healthy_targets() {
+    let check = "health_check: HealthCheck(endpoint: \"h\", interval: \"1s\")";
+    let ill = "duration: \"30s\", timeline: [At(\"5s\", Errors(target: \"api\", instances: Number(2)))]";
+    let errors = |group: &str, more: &str| {
+        let run = play(&format!("Alb({group}), {check}, {more}"), "replicas: 4,", ill);
+        run.count("clients.u.outcomes.error", 10, 30)
+    };
+    assert_eq!(errors("", ""), 0.0);
+    assert_eq!(errors("minimum_healthy_targets_count: 2", ""), 0.0);
+    assert_eq!(errors("minimum_healthy_targets_count: 3", ""), 1_000.0);
+    assert_eq!(errors("minimum_healthy_targets_percentage: 50", ""), 0.0);
+    assert_eq!(errors("minimum_healthy_targets_percentage: 51", ""), 1_000.0);
+    assert_eq!(errors("minimum_healthy_targets_percentage: 51", "when_none_healthy: Refuse"), 0.0);
+}
+
 /// What is left when nobody asks any more, after clients that give up, hosts that hang, die, join and leave.
 #[test]
 fn nothing_is_left_behind_in_balancers_that_watch() {

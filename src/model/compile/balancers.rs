@@ -7,14 +7,17 @@ use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::nginx::{Failure, Failures, ServerConfig};
 use crate::components::outlier::OutlierConfig;
 use crate::model::HealthCheck;
-use crate::model::balancers::{CheckRule, Envoy, Haproxy, Nginx, Observe, Product};
+use crate::model::balancers::{Alb, CheckRule, Envoy, Haproxy, Nginx, Observe, Product};
 use crate::spec::balancer as sp;
 use crate::spec::quantity::Seconds;
 use crate::spec::topology::Balancer;
 
 pub(super) fn product(product: &sp::BalancerProduct) -> Product {
     match product {
-        sp::BalancerProduct::Alb => Product::Alb,
+        sp::BalancerProduct::Alb(alb) => Product::Alb(Alb {
+            minimum_count: alb.minimum_healthy_targets_count,
+            minimum_percent: alb.minimum_healthy_targets_percentage,
+        }),
         sp::BalancerProduct::Envoy(e) => Product::Envoy(Envoy {
             outlier: e.outlier_detection.as_ref().map(outlier),
             panic_threshold: e.healthy_panic_threshold,
@@ -58,7 +61,7 @@ pub(super) fn product(product: &sp::BalancerProduct) -> Product {
 /// How long a balancer waits for an answer.
 pub(super) fn patience(b: &Balancer) -> Option<SimDuration> {
     let limit = match &b.product {
-        sp::BalancerProduct::Alb => return b.idle_timeout.map(|t| t.duration()),
+        sp::BalancerProduct::Alb(_) => return b.idle_timeout.map(|t| t.duration()),
         sp::BalancerProduct::Envoy(e) => e.timeout.duration(),
         sp::BalancerProduct::Nginx(n) => n.proxy_read_timeout.duration(),
         sp::BalancerProduct::Haproxy(h) => return h.timeout_server.map(|t| t.duration()),
@@ -69,7 +72,7 @@ pub(super) fn patience(b: &Balancer) -> Option<SimDuration> {
 /// The checks that a product makes in its own way.
 pub(super) fn check(product: &sp::BalancerProduct, find: impl Fn(&str) -> u32) -> Option<HealthCheck> {
     match product {
-        sp::BalancerProduct::Alb | sp::BalancerProduct::Nginx(_) => None,
+        sp::BalancerProduct::Alb(_) | sp::BalancerProduct::Nginx(_) => None,
         sp::BalancerProduct::Haproxy(h) => h.check.as_ref().map(|c| HealthCheck {
             endpoint: find(&c.endpoint.value),
             interval: c.inter.duration(),

@@ -11,7 +11,7 @@ use crate::spec::topology::Balancer;
 /// The endpoint that a product's own checks ask.
 pub(super) fn checked_endpoint(b: &Balancer) -> Option<&Spanned<String>> {
     match &b.product {
-        BalancerProduct::Alb | BalancerProduct::Nginx(_) => None,
+        BalancerProduct::Alb(_) | BalancerProduct::Nginx(_) => None,
         BalancerProduct::Envoy(e) => e.health_check.as_ref().map(|c| &c.endpoint),
         BalancerProduct::Haproxy(h) => h.check.as_ref().map(|c| &c.endpoint),
     }
@@ -19,7 +19,16 @@ pub(super) fn checked_endpoint(b: &Balancer) -> Option<&Spanned<String>> {
 
 pub(super) fn product(b: &Balancer, cx: &mut Context) {
     let (name, words) = match &b.product {
-        BalancerProduct::Alb => return,
+        BalancerProduct::Alb(alb) => {
+            at_least_one(
+                alb.minimum_healthy_targets_count,
+                "minimum_healthy_targets_count",
+                alb.place("minimum_healthy_targets_count"),
+                cx,
+            );
+            let field = "minimum_healthy_targets_percentage";
+            return percent(alb.minimum_healthy_targets_percentage, field, alb.place(field), cx);
+        }
         BalancerProduct::Envoy(e) => {
             envoy(e, cx);
             let words = [
