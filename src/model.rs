@@ -5,10 +5,13 @@
 //! tables, so a request that began under one epoch ends under it, while new ones see the new settings.
 //! Strings stop here: beyond the model there are ids, and names come back through the [`catalog::Catalog`].
 
+pub mod balancers;
 pub mod catalog;
 pub mod compile;
 pub mod keys;
 pub mod profile;
+
+use balancers::{CheckRule, Product};
 
 use crate::base::count::Count;
 use crate::base::dist::Dist;
@@ -593,6 +596,8 @@ pub struct Balancer {
     pub deregistration_delay: SimDuration,
     /// How long it waits for an answer.
     pub idle_timeout: Option<SimDuration>,
+    /// Whose it is.
+    pub product: Product,
     /// How targets get their share.
     pub slow_start: Option<SlowStartConfig>,
     /// How long a session without requests is remembered; `None` if there are no sessions.
@@ -625,6 +630,8 @@ pub struct HealthCheck {
     pub thresholds: HealthConfig,
     /// What is believed at the start.
     pub initial: TargetHealth,
+    /// What makes one believe, and when the next check is.
+    pub rule: CheckRule,
 }
 
 /// An autoscaler's settings.

@@ -19,6 +19,7 @@
 //! before the next event: handlers never call each other in circles.
 
 mod autoscalers;
+mod balanced;
 mod breakers;
 mod caches;
 mod choosing;
@@ -29,12 +30,15 @@ pub mod event;
 mod failures;
 mod faults;
 mod frame;
+mod haproxy;
 mod health;
 mod hedges;
 mod instances;
 mod layers;
 mod limits;
 mod lives;
+mod minds;
+mod nginx;
 mod poolers;
 mod pools;
 mod programs;
@@ -395,6 +399,8 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
             Event::PoolConnectTimeout { pool, conn } => self.on_pool_connect_timeout(now, pool, conn),
+            Event::OutlierSweep { balancer, generation } => self.on_outlier_sweep(now, balancer, generation),
+            Event::MergedUpdate { balancer } => self.on_merged_update(now, balancer),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -442,6 +448,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_volumes(now);
         self.start_pools(now);
         self.start_checks(now);
+        self.start_sweeps();
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);

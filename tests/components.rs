@@ -6,6 +6,7 @@
 
 mod components {
     pub mod balancing;
+    pub mod beliefs;
     pub mod deadlines;
     pub mod guards;
     pub mod pools;

@@ -9,8 +9,11 @@ mod conformance {
     pub mod balancing;
     pub mod botocore;
     pub mod concurrency_limits;
+    pub mod envoy;
     pub mod envoy_circuit_breakers;
+    pub mod haproxy;
     pub mod hpa;
+    pub mod nginx;
     pub mod opossum;
     pub mod resilience4j;
     pub mod sequelize_pool;

@@ -109,6 +109,13 @@ pub enum PolicyConfig {
     },
 }
 
+impl PolicyConfig {
+    /// Whether the key alone decides, as long as nobody leaves.
+    pub fn is_hash(&self) -> bool {
+        matches!(self, Self::RingHash { .. } | Self::Maglev { .. } | Self::HaproxyHash { .. })
+    }
+}
+
 /// One balancer: its targets, numbered from 0, and its policy.
 #[derive(Clone, Debug)]
 pub struct Balancer {

@@ -4,6 +4,7 @@
 //! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
+mod balancers;
 pub mod balancing;
 mod concurrency;
 mod costs;
@@ -111,6 +112,22 @@ pub struct BalancerMeters {
     pub failed_open: u32,
     /// Of what only some have.
     pub balancing: balancing::BalancingMeters,
+    /// Counter: requests that the balancer itself answered with a 502.
+    pub http_502: u32,
+    /// Counter: requests that the balancer itself answered with a 503.
+    pub http_503: u32,
+    /// Counter: requests that the balancer itself answered with a 504.
+    pub http_504: u32,
+    /// Counter: ejections (Envoy).
+    pub ejections: u32,
+    /// Counter: ejections left out as too many were ejected (Envoy).
+    pub ejections_overflow: u32,
+    /// Counter: tries at another target.
+    pub retries: u32,
+    /// Gauge: requests that wait for a target (HAProxy).
+    pub queue: u32,
+    /// Gauge: targets ejected (Envoy).
+    pub ejected: u32,
 }
 
 /// Ids of the meters that belong to a client population.
@@ -315,6 +332,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     }
     for (index, balancer) in model.balancers.iter().enumerate() {
         b.balancer(index, &balancer.name);
+        b.balancer_product(index, &format!("balancers.{}", balancer.name), model);
     }
     for (index, group) in model.groups.iter().enumerate() {
         b.group(index, group, model);
@@ -524,7 +542,7 @@ impl Builder {
         self.add(
             format!("{path}.failed_open"),
             Unit::PerSecond,
-            "requests sent while no target was believed healthy",
+            "requests sent to any target as none, or too few, were believed healthy",
             Source::CounterRate(failed_open),
         );
     }

@@ -5,6 +5,7 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod balancers;
 mod balancing;
 mod breakers;
 mod concurrency;
@@ -18,6 +19,7 @@ mod retries;
 mod settings;
 mod throttling;
 
+use super::balancers::CheckRule;
 use super::{
     Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, GroupKind,
     GroupShape, HealthCheck, Model, SlotUse, catalog,
@@ -318,6 +320,7 @@ impl Compiler {
     fn balancer(&self, b: &st::Balancer, index: usize) -> Balancer {
         let group = &self.model.groups[self.model.balancers[index].group as usize];
         let check = b.health_check.as_ref().map(|check| HealthCheck {
+            rule: CheckRule::Alb,
             endpoint: group
                 .endpoints
                 .clone()
@@ -335,13 +338,19 @@ impl Compiler {
                 st::InitialHealth::Unhealthy => TargetHealth::Unhealthy,
             },
         });
+        let find = |name: &str| {
+            let mut endpoints = group.endpoints.clone();
+            let found = endpoints.find(|e| self.model.endpoints[*e as usize].name == name);
+            found.unwrap_or(group.endpoints.start)
+        };
         Balancer {
             policy: balancing::policy(&b.policy),
             weights: b.weights.clone(),
-            check,
+            check: balancers::check(&b.product, find).or(check),
             fail_open: matches!(b.when_none_healthy, st::WhenNoneHealthy::FailOpen),
             deregistration_delay: b.deregistration_delay.duration(),
-            idle_timeout: b.idle_timeout.map(|t| t.duration()),
+            idle_timeout: balancers::patience(b),
+            product: balancers::product(&b.product),
             slow_start: b.slow_start.as_ref().map(balancing::slow_start),
             stickiness: b.stickiness.as_ref().map(|s| s.duration.duration()),
             zone_routing: balancing::zone_routing(&b.zone_routing),

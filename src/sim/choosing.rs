@@ -45,7 +45,9 @@ impl<O: Observer> World<'_, O> {
     ) -> Option<u32> {
         let stickiness = self.settings().balancers[balancer as usize].stickiness;
         let Some(duration) = stickiness else { return self.pick_target(balancer, call) };
-        let Some(session) = self.sticky_session(call, parent) else { return self.pick_target(balancer, call) };
+        let Some(session) = self.sticky_session(call, parent) else {
+            return self.pick_target(balancer, call);
+        };
         let state = &self.balancers[balancer as usize];
         let bound = state.sticky.target(now, session);
         let target = match bound {

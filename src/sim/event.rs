@@ -147,6 +147,18 @@ pub enum Event {
     },
     /// A window of measuring ends.
     Window,
+    /// An Envoy looks for outliers.
+    OutlierSweep {
+        /// The balancer.
+        balancer: u32,
+        /// The generation of the schedule.
+        generation: u32,
+    },
+    /// An Envoy's balancer may hear of changes of health.
+    MergedUpdate {
+        /// The balancer.
+        balancer: u32,
+    },
     /// A second is over.
     Second,
 }

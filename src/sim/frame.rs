@@ -3,6 +3,8 @@
 use super::FrameId;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
+use crate::components::nginx::Tried;
+use crate::components::outlier::Cause;
 use crate::components::pool::ConnId;
 
 /// Something that waits, and for whom.
@@ -60,6 +62,8 @@ pub enum Kind {
         at: SimTime,
         /// The generation of the balancer's schedule.
         generation: u32,
+        /// Why there was no answer, if there was none.
+        cause: Cause,
     },
     /// A layer of a policy.
     Layer {
@@ -131,6 +135,42 @@ pub enum Kind {
         /// The life of the server that it was begun in.
         life: u32,
     },
+    /// A request in a balancer that watches how its tries end.
+    Balanced(Balanced),
+}
+
+/// A request in a balancer that watches how its tries end.
+#[derive(Clone, Copy, Debug)]
+pub struct Balanced {
+    /// The call.
+    pub call: Call,
+    /// When it came.
+    pub at: SimTime,
+    /// The balancer.
+    pub balancer: u32,
+    /// The target that it was sent to last.
+    pub target: u32,
+    /// How often it was sent.
+    pub tries: u16,
+    /// Why the last try has ended as it has.
+    pub cause: Cause,
+    /// To whom it was sent before, where none is tried twice.
+    pub tried: Tried,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a request in a balancer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// On its way to a target, at one, or on its way back.
+    Sent,
+    /// In line for a target.
+    Queued,
+    /// Its turn has come, and the target counts it.
+    Assigned,
+    /// It waits before the same target is tried again.
+    TurnAround,
 }
 
 /// How often a program runs.

@@ -4,10 +4,12 @@ use super::event::Event;
 use super::frame::{Call, Frame, Kind, NO_BALANCER, NO_POOL};
 use super::instances::Arrival;
 use super::{FrameId, World};
-use crate::base::{Outcome, SimTime, mix, uniform_of};
+use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
 use crate::components::health::{Health, TargetHealth};
+use crate::components::outlier::Cause;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
+use crate::model::balancers::CheckRule;
 
 /// The salt of the moment of a target's first check.
 const PHASE: u64 = 1;
@@ -25,19 +27,38 @@ impl<O: Observer> World<'_, O> {
     fn schedule_checks(&mut self, now: SimTime, balancer: u32) {
         let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
         let state = &self.balancers[balancer as usize];
-        let (key, generation) = (state.key, state.generation);
+        let (key, generation, members) = (state.key, state.generation, state.members);
         for target in 0..state.registered.len() as u32 {
+            self.balancers[balancer as usize].is_checking[target as usize] = true;
             // Each target has a phase of its own within the interval: checks do not come in step.
-            let phase = uniform_of(mix(mix(key, u64::from(target)), PHASE));
+            let phase = match check.rule {
+                CheckRule::Haproxy(_) => (f64::from(target) / f64::from(members.max(1))).fract(),
+                CheckRule::Alb | CheckRule::Envoy(_) => uniform_of(mix(mix(key, u64::from(target)), PHASE)),
+            };
             let at = now + check.interval.scaled(phase);
+            self.haproxy_expects(balancer, target, at);
             self.queue.schedule(at, Rank::Probe, Event::Check { balancer, target, generation });
         }
+    }
+
+    /// A target was registered: where the answer to a check brings the next, its first is sent at once.
+    pub(super) fn check_at_once(&mut self, now: SimTime, balancer: u32, target: u32) {
+        let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
+        let state = &mut self.balancers[balancer as usize];
+        let (index, generation) = (target as usize, state.generation);
+        if matches!(check.rule, CheckRule::Alb) || !state.registered[index] || state.is_checking[index] {
+            return;
+        }
+        state.is_checking[index] = true;
+        self.haproxy_expects(balancer, target, now);
+        self.after(SimDuration::ZERO, Rank::Probe, Event::Check { balancer, target, generation });
     }
 
     /// The settings of the checks may have changed: a new schedule takes the place of the old one.
     pub(super) fn reschedule_checks(&mut self, now: SimTime, balancer: u32) {
         let [before, after] = [self.epoch - 1, self.epoch]
-            .map(|e| self.model.epochs[e].balancers[balancer as usize].check.as_ref().map(|c| c.interval));
+            .map(|e| self.model.epochs[e].balancers[balancer as usize].check.as_ref())
+            .map(|check| check.map(|c| (c.interval, std::mem::discriminant(&c.rule))));
         if before != after {
             self.balancers[balancer as usize].generation += 1;
             self.schedule_checks(now, balancer);
@@ -60,9 +81,16 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
-        self.after(check.interval, Rank::Probe, Event::Check { balancer, target, generation });
-        let state = &self.balancers[balancer as usize];
+        let is_fixed = matches!(check.rule, CheckRule::Alb);
+        if !self.haproxy_is_due(now, balancer, target) {
+            return;
+        }
+        if is_fixed {
+            self.after(check.interval, Rank::Probe, Event::Check { balancer, target, generation });
+        }
+        let state = &mut self.balancers[balancer as usize];
         if !state.registered[target as usize] {
+            state.is_checking[target as usize] = false;
             return;
         }
         // By its number, not by the nanosecond: twice as fast is the same. One comes in each interval.
@@ -70,7 +98,10 @@ impl<O: Observer> World<'_, O> {
         let key = mix(mix(mix(state.key, u64::from(target)), CHECKS + u64::from(generation)), number);
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.arrival(meters.checks);
-        let frame = Frame::new(FrameId::NONE, Kind::Check { balancer, target, at: now, generation });
+        let frame = Frame::new(
+            FrameId::NONE,
+            Kind::Check { balancer, target, at: now, generation, cause: Cause::Answered },
+        );
         let parent = self.push_frame(frame);
         self.after(check.timeout, Rank::Timer, Event::Timer(parent));
         let group = self.model.balancers[balancer as usize].group;
@@ -100,13 +131,20 @@ impl<O: Observer> World<'_, O> {
 
     /// A check has its answer, or none in time.
     pub(super) fn end_check(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
-        let Some(Frame { kind: Kind::Check { balancer, target, at, .. }, .. }) = self.frames.remove(id)
+        let Some(Frame { kind: Kind::Check { balancer, target, at, generation, cause }, .. }) =
+            self.frames.remove(id)
         else {
             return;
         };
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.outcome(meters.checks, outcome, now.since(at));
         let Some(check) = &self.settings().balancers[balancer as usize].check else { return };
+        if let CheckRule::Envoy(rule) = &check.rule {
+            return self.envoy_checked(now, balancer, target, generation, rule, (outcome, cause));
+        }
+        if let CheckRule::Haproxy(rule) = &check.rule {
+            return self.haproxy_checked(now, balancer, target, generation, rule, outcome.is_success());
+        }
         let state = &mut self.balancers[balancer as usize];
         if !state.registered[target as usize] {
             return;

@@ -502,8 +502,12 @@ impl<O: Observer> World<'_, O> {
         if exec.own_connection {
             self.count_connections(now, group, -1);
         }
+        if exec.is_check {
+            self.note_cause(parent, self.cause_of(&exec, ending));
+        }
         if exec.balancer != NO_BALANCER {
             self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
+            self.note_ending(now, parent, &exec, outcome, ending);
             if exec.measures_balancer {
                 let red = self.model.catalog.balancers[exec.balancer as usize].red;
                 self.observer.outcome(red, outcome, now.since(exec.at));

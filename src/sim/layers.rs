@@ -5,6 +5,7 @@ use super::frame::{Call, Frame, Kind, LayerState, NO_POOL, RetryState};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
 use crate::components::bulkhead::Enter;
+use crate::components::outlier::Cause;
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
@@ -67,7 +68,7 @@ impl<O: Observer> World<'_, O> {
     /// A call that waited in a layer goes on below it.
     pub(super) fn go_on_below(&mut self, now: SimTime, frame: FrameId) {
         let Some(Frame { kind: Kind::Layer { layer, call, state }, .. }) = self.frames.get(frame) else {
-            return;
+            return self.try_target(now, frame);
         };
         let (layer, mut call, state) = (*layer, *call, *state);
         if self.is_caller_gone(&call) {
@@ -193,7 +194,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Whether the process that made a call has been killed since.
-    fn is_caller_gone(&self, call: &Call) -> bool {
+    pub(super) fn is_caller_gone(&self, call: &Call) -> bool {
         if !self.anybody_killed {
             return false;
         }
@@ -271,6 +272,13 @@ impl<O: Observer> World<'_, O> {
                     self.end_attempt(now, id, outcome);
                     self.pass_on(id, parent);
                 }
+                Kind::Balanced(_) => match self.balanced_answered(now, id, outcome) {
+                    Some(passed) => {
+                        outcome = passed;
+                        self.pass_on(id, parent);
+                    }
+                    None => return,
+                },
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
@@ -492,8 +500,10 @@ impl<O: Observer> World<'_, O> {
                 self.anybody_left = true;
                 self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
             }
+            Kind::Balanced(_) => self.balanced_timed_out(now, id),
             Kind::Check { .. } => {
                 self.anybody_left = true;
+                self.note_cause(id, Cause::GaveUp);
                 self.end_check(now, id, Outcome::Timeout);
             }
             _ => {}
@@ -538,6 +548,7 @@ impl<O: Observer> World<'_, O> {
                 self.cancel(now, child);
                 return self.unlock(now, id);
             }
+            Kind::Balanced(_) => self.drop_balanced(now, id),
             Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
                 self.frames.remove(id);
             }

@@ -130,6 +130,7 @@ impl<O: Observer> World<'_, O> {
             // What has left the process goes on for nobody.
             Kind::Exec(_)
             | Kind::Attempt { .. }
+            | Kind::Balanced(_)
             | Kind::Branch(_)
             | Kind::Request(_)
             | Kind::Check { .. }

@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::frame::{Call, Frame, Kind, NO_BALANCER};
 use super::instances::{Arrival, Condition};
+use super::minds::Mind;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt, uniform_of};
 use crate::components::balancer::sticky::Sticky;
@@ -28,12 +29,18 @@ pub(super) struct BalancerState {
     pub generation: u32,
     /// The key of the checks' random numbers.
     pub key: u64,
+    /// What it believes in a way of its product's own.
+    pub mind: Mind,
+    /// How many targets are registered.
+    pub members: u32,
+    /// Whether the next check of a target is on its way, where the answer to one brings the next.
+    pub is_checking: Vec<bool>,
     /// Which targets are believed healthy.
     believed: Vec<bool>,
     /// How many those are.
     healthy: u32,
-    /// Whether it sends to all since it believes none healthy.
-    is_open: bool,
+    /// Whether it sends to all since it believes none healthy, or too few.
+    pub is_open: bool,
     /// Who sticks to which target.
     pub sticky: Sticky,
     /// What the next choice draws from.
@@ -87,7 +94,7 @@ fn is_random(policy: &PolicyConfig) -> bool {
 }
 
 /// The weights of all targets that a balancer may ever have.
-fn weights(given: &[u32], capacity: u32) -> Vec<u32> {
+pub(super) fn weights(given: &[u32], capacity: u32) -> Vec<u32> {
     (0..capacity as usize).map(|i| given.get(i).copied().unwrap_or(1)).collect()
 }
 
@@ -125,6 +132,9 @@ impl BalancerState {
                 rng: Rng::from_seed(0),
                 is_random: is_random(&settings.policy),
                 salt: salt(&path),
+                mind: Mind::new(settings, capacity, streams.stream(&path, "product")),
+                members: 0,
+                is_checking: vec![false; capacity],
             }
         };
         (0..model.balancers.len()).map(make).collect()
@@ -171,9 +181,14 @@ impl<O: Observer> World<'_, O> {
 
     fn balance(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
         let meters = self.model.catalog.balancers[balancer as usize];
+        let settings = &self.settings().balancers[balancer as usize];
         self.observer.arrival(meters.red);
+        if settings.product.watches() {
+            return self.enter_balanced(now, call, parent, balancer);
+        }
         let Some(target) = self.choose(now, balancer, &call, parent) else {
             self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
+            self.observer.count(meters.http_503);
             self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
             return;
         };
@@ -209,6 +224,10 @@ impl<O: Observer> World<'_, O> {
         };
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.outcome(meters.red, outcome, now.since(at));
+        // Its answer would have ended the execution below first.
+        if outcome == Outcome::Timeout && self.frames.get(child).is_some() {
+            self.observer.count(meters.http_504);
+        }
         // If the execution below still runs, the balancer stops counting it.
         if let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(child) {
             let instance = exec.instance;
@@ -225,15 +244,23 @@ impl<O: Observer> World<'_, O> {
         policy.on_end(target);
         policy.observe(now, target, now.since(at));
         self.observer.moved(now, self.model.catalog.balancers[balancer as usize].in_flight, -1);
+        self.haproxy_serves(now, balancer, target);
     }
 
     // ---- what balancers believe ----
 
-    fn is_believed(&self, balancer: u32, target: u32) -> bool {
+    pub(super) fn is_believed(&self, balancer: u32, target: u32) -> bool {
         let state = &self.balancers[balancer as usize];
         let has_checks = self.settings().balancers[balancer as usize].check.is_some();
         state.registered[target as usize]
-            && (!has_checks || state.health[target as usize].state() == TargetHealth::Healthy)
+            && match &state.mind {
+                Mind::Alb => !has_checks || state.health[target as usize].state() == TargetHealth::Healthy,
+                Mind::Envoy(envoy) => envoy.is_applied(target),
+                Mind::Nginx(nginx) => !nginx.is_out(target),
+                Mind::Haproxy(haproxy) => {
+                    haproxy.is_up(&self.settings().balancers[balancer as usize].product, target)
+                }
+            }
     }
 
     /// Registers a target, or takes it out.
@@ -243,9 +270,12 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         state.registered[target as usize] = registered;
+        state.members = if registered { state.members + 1 } else { state.members - 1 };
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.moved(now, meters.targets, if registered { 1 } else { -1 });
+        self.registered_in_mind(now, balancer, target, registered);
         self.believe(now, balancer, target);
+        self.haproxy_turned(now, balancer, target);
     }
 
     /// Takes note of what is believed of a target now.
@@ -253,7 +283,7 @@ impl<O: Observer> World<'_, O> {
         let is = self.is_believed(balancer, target);
         let believed = &mut self.balancers[balancer as usize].believed[target as usize];
         let was = std::mem::replace(believed, is);
-        let fail_open = self.settings().balancers[balancer as usize].fail_open;
+        let settings = &self.settings().balancers[balancer as usize];
         let meters = self.model.catalog.balancers[balancer as usize];
         if is != was {
             self.observer.moved(now, meters.healthy, if is { 1 } else { -1 });
@@ -267,7 +297,7 @@ impl<O: Observer> World<'_, O> {
         }
         let state = &mut self.balancers[balancer as usize];
         state.healthy = (state.healthy + u32::from(is && !was)) - u32::from(was && !is);
-        let open = state.healthy == 0 && fail_open;
+        let open = settings.opens(state.healthy, state.members);
         if open != state.is_open {
             state.is_open = open;
             self.reset_eligible(balancer);
@@ -276,18 +306,19 @@ impl<O: Observer> World<'_, O> {
             }
         } else if open {
             let registered = state.registered[target as usize];
-            state.policy.set_eligible(target, registered);
+            state.policy.set_eligible(target, registered && settings.sends_when_open());
         } else {
             state.policy.set_eligible(target, is);
         }
     }
 
     fn reset_eligible(&mut self, balancer: u32) {
+        let sends = self.settings().balancers[balancer as usize].sends_when_open();
         for target in 0..self.balancers[balancer as usize].registered.len() as u32 {
             let believed = self.is_believed(balancer, target);
             let state = &mut self.balancers[balancer as usize];
-            let registered = state.registered[target as usize];
-            state.policy.set_eligible(target, if state.is_open { registered } else { believed });
+            let anyone = state.registered[target as usize] && sends;
+            state.policy.set_eligible(target, if state.is_open { anyone } else { believed });
         }
     }
 
@@ -310,6 +341,7 @@ impl<O: Observer> World<'_, O> {
             }
             // Who never left keeps what is believed of it.
             let is_new = !self.balancers[balancer as usize].registered[target as usize];
+            self.balancers[balancer as usize].mind.joins(target, from_start);
             if is_new && !from_start && self.settings().balancers[balancer as usize].check.is_some() {
                 self.balancers[balancer as usize].health[target as usize] =
                     Health::new(TargetHealth::Initial);
@@ -350,21 +382,32 @@ impl<O: Observer> World<'_, O> {
             }
             self.with_slow_starts(now, balancer, |state| state.policy.set_slow_start(settings.slow_start));
             self.restart_checks(balancer);
+            self.reconfigure_mind(now, balancer);
             // Belief may hang on settings that changed: count anew.
-            let believed: Vec<bool> = (0..capacity).map(|t| self.is_believed(balancer, t)).collect();
-            let healthy = believed.iter().filter(|b| **b).count() as u32;
-            let state = &mut self.balancers[balancer as usize];
-            state.believed = believed;
-            let before = std::mem::replace(&mut state.healthy, healthy);
-            let was_open = std::mem::replace(&mut state.is_open, healthy == 0 && settings.fail_open);
-            if state.is_open && !was_open {
-                self.observer.change(now, Change::FailedOpen { balancer });
-            }
-            let meters = self.model.catalog.balancers[balancer as usize];
-            self.observer.moved(now, meters.healthy, i64::from(healthy) - i64::from(before));
-            self.reset_eligible(balancer);
+            self.believe_all(now, balancer);
             self.reschedule_checks(now, balancer);
+            (0..capacity).for_each(|target| self.haproxy_turned(now, balancer, target));
         }
+    }
+
+    /// Takes note of what is believed of all targets now, at once.
+    pub(super) fn believe_all(&mut self, now: SimTime, balancer: u32) {
+        let settings = &self.settings().balancers[balancer as usize];
+        let mut healthy = 0;
+        for target in 0..self.balancers[balancer as usize].registered.len() as u32 {
+            let is = self.is_believed(balancer, target);
+            healthy += u32::from(is);
+            self.balancers[balancer as usize].believed[target as usize] = is;
+        }
+        let state = &mut self.balancers[balancer as usize];
+        let before = std::mem::replace(&mut state.healthy, healthy);
+        let was_open = std::mem::replace(&mut state.is_open, settings.opens(healthy, state.members));
+        if state.is_open && !was_open {
+            self.observer.change(now, Change::FailedOpen { balancer });
+        }
+        let meters = self.model.catalog.balancers[balancer as usize];
+        self.observer.moved(now, meters.healthy, i64::from(healthy) - i64::from(before));
+        self.reset_eligible(balancer);
     }
 
     /// The group of an instance and its number there.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscalers;
+mod balancers;
 mod balancing;
 mod baseline;
 mod blast;

@@ -1,6 +1,7 @@
 //! A system as its team describes it.
 
 use super::autoscaler::Autoscaler;
+use super::balancer::BalancerProduct;
 use super::balancing::{
     EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PowerOfChoices, SlowStart,
     Stickiness, ZoneRouting,
@@ -310,6 +311,9 @@ record! {
         stickiness: Option<Stickiness> = None,
         /// Whether it minds the zones of the service.
         zone_routing: ZoneRouting = CrossZone,
+        /// Whose it is. What an ALB is told by `health_check`, `when_none_healthy` and `idle_timeout`, other
+        /// products are told in here, in their own words.
+        product: BalancerProduct = Alb,
     }
 }
 

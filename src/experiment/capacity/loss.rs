@@ -110,7 +110,7 @@ fn down(
         .collect();
     let blind = model.balancers.iter().zip(&model.epochs[0].balancers);
     let blind: Vec<String> = blind
-        .filter(|(shape, settings)| groups.contains(&shape.group) && settings.check.is_none())
+        .filter(|(shape, settings)| groups.contains(&shape.group) && settings.is_blind())
         .map(|(shape, _)| format!("`{}`", shape.name))
         .collect();
     let note = match blind.as_slice() {

@@ -1,6 +1,6 @@
 //! Names: legal, unique, and each reference to one that exists.
 
-use super::each_call;
+use super::{balancers, each_call};
 use crate::spec::decode::{Context, Map};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{FallbackOption, Layer};
@@ -88,14 +88,16 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
     for (_, balancer) in topology.balancers.iter() {
         known_service(topology, &balancer.targets, cx);
         let service = topology.services.get(&balancer.targets.value);
-        if let (Some(check), Some(service)) = (&balancer.health_check, service)
-            && service.endpoints.get(&check.endpoint.value).is_none()
-        {
-            let message = format!("`{}` has no endpoint `{}`", balancer.targets.value, check.endpoint.value);
-            cx.diagnostics.push(
-                Diagnostic::error(check.endpoint.span, message)
-                    .nearest(&check.endpoint.value, service.endpoints.names()),
-            );
+        let asked = balancer.health_check.as_ref().map(|check| &check.endpoint);
+        for endpoint in asked.into_iter().chain(balancers::checked_endpoint(balancer)) {
+            let Some(service) = service else { continue };
+            if service.endpoints.get(&endpoint.value).is_none() {
+                let message = format!("`{}` has no endpoint `{}`", balancer.targets.value, endpoint.value);
+                cx.diagnostics.push(
+                    Diagnostic::error(endpoint.span, message)
+                        .nearest(&endpoint.value, service.endpoints.names()),
+                );
+            }
         }
     }
     for (_, clients) in topology.clients.iter() {

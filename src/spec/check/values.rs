@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{breakers, concurrency, databases, each_step, limits, queues, retries, throttling};
+use super::{balancers, breakers, concurrency, databases, each_step, limits, queues, retries, throttling};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -199,6 +199,7 @@ fn balancer(b: &Balancer, topology: &Topology, cx: &mut Context) {
     if let Some(check) = &b.health_check {
         health_check(check, cx);
     }
+    balancers::product(b, cx);
 }
 
 fn health_check(c: &HealthCheck, cx: &mut Context) {
