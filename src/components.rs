@@ -3,6 +3,7 @@
 //! A component is told what happened and when, and answers with a decision. It never schedules, sends or logs;
 //! randomness is handed to it.
 
+pub mod back_off;
 pub mod balancer;
 pub mod breaker;
 pub mod budget;
@@ -12,6 +13,8 @@ pub mod cpu;
 pub mod health;
 pub mod hpa;
 pub mod pool;
+pub mod probe;
 pub mod queue;
 pub mod rate_limit;
 pub mod retry;
+pub mod termination;

@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod compile;
 pub mod keys;
+pub mod life;
 pub mod profile;
 
 use crate::base::count::Count;
@@ -558,6 +559,8 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// Probes, restarts, termination (services).
+    pub life: life::Life,
 }
 
 /// The memory of an instance, in bytes.

@@ -31,6 +31,7 @@ mod instances;
 mod layers;
 mod limits;
 mod lives;
+mod pods;
 mod pools;
 mod programs;
 pub mod script;
@@ -52,6 +53,7 @@ use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
+use pods::Pod;
 use pools::PoolState;
 use script::Script;
 use sources::Source;
@@ -202,6 +204,8 @@ pub struct World<'m, O> {
     tallies: Vec<Tally>,
     fingerprint: u64,
     events: u64,
+    /// What stands at the place of each instance.
+    pods: Vec<Pod>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -249,6 +253,7 @@ impl<'m, O: Observer> World<'m, O> {
             tallies: vec![Tally::default(); model.clients.len()],
             fingerprint: 0,
             events: 0,
+            pods: Pod::all(model, streams),
         };
         world.make_states();
         world.start();
@@ -349,6 +354,10 @@ impl<'m, O: Observer> World<'m, O> {
                 let lane = self.queue.lane(SimDuration::from_secs(1), Rank::Sample);
                 self.queue.schedule_lane(lane, Event::Second);
             }
+            Event::Probe { instance, kind, generation } => self.on_probe(now, instance, kind, generation),
+            Event::ContainerStarts { instance, life } => self.on_container_starts(now, instance, life),
+            Event::Sigterm { instance, life } => self.on_sigterm(now, instance, life),
+            Event::EndpointGone { instance, generation } => self.on_endpoint_gone(now, instance, generation),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {
@@ -388,6 +397,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_failures();
         self.start_levels(now);
         self.start_checks(now);
+        self.start_pods(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);

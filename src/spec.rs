@@ -22,6 +22,7 @@ pub mod experiment;
 pub mod expression;
 pub mod failure;
 pub mod files;
+pub mod life;
 pub mod load;
 pub mod node;
 mod over;

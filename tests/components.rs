@@ -4,6 +4,9 @@
 //! out or switched off. What is expected of both must hold; and of what is expected of `with`, something must fail
 //! under the settings of `without`.
 
+mod components {
+    pub mod life;
+}
 mod support;
 
 use brownout::experiment::results::Verdict;

@@ -312,12 +312,47 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
     if dice.chance(0.5) {
         let _ = write!(fields, "restart_delay: {}, start_up: {}, ", dice.dist(1, 500), dice.dist(1, 2000));
     }
+    fields += &life(dice);
     let program = program(dice, i, balanced, shape, 0);
     let _ = writeln!(
         t,
         "        \"s{i}\": Service({fields}endpoints: {{ \"e\": [{program}], \"h\": [Work({})] }}),",
         dice.dist(1, 3)
     );
+}
+
+fn probe(dice: &mut Dice) -> String {
+    format!(
+        "Probe(endpoint: \"h\", period: {}, timeout: {}, failure_threshold: {}, initial_delay: {})",
+        dice.ms(100, 2000),
+        dice.ms(5, 3000),
+        dice.from(1, 4),
+        dice.ms(0, 1000)
+    )
+}
+
+/// Probes, restarts and termination.
+fn life(dice: &mut Dice) -> String {
+    let mut fields = String::new();
+    for kind in ["startup", "readiness", "liveness"] {
+        if dice.chance(0.15) {
+            let _ = write!(fields, "{kind}_probe: {}, ", probe(dice));
+        }
+    }
+    if dice.chance(0.2) {
+        fields += "restart: KubernetesBackOff(initial: \"500ms\", max: \"4s\"), ";
+    }
+    if dice.chance(0.3) {
+        let _ = write!(
+            fields,
+            "termination: Termination(grace_period: {}, pre_stop: {}, endpoint_propagation: {}, on_sigterm: {}), ",
+            dice.ms(1, 6000),
+            dice.ms(0, 4000),
+            dice.dist(1, 3000),
+            dice.pick(&["CloseListener", "KeepServing"])
+        );
+    }
+    fields
 }
 
 /// Calls go to services of higher number, so that there are no circles.
@@ -540,6 +575,16 @@ fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool])
             _ => set(dice, shape, balanced, checked),
         };
         let _ = writeln!(all, "    At(\"{at}ms\", {action}),");
+    }
+    for i in 0..balanced.len() {
+        if dice.chance(0.1) {
+            let kind = dice.pick(&["startup", "readiness", "liveness"]);
+            let (at, probe) = (dice.from(0, 15), probe(dice));
+            let _ = writeln!(all, "    At(\"{at}s\", Set(\"services.s{i}.{kind}_probe\", {probe})),");
+        }
+        for kind in ["startup", "readiness", "liveness"] {
+            let _ = writeln!(all, "    At(\"50s\", Set(\"services.s{i}.{kind}_probe\", None)),");
+        }
     }
     // Checks are requests too: without an end of them nothing ever rests.
     for i in (0..balanced.len()).filter(|i| balanced[*i]) {

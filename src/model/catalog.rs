@@ -6,12 +6,14 @@
 
 mod costs;
 mod layers;
+mod lives;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, Model, SlotUse};
 use crate::base::Outcome;
 use crate::base::units::Unit;
 use crate::metrics::{Sizes, Source};
 use crate::spec::diagnostic::nearest_help;
+pub use lives::LifeMeters;
 
 /// A metric.
 #[derive(Clone, Debug)]
@@ -154,6 +156,8 @@ pub struct Catalog {
     /// Meters of what the whole system costs, if anything has a price: a gauge of billionths per hour, and a counter of
     /// billionths.
     pub cost: Option<(u32, u32)>,
+    /// Meters of how instances live and end, of the groups that have probes and the like.
+    pub lives: Vec<Option<LifeMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
     /// How many reds; timers 0 to this are theirs.
@@ -237,6 +241,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     let mut b = Builder::default();
     // Reds first, so that the timer of a red has the id of the red.
     b.reds(model);
+    b.probe_reds(model);
     b.catalog.timers = b.catalog.reds;
     for (index, client) in model.clients.iter().enumerate() {
         b.client(index, &client.name, &client.requests, &client.tenants);
@@ -258,6 +263,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
         b.autoscaler(&autoscaler.name);
     }
     b.costs(model);
+    b.lives(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

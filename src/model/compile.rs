@@ -5,13 +5,14 @@
 //! long as its edge has a layer of that kind at that place.
 
 mod autoscalers;
+mod life;
 mod limits;
 mod policies;
 mod programs;
 mod settings;
 
 use super::{
-    Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, GroupKind,
+    Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, Group, GroupKind,
     GroupShape, HealthCheck, Model, SlotUse, catalog,
 };
 use crate::base::dist::Dist;
@@ -253,7 +254,8 @@ impl Compiler {
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
-            scope.epoch.groups.push(service(name, s));
+            let first = self.model.groups[scope.epoch.groups.len()].endpoints.start;
+            scope.epoch.groups.push(Group { life: life::life(name, s, first), ..service(name, s) });
         }
         for (_, d) in topology.databases.iter() {
             scope.epoch.groups.push(database(d));

@@ -210,8 +210,8 @@ impl<O: Observer> World<'_, O> {
                 state.samples.push(sample);
                 state.pods.push(Pod {
                     phase: Phase::Running,
-                    deleted: instance.condition == Condition::Draining,
-                    ready: Some(instance.condition == Condition::Up),
+                    deleted: instance.condition == Condition::Draining && !instance.pod.returns,
+                    ready: Some(instance.condition == Condition::Up && !instance.pod.unready),
                     started: Some(meter.started),
                     transition: meter.transition,
                     request_milli,
@@ -290,6 +290,7 @@ impl<O: Observer> World<'_, O> {
         if let Some(meter) = &mut self.instances[instance as usize].meter {
             meter.begins(now);
         }
+        self.new_pod(now, instance);
     }
 
     /// A pod has become ready, or ceased to be.
@@ -304,5 +305,6 @@ impl<O: Observer> World<'_, O> {
         if let Some(meter) = &mut self.instances[instance as usize].meter {
             meter.process_since = at;
         }
+        self.container_begins(at, instance);
     }
 }

@@ -3,6 +3,7 @@
 use super::FrameId;
 use crate::base::Outcome;
 use crate::components::pool::ConnId;
+use crate::components::probe::ProbeKind;
 
 /// Something that happens at a moment. Named by what is about to happen; at most 16 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +129,36 @@ pub enum Event {
     Window,
     /// A second is over.
     Second,
+    /// A probe of an instance is due.
+    Probe {
+        /// The instance.
+        instance: u32,
+        /// Which of its probes.
+        kind: ProbeKind,
+        /// The generation of its schedule.
+        generation: u32,
+    },
+    /// A container that waited to be restarted is started.
+    ContainerStarts {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// An instance that ends gets SIGTERM.
+    Sigterm {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// Everybody knows that an instance is gone.
+    EndpointGone {
+        /// The instance.
+        instance: u32,
+        /// Which of its ends.
+        generation: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

@@ -131,11 +131,11 @@ impl<O: Observer> World<'_, O> {
             self.unpark(instance);
         }
         match (down, self.instances[instance as usize].condition) {
-            (true, Condition::Draining) => {
+            (true, Condition::Draining) if !self.instances[instance as usize].pod.returns => {
                 self.die(now, instance, Change::Crashed { instance });
                 self.switch_off(now, instance);
             }
-            (true, Condition::Up | Condition::Starting) => {
+            (true, Condition::Up | Condition::Starting | Condition::Draining) => {
                 self.die(now, instance, Change::Crashed { instance });
                 self.instances[instance as usize].condition = Condition::Down;
                 self.discover(instance);
@@ -157,6 +157,7 @@ impl<O: Observer> World<'_, O> {
     /// An operator restarts an instance: a new task takes its place, which its balancers have yet to check.
     fn restart(&mut self, now: SimTime, instance: u32) {
         self.leave_balancers(now, instance);
+        self.forget_back_off(instance);
         self.kill(now, instance, Change::Restarted { instance });
         self.pod_begins(now, instance);
     }

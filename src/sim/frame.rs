@@ -4,6 +4,7 @@ use super::FrameId;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
 use crate::components::pool::ConnId;
+use crate::components::probe::ProbeKind;
 
 /// Something that waits, and for whom.
 #[derive(Clone, Debug)]
@@ -103,6 +104,17 @@ pub enum Kind {
     },
     /// A program that may fail.
     Optional,
+    /// A probe of an instance.
+    Probe {
+        /// The instance.
+        instance: u32,
+        /// What it decides.
+        kind: ProbeKind,
+        /// The life of the instance that is probed.
+        life: u32,
+        /// When it was sent.
+        at: SimTime,
+    },
 }
 
 /// How often a program runs.
@@ -320,6 +332,6 @@ impl Frame {
     /// Whether this is where answers end: a client's request or a check.
     #[inline]
     pub fn is_root(&self) -> bool {
-        matches!(self.kind, Kind::Request(_) | Kind::Check { .. })
+        matches!(self.kind, Kind::Request(_) | Kind::Check { .. } | Kind::Probe { .. })
     }
 }

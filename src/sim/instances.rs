@@ -4,6 +4,7 @@ use super::autoscalers::PodMeter;
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::layers::sample;
+use super::pods::PodFlags;
 use super::{FrameId, Task, World};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
@@ -64,6 +65,8 @@ pub(super) struct Instance {
     pub drain_ends: Option<SimTime>,
     /// What is measured for an autoscaler, if there is one.
     pub meter: Option<PodMeter>,
+    /// How it is as a pod.
+    pub pod: PodFlags,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -123,6 +126,7 @@ impl Instance {
                     parked: VecDeque::new(),
                     drain_ends: None,
                     meter: PodMeter::of(model, group as u32),
+                    pod: PodFlags::default(),
                     busy_millicores: 0,
                 });
             }
@@ -264,7 +268,10 @@ impl<O: Observer> World<'_, O> {
     fn refusal(&mut self, now: SimTime, id: FrameId, instance: u32, call: &Call) -> Option<Outcome> {
         let state = &self.instances[instance as usize];
         let group = state.group as usize;
-        if !state.answers() {
+        if !state.answers() || state.pod.refuses {
+            if matches!(self.frames.get(id), Some(Frame { kind: Kind::Exec(e), .. }) if !e.is_check) {
+                self.count_refused(instance);
+            }
             return Some(Outcome::Error); // connection refused
         }
         if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
@@ -434,9 +441,8 @@ impl<O: Observer> World<'_, O> {
             }
             Stage::Queued => {}
         }
-        if self.instances[exec.instance as usize].condition == Condition::Draining
-            && self.instances[exec.instance as usize].execs.is_empty()
-        {
+        let state = &self.instances[exec.instance as usize];
+        if state.condition == Condition::Draining && state.execs.is_empty() && !state.pod.stays {
             self.stop(now, exec.instance);
         }
     }

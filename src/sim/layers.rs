@@ -262,6 +262,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Attempt { .. } => self.end_attempt(now, id, outcome),
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
+                Kind::Probe { .. } => return self.end_probe(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
                 Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
                     return self.branch_ended(now, id, outcome);
@@ -519,6 +520,10 @@ impl<O: Observer> World<'_, O> {
                 self.anybody_left = true;
                 self.end_check(now, id, Outcome::Timeout);
             }
+            Kind::Probe { .. } => {
+                self.anybody_left = true;
+                self.end_probe(now, id, Outcome::Timeout);
+            }
             _ => {}
         }
     }
@@ -556,7 +561,11 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
             Kind::Attempt { .. } => self.end_attempt(now, id, Outcome::Cancelled),
-            Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
+            Kind::Repeat { .. }
+            | Kind::Optional
+            | Kind::Request(_)
+            | Kind::Check { .. }
+            | Kind::Probe { .. } => {
                 self.frames.remove(id);
             }
         }

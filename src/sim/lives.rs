@@ -16,23 +16,33 @@ const CORES_FOR_ALL: f64 = 1e9;
 impl<O: Observer> World<'_, O> {
     /// Kills an instance's process; it starts again by itself.
     pub(super) fn kill(&mut self, now: SimTime, instance: u32, change: Change) {
-        let was_draining = self.instances[instance as usize].condition == Condition::Draining;
+        let state = &self.instances[instance as usize];
+        let was_draining = state.condition == Condition::Draining && !state.pod.returns;
         if !self.die(now, instance, change) {
             return;
         }
         if was_draining {
             return self.switch_off(now, instance);
         }
+        self.start_again(now, instance);
+    }
+
+    /// Starts the process of an instance again that has ended.
+    fn start_again(&mut self, now: SimTime, instance: u32) {
+        let wait = self.back_off(now, instance);
         let state = &self.instances[instance as usize];
         let settings = &self.settings().groups[state.group as usize];
         let path = format!("{}#{}", self.model.instance_name(instance), state.life);
         let mut rng = self.streams.stream(&path, "restart");
-        let restart_delay = settings.restart_delay.sample_duration(&mut rng);
+        let restart_delay = wait + settings.restart_delay.sample_duration(&mut rng);
         let delay = restart_delay + settings.start_up.sample_duration(&mut rng);
         self.process_begins(now + restart_delay, instance);
         self.instances[instance as usize].condition = Condition::Starting;
         let life = self.instances[instance as usize].life;
         self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
+        if !wait.is_zero() {
+            self.enter_back_off(now, instance, now + restart_delay);
+        }
     }
 
     /// Ends an instance's process and fails its requests; `false` if there was none.
@@ -128,7 +138,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Attempt { .. }
             | Kind::Branch(_)
             | Kind::Request(_)
-            | Kind::Check { .. } => {}
+            | Kind::Check { .. }
+            | Kind::Probe { .. } => {}
         }
     }
 
@@ -198,7 +209,9 @@ impl<O: Observer> World<'_, O> {
         }
         state.condition = Condition::Up;
         self.observer.change(now, Change::Up { instance });
-        self.pod_turns(now, instance);
+        if !self.instances[instance as usize].pod.unready {
+            self.pod_turns(now, instance);
+        }
         self.count_up(now, instance, 1);
         let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
         let state = &mut self.instances[instance as usize];
@@ -218,6 +231,9 @@ impl<O: Observer> World<'_, O> {
         if state.life == life && state.condition == Condition::Draining && is_due {
             self.anybody_killed = true;
             self.anybody_left = true;
+            self.count_sigkill(instance);
+            // From now on nothing keeps it.
+            self.instances[instance as usize].pod.stays = false;
             self.empty(now, instance);
             // The last request that was cut off has stopped it already.
             self.stop(now, instance);
@@ -245,6 +261,12 @@ impl<O: Observer> World<'_, O> {
         let parked = std::mem::take(&mut self.instances[instance as usize].parked);
         self.tasks.extend(parked);
         self.reset_layers(now, group, target);
+        self.end_termination(now, instance);
+        if self.instances[instance as usize].pod.returns {
+            self.instances[instance as usize].pod.lingers = false;
+            self.start_again(now, instance);
+            return self.discover(instance);
+        }
         self.observer.change(now, Change::Stopped { instance });
         self.switch_off(now, instance);
     }
@@ -252,11 +274,14 @@ impl<O: Observer> World<'_, O> {
     /// An instance is wanted no more and has no process: its balancers and faults forget it.
     pub(super) fn switch_off(&mut self, now: SimTime, instance: u32) {
         self.instances[instance as usize].condition = Condition::Off;
-        self.leave_balancers(now, instance);
+        if !self.instances[instance as usize].pod.lingers {
+            self.leave_balancers(now, instance);
+        }
         self.discover(instance);
         self.forget_failures(now, instance);
         self.instances[instance as usize].faults.clear();
         self.apply_faults(now, instance);
+        self.pod_is_gone(now, instance);
     }
 
     // ---- settings ----
@@ -283,6 +308,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
         }
+        self.reconfigure_pods(now);
     }
 
     fn reconfigure_instance(&mut self, now: SimTime, instance: u32, old: &Group, new: &Group) {
@@ -360,6 +386,10 @@ impl<O: Observer> World<'_, O> {
                 self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
             }
             Condition::Draining => {
+                if self.wants_again(instance) {
+                    return;
+                }
+                let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Up;
                 state.drain_ends = None;
                 self.join(now, instance, false);
@@ -372,6 +402,10 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         match state.condition {
             Condition::Up => {
+                if self.begin_termination(now, instance, false) {
+                    return;
+                }
+                let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Draining;
                 let (life, group) = (state.life, state.group);
                 self.observer.change(now, Change::Draining { instance });
@@ -391,7 +425,8 @@ impl<O: Observer> World<'_, O> {
                 state.life += 1;
                 self.switch_off(now, instance);
             }
-            Condition::Off | Condition::Draining => {}
+            Condition::Draining => self.wants_no_more(now, instance),
+            Condition::Off => {}
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod compare;
 mod cycles;
 mod failures;
 mod keys;
+mod life;
 mod limits;
 mod names;
 mod rare;
@@ -32,6 +33,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     names::check(topology, &mut cx);
     values::check(topology, &mut cx);
     autoscalers::check(topology, &mut cx);
+    life::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

@@ -5,6 +5,7 @@ use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 use super::decode::Map;
 use super::dist::Distribution;
+use super::life::{Probe, Restart, Termination};
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 use super::source::Spanned;
@@ -395,6 +396,18 @@ record! {
         /// What each instance costs per hour, in any currency, for the metrics `cost`. It is paid for as long as the
         /// instance should be there, whether it answers or not.
         price_per_hour: f64 = 0,
+        /// Kubernetes' startup probe: the other two do nothing until it has passed, and a failure kills the instance.
+        startup_probe: Option<Probe> = None,
+        /// Kubernetes' readiness probe: an instance that has not passed it gets no direct calls and is no target of
+        /// balancers. It never kills. There is no failing open: if no instance is ready, calls fail.
+        readiness_probe: Option<Probe> = None,
+        /// Kubernetes' liveness probe: a failure kills the instance, which then starts again.
+        liveness_probe: Option<Probe> = None,
+        /// When an instance starts again.
+        restart: Restart = Delayed,
+        /// How an instance ends that is taken out. Without it, it leaves its balancers at once, finishes its requests
+        /// within their `deregistration_delay`, and is gone.
+        termination: Option<Termination> = None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
 use crate::model::keys::Keys;
+use crate::model::life::Life;
 use crate::model::profile::{Factor, Profile};
 use crate::model::{Arrivals, Group, LayerKind, Memory};
 use crate::spec::policy as sp;
@@ -204,6 +205,7 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
         start_up: s.start_up.dist.clone(),
         connections_max: None,
         in_flight_max: None,
+        life: Life::default(),
     }
 }
 
@@ -239,5 +241,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         start_up: Dist::Constant(0.0),
         connections_max: None,
         in_flight_max,
+        life: Life::default(),
     }
 }
