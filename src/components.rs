@@ -17,4 +17,5 @@ pub mod probe;
 pub mod queue;
 pub mod rate_limit;
 pub mod retry;
+pub mod task_health;
 pub mod termination;

@@ -37,6 +37,7 @@ mod programs;
 pub mod script;
 mod sources;
 mod targets;
+mod tasks;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
@@ -59,6 +60,7 @@ use script::Script;
 use sources::Source;
 use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
+use tasks::TaskState;
 
 /// Names a frame.
 pub(crate) type FrameId = Id<Frame>;
@@ -206,6 +208,8 @@ pub struct World<'m, O> {
     events: u64,
     /// What stands at the place of each instance.
     pods: Vec<Pod>,
+    /// The same places, as Amazon ECS sees them.
+    tasks_of_ecs: Vec<TaskState>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -254,6 +258,7 @@ impl<'m, O: Observer> World<'m, O> {
             fingerprint: 0,
             events: 0,
             pods: Pod::all(model, streams),
+            tasks_of_ecs: TaskState::all(model),
         };
         world.make_states();
         world.start();
@@ -358,6 +363,9 @@ impl<'m, O: Observer> World<'m, O> {
             Event::ContainerStarts { instance, life } => self.on_container_starts(now, instance, life),
             Event::Sigterm { instance, life } => self.on_sigterm(now, instance, life),
             Event::EndpointGone { instance, generation } => self.on_endpoint_gone(now, instance, generation),
+            Event::TaskCheck { instance, life, schedule } => {
+                self.on_task_check(now, instance, life, schedule);
+            }
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {
@@ -398,6 +406,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_levels(now);
         self.start_checks(now);
         self.start_pods(now);
+        self.start_tasks(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);

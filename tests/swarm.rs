@@ -105,7 +105,7 @@ fn case(number: u64) -> Case {
     t.push_str("    },\n");
     autoscalers(&mut Dice(Rng::from_seed(number ^ 0xa5ca_1e55)), &mut t, services);
     t.push_str(")\n");
-    let timeline = timeline(&mut dice, &shape, &balanced, &checked);
+    let timeline = timeline(&mut dice, &shape, &balanced, &checked, &t);
     let failures = failures(&mut Dice(Rng::from_seed(number ^ 0xfa11_ed00)), services);
     let experiment = format!(
         "duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, {failures}timeline: [\n{timeline}]"
@@ -334,6 +334,20 @@ fn probe(dice: &mut Dice) -> String {
 /// Probes, restarts and termination.
 fn life(dice: &mut Dice) -> String {
     let mut fields = String::new();
+    if dice.chance(0.1) {
+        let _ = write!(
+            fields,
+            "ecs: EcsService(health_check: ContainerCheck(endpoint: \"h\", interval: {}, timeout: {}, retries: {}), \
+             health_check_grace_period: {}, maximum_percent: {}, stop_timeout: {}), ",
+            dice.ms(100, 2000),
+            dice.ms(5, 1000),
+            dice.from(1, 3),
+            dice.ms(0, 2000),
+            dice.from(100, 250),
+            dice.ms(1, 4000)
+        );
+        return fields;
+    }
     for kind in ["startup", "readiness", "liveness"] {
         if dice.chance(0.15) {
             let _ = write!(fields, "{kind}_probe: {}, ", probe(dice));
@@ -540,7 +554,7 @@ fn target(dice: &mut Dice, shape: &Shape) -> String {
     }
 }
 
-fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> String {
+fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool], topology: &str) -> String {
     let mut all = String::new();
     for i in 0..dice.from(0, 6) {
         let at = dice.from(1500, 16_000);
@@ -577,6 +591,11 @@ fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool])
         let _ = writeln!(all, "    At(\"{at}ms\", {action}),");
     }
     for i in 0..balanced.len() {
+        let ours = format!("\"s{i}\": Service(");
+        if topology.lines().any(|line| line.contains(&ours) && line.contains("ecs: EcsService")) {
+            let _ = writeln!(all, "    At(\"50s\", Set(\"services.s{i}.ecs.health_check\", None)),");
+            continue;
+        }
         if dice.chance(0.1) {
             let kind = dice.pick(&["startup", "readiness", "liveness"]);
             let (at, probe) = (dice.from(0, 15), probe(dice));

@@ -64,6 +64,7 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::Ready { instance } => of_instance("ready", instance),
         Change::ProbeFailed { instance } => of_instance("probe_failed", instance),
         Change::BackOff { instance } => of_instance("back_off", instance),
+        Change::TaskUnhealthy { instance } => of_instance("task_unhealthy", instance),
     }
 }
 

@@ -245,6 +245,7 @@ fn detected(record: &Record, fault: &FaultPlan) -> Option<f64> {
                 | Change::OutOfMemory { .. }
                 | Change::Unready { .. }
                 | Change::ProbeFailed { .. }
+                | Change::TaskUnhealthy { .. }
         )
     };
     record

@@ -138,6 +138,11 @@ pub enum Change {
         /// The instance.
         instance: u32,
     },
+    /// A task of ECS was found unhealthy and is to be replaced.
+    TaskUnhealthy {
+        /// The instance.
+        instance: u32,
+    },
 }
 
 /// Told what happens, as it happens. Ids are those of the model's catalog.

@@ -108,8 +108,9 @@ impl Compiler {
         }
         for (name, _) in first.services.iter() {
             let capacity = epochs.iter().filter_map(|e| autoscalers::most(e, name)).max();
+            let places = |most| epochs.iter().map(|e| life::places(e, name, most)).max().unwrap_or(most);
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
-            this.group(name, GroupKind::Service, capacity.unwrap_or(1), &endpoints.unwrap_or_default());
+            this.group(name, GroupKind::Service, capacity.map_or(1, places), &endpoints.unwrap_or_default());
         }
         for (name, database) in first.databases.iter() {
             this.group(name, GroupKind::Database, 1, &database.queries.names().collect::<Vec<_>>());

@@ -1,8 +1,10 @@
 //! The life of an instance, compiled: probes, restarts, termination.
 
 use super::Draw;
+use crate::base::SimDuration;
 use crate::components::back_off::BackOffConfig;
 use crate::components::probe::ProbeConfig;
+use crate::components::task_health::TaskHealthConfig;
 use crate::components::termination::TerminationConfig;
 
 /// How instances of a group live and end.
@@ -14,6 +16,21 @@ pub struct Life {
     pub back_off: Option<BackOffConfig>,
     /// How an instance ends, and how long it takes until nobody sends requests any more.
     pub termination: Option<(TerminationConfig, Draw)>,
+    /// How Amazon ECS keeps it.
+    pub ecs: Option<EcsTask>,
+}
+
+/// How Amazon ECS keeps the tasks of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EcsTask {
+    /// The health check of the container, with the endpoint that it asks.
+    pub check: Option<(TaskHealthConfig, u32)>,
+    /// How long a task is not replaced after its start.
+    pub grace_period: SimDuration,
+    /// The most tasks at a time, in per cent of those wanted.
+    pub maximum_percent: u32,
+    /// From SIGTERM to SIGKILL.
+    pub stop_timeout: SimDuration,
 }
 
 impl Life {
@@ -29,6 +46,6 @@ impl Life {
 
     /// Whether there is anything to measure.
     pub fn is_plain(&self) -> bool {
-        !self.is_probed() && self.back_off.is_none() && self.termination.is_none()
+        !self.is_probed() && self.back_off.is_none() && self.termination.is_none() && self.ecs.is_none()
     }
 }

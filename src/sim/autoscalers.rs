@@ -234,6 +234,9 @@ impl<O: Observer> World<'_, O> {
     fn scale(&mut self, now: SimTime, group: u32, to: u32) {
         let from = self.groups[group as usize].wanted;
         self.want(now, group, to);
+        if self.ecs(group).is_some() {
+            return self.fit_tasks(now, group);
+        }
         let first = self.model.groups[group as usize].first;
         for target in from..to {
             self.scale_out(now, first + target);

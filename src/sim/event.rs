@@ -159,6 +159,15 @@ pub enum Event {
         /// Which of its ends.
         generation: u32,
     },
+    /// A health check of a container is due.
+    TaskCheck {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+        /// Which schedule of checks.
+        schedule: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

@@ -115,6 +115,17 @@ pub enum Kind {
         /// When it was sent.
         at: SimTime,
     },
+    /// A health check of a container.
+    TaskCheck {
+        /// The instance.
+        instance: u32,
+        /// The life of the instance that is checked.
+        life: u32,
+        /// Which schedule of checks it belongs to.
+        schedule: u32,
+        /// When it was sent.
+        at: SimTime,
+    },
 }
 
 /// How often a program runs.
@@ -332,6 +343,9 @@ impl Frame {
     /// Whether this is where answers end: a client's request or a check.
     #[inline]
     pub fn is_root(&self) -> bool {
-        matches!(self.kind, Kind::Request(_) | Kind::Check { .. } | Kind::Probe { .. })
+        matches!(
+            self.kind,
+            Kind::Request(_) | Kind::Check { .. } | Kind::Probe { .. } | Kind::TaskCheck { .. }
+        )
     }
 }

@@ -263,6 +263,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Probe { .. } => return self.end_probe(now, id, outcome),
+                Kind::TaskCheck { .. } => return self.end_task_check(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
                 Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
                     return self.branch_ended(now, id, outcome);
@@ -524,6 +525,10 @@ impl<O: Observer> World<'_, O> {
                 self.anybody_left = true;
                 self.end_probe(now, id, Outcome::Timeout);
             }
+            Kind::TaskCheck { .. } => {
+                self.anybody_left = true;
+                self.end_task_check(now, id, Outcome::Timeout);
+            }
             _ => {}
         }
     }
@@ -565,7 +570,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Optional
             | Kind::Request(_)
             | Kind::Check { .. }
-            | Kind::Probe { .. } => {
+            | Kind::Probe { .. }
+            | Kind::TaskCheck { .. } => {
                 self.frames.remove(id);
             }
         }

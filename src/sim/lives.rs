@@ -4,7 +4,7 @@ use super::event::Event;
 use super::frame::{Frame, Kind, LayerState};
 use super::instances::{Condition, Ending, new_cpu};
 use super::{FrameId, Task, World};
-use crate::base::{Outcome, SimTime};
+use crate::base::{Outcome, SimDuration, SimTime};
 use crate::components::queue::WaitQueue;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
@@ -139,7 +139,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Branch(_)
             | Kind::Request(_)
             | Kind::Check { .. }
-            | Kind::Probe { .. } => {}
+            | Kind::Probe { .. }
+            | Kind::TaskCheck { .. } => {}
         }
     }
 
@@ -221,6 +222,7 @@ impl<O: Observer> World<'_, O> {
         if self.instances[instance as usize].condition != Condition::Up {
             self.discover(instance);
         }
+        self.task_is_up(now, instance);
     }
 
     /// An instance that drains has no time left: what it still works on is cut off.
@@ -301,13 +303,18 @@ impl<O: Observer> World<'_, O> {
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
                 self.reconfigure_instance(now, instance, old, new);
+                if new.life.ecs.is_some() {
+                    continue;
+                }
                 if target < wanted {
                     self.scale_out(now, instance);
                 } else {
                     self.scale_in(now, instance);
                 }
             }
+            self.fit_tasks(now, group as u32);
         }
+        self.reconfigure_tasks(now);
         self.reconfigure_pods(now);
     }
 
@@ -414,6 +421,11 @@ impl<O: Observer> World<'_, O> {
                 let delays = self.model.balancers.iter().zip(&self.settings().balancers);
                 let delay =
                     delays.filter(|(b, _)| b.group == group).map(|(_, s)| s.deregistration_delay).max();
+                // A task of ECS gets SIGTERM after that, and has some time more.
+                let delay = match self.ecs(group) {
+                    Some(ecs) => Some(delay.unwrap_or(SimDuration::ZERO) + ecs.stop_timeout),
+                    None => delay,
+                };
                 if self.instances[instance as usize].execs.is_empty() {
                     self.stop(now, instance);
                 } else if let Some(delay) = delay {

@@ -89,6 +89,11 @@ impl Pod {
 }
 
 impl<O: Observer> World<'_, O> {
+    /// The key of the random numbers of what stands at a place.
+    pub(super) fn pod_key(&self, instance: u32) -> u64 {
+        self.pods[instance as usize].key
+    }
+
     fn life(&self, instance: u32) -> &Life {
         let group = self.instances[instance as usize].group;
         &self.model.epochs[self.epoch].groups[group as usize].life
@@ -309,6 +314,7 @@ impl<O: Observer> World<'_, O> {
         pod.probes.iter_mut().for_each(Probe::on_container);
         self.update_ready(at, instance);
         self.count_ready(at, instance);
+        self.task_begins(at, instance);
     }
 
     /// How long a container that has ended waits before it is restarted.
@@ -474,6 +480,7 @@ impl<O: Observer> World<'_, O> {
         if std::mem::take(&mut self.pods[instance as usize].wanted_again) {
             self.scale_out(now, instance);
         }
+        self.task_is_gone(now, instance);
     }
 
     // ---- settings ----

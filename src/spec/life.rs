@@ -79,3 +79,38 @@ record! {
         on_sigterm: OnSigterm = CloseListener,
     }
 }
+
+record! {
+    /// A service of Amazon ECS: tasks that are found unhealthy, by the health check of their container or by that of a
+    /// balancer in front, are replaced. The replacement starts first if `maximum_percent` allows; once it is healthy, the
+    /// old task leaves its balancers, has their `deregistration_delay` to finish, and then `stop_timeout`. As ECS had it
+    /// in 2023, where the health check of an ALB that shares the fate of a dependency replaces all tasks, again and again.
+    pub struct EcsService {
+        /// The health check of the container; without it only balancers find tasks unhealthy.
+        health_check: Option<ContainerCheck> = None,
+        /// How long after its start a task is not replaced, whatever checks say (`healthCheckGracePeriodSeconds`).
+        health_check_grace_period: Seconds = "0s",
+        /// The most tasks at a time, in per cent of the replicas, cut off to a whole number (`maximumPercent`). With 100
+        /// an unhealthy task is stopped before its replacement starts.
+        maximum_percent: u32 = 200,
+        /// From SIGTERM to SIGKILL (`stopTimeout`).
+        stop_timeout: Seconds = "30s",
+    }
+}
+
+record! {
+    /// The health check of a container (`healthCheck` of an ECS container definition, carried out by Docker). The first
+    /// comes an interval after the start, each next one an interval after the end of the one before.
+    pub struct ContainerCheck {
+        /// The endpoint that is asked.
+        endpoint: Spanned<String>,
+        /// From the end of a check to the next.
+        interval: Seconds = "30s",
+        /// The longest wait for an answer.
+        timeout: Seconds = "5s",
+        /// Failures in a row that make a container unhealthy; one success makes it healthy.
+        retries: u32 = 3,
+        /// How long after its start failures do not count (`startPeriod`); the first success ends it.
+        start_period: Seconds = "0s",
+    }
+}

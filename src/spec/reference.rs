@@ -140,6 +140,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "KubernetesBackOff",
             "Termination",
             "OnSigterm",
+            "EcsService",
+            "ContainerCheck",
             "Database",
             "External",
             "ExternalEndpoint",

@@ -5,7 +5,7 @@ use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 use super::decode::Map;
 use super::dist::Distribution;
-use super::life::{Probe, Restart, Termination};
+use super::life::{EcsService, Probe, Restart, Termination};
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 use super::source::Spanned;
@@ -408,6 +408,8 @@ record! {
         /// How an instance ends that is taken out. Without it, it leaves its balancers at once, finishes its requests
         /// within their `deregistration_delay`, and is gone.
         termination: Option<Termination> = None,
+        /// Amazon ECS, which replaces instances that are found unhealthy.
+        ecs: Option<EcsService> = None,
     }
 }
 

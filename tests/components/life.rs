@@ -153,3 +153,73 @@ fn a_hung_process_is_killed_only_at_the_end_of_its_grace_period() {
     close("SIGKILL", up[0], failed[0] + 30.0, 1e-6);
     assert_eq!(run.value("services.api.sigkills"), run.value("services.api.restarts"));
 }
+
+// ---- Amazon ECS ----
+
+const ECS: &str = "replicas: 2, start_up: \"10s\", ecs: EcsService(health_check: ContainerCheck(endpoint: \"live\")),";
+
+#[test]
+fn a_task_that_hangs_is_replaced_by_one_that_started_beside_it() {
+    let fields = "duration: \"300s\", timeline: [ At(\"20s\", Hang(target: \"api\", instances: Number(1))) ]";
+    let run = experiment(&api(ECS, "Wait(\"5ms\")"), fields);
+    // Checks are an interval after the end of the one before: 65 to 95 s, and the timeouts of three.
+    let doomed = run.times_of("task_unhealthy")[0];
+    assert!((20.0 + 75.0..=20.0 + 105.0).contains(&doomed), "{doomed}");
+    // The replacement starts at once, answers 10 s later, is first checked 30 s after its start.
+    close("starts", run.times_of("starting")[0], doomed, 1e-9);
+    close("up", run.times_of("up")[0], doomed + 10.0, 1e-9);
+    let draining = run.times_of("draining")[0];
+    assert!((draining - doomed - 30.0).abs() < 0.1, "{draining}");
+    // It hangs with requests in it: only SIGKILL ends it.
+    close("stops", run.times_of("stopped")[0], draining + 30.0, 1e-6);
+    assert_eq!(run.value("services.api.up.max"), 3.0);
+    assert_eq!(run.series("services.api.up")[299], 2.0);
+}
+
+#[test]
+fn with_100_percent_the_task_goes_first() {
+    let fields = "duration: \"300s\", timeline: [ At(\"20s\", Hang(target: \"api\", instances: Number(1))) ]";
+    let t = api(&ECS.replace("EcsService(", "EcsService(maximum_percent: 100, "), "Wait(\"5ms\")");
+    let run = experiment(&t, fields);
+    let doomed = run.times_of("task_unhealthy")[0];
+    close("goes", run.times_of("draining")[0], doomed, 1e-9);
+    assert_eq!(run.series("services.api.up")[299], 2.0);
+}
+
+#[test]
+fn a_time_of_grace_that_is_too_short_replaces_tasks_for_ever() {
+    // Tasks need 40 s to answer; the balancer gives up on them before, and the service replaces them.
+    let lb = |grace: &str| {
+        api(
+            &format!(
+                "replicas: 2, start_up: \"1s\", ecs: EcsService(health_check_grace_period: \"{grace}\"),"
+            ),
+            "Wait(\"5ms\")",
+        )
+        .replace("api/show", "lb/show")
+        .replace("[ Work(\"1ms\") ]", "[ Wait(\"1ms\") ]")
+        .replace(
+            "services:",
+            "balancers: { \"lb\": Balancer(targets: \"api\", deregistration_delay: \"5s\",
+                health_check: HealthCheck(endpoint: \"live\", interval: \"5s\", timeout: \"2s\")) }, services:",
+        )
+    };
+    let fields = "duration: \"300s\", timeline: [ At(\"20s\", Slow(target: \"api\", factor: 5000, lasts: \"100s\")) ]";
+    let run = experiment(&lb("0s"), fields);
+    let replaced = run.value("services.api.tasks_found_unhealthy");
+    assert!(replaced >= 6.0, "{replaced}: all tasks share the fate of what is slow");
+    let patient = experiment(&lb("200s"), fields);
+    // Those of the start are at the end of their grace only after the fault.
+    assert_eq!(patient.value("services.api.tasks_found_unhealthy"), 0.0);
+    assert_eq!(run.series("services.api.up")[299], 2.0);
+}
+
+#[test]
+fn tasks_follow_the_number_that_is_wanted() {
+    let fields = "duration: \"200s\", timeline: [
+        At(\"20s\", Hang(target: \"api\", instances: Number(1))),
+        At(\"150s\", Set(\"services.api.replicas\", 5)), At(\"180s\", Set(\"services.api.replicas\", 1)) ]";
+    let run = experiment(&api(ECS, "Wait(\"5ms\")"), fields);
+    assert_eq!(run.series("services.api.up")[175], 5.0);
+    assert_eq!(run.series("services.api.up")[195], 1.0);
+}

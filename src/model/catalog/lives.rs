@@ -25,6 +25,12 @@ pub struct LifeMeters {
     pub sigkills: u32,
     /// Counter: requests refused by instances that are ending or gone.
     pub refused: u32,
+    /// Red: health checks of containers (ECS), if there are such.
+    pub task_checks: u32,
+    /// Gauge: tasks that are to be replaced (ECS).
+    pub unhealthy_tasks: u32,
+    /// Counter: tasks that were found unhealthy (ECS).
+    pub replaced: u32,
 }
 
 /// The names of probes in metrics.
@@ -41,6 +47,12 @@ fn is_probed(model: &Model, group: usize, kind: ProbeKind) -> bool {
     model.epochs.iter().any(|epoch| epoch.groups[group].life.probes[kind as usize].is_some())
 }
 
+/// Whether containers of a group are ever checked for ECS.
+fn has_checks(model: &Model, group: usize) -> bool {
+    let ecs = |epoch: &crate::model::Epoch| epoch.groups[group].life.ecs;
+    model.epochs.iter().any(|epoch| ecs(epoch).is_some_and(|e| e.check.is_some()))
+}
+
 impl Builder {
     /// The reds of probes, which come with the other reds.
     pub(super) fn probe_reds(&mut self, model: &Model) {
@@ -48,7 +60,9 @@ impl Builder {
             let is_plain = model.epochs.iter().all(|epoch| epoch.groups[group].life.is_plain());
             let meters = (!is_plain).then(|| {
                 let red = |kind| if is_probed(model, group, kind) { self.red() } else { 0 };
-                LifeMeters { probes: ProbeKind::ALL.map(red), ..LifeMeters::default() }
+                let probes = ProbeKind::ALL.map(red);
+                let task_checks = if has_checks(model, group) { self.red() } else { 0 };
+                LifeMeters { probes, task_checks, ..LifeMeters::default() }
             });
             self.catalog.lives.push(meters);
         }
@@ -56,7 +70,7 @@ impl Builder {
 
     pub(super) fn lives(&mut self, model: &Model) {
         for (group, shape) in model.groups.iter().enumerate() {
-            let Some(LifeMeters { probes, .. }) = self.catalog.lives[group] else { continue };
+            let Some(LifeMeters { probes, task_checks, .. }) = self.catalog.lives[group] else { continue };
             let meters = LifeMeters {
                 probes,
                 ready: self.gauge(),
@@ -66,6 +80,9 @@ impl Builder {
                 probe_kills: self.counter(),
                 sigkills: self.counter(),
                 refused: self.counter(),
+                task_checks,
+                unhealthy_tasks: self.gauge(),
+                replaced: self.counter(),
             };
             self.catalog.lives[group] = Some(meters);
             let path = format!("services.{}", shape.name);
@@ -74,6 +91,17 @@ impl Builder {
                     let name = name(kind);
                     self.red_metrics(&format!("{path}.probes.{name}"), red, &format!("{name} probes"));
                 }
+            }
+            if has_checks(model, group) {
+                self.red_metrics(&format!("{path}.task_checks"), task_checks, "health checks of containers");
+            }
+            if model.epochs.iter().any(|epoch| epoch.groups[group].life.ecs.is_some()) {
+                let unit = Unit::Count("instances");
+                let meaning = "tasks that were found unhealthy and are to be replaced (ECS)";
+                self.level(format!("{path}.unhealthy_tasks"), unit, meaning, meters.unhealthy_tasks, 1.0);
+                let source = Source::CounterTotal(meters.replaced);
+                let meaning = "tasks that were found unhealthy (ECS)";
+                self.add(format!("{path}.tasks_found_unhealthy"), Unit::Count("tasks"), meaning, source);
             }
             for (name, gauge, meaning) in [
                 ("ready", meters.ready, "instances that run and are ready, by their probes"),

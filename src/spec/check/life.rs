@@ -3,7 +3,8 @@
 use super::values::{at_least_one, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::life::{Probe, Restart};
+use crate::spec::life::{EcsService, Probe, Restart};
+use crate::spec::source::Spanned;
 use crate::spec::topology::{Service, Topology};
 
 pub(super) fn check(topology: &Topology, cx: &mut Context) {
@@ -32,20 +33,48 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(back_off.place("max"), "`max` must not be less than `initial`");
             }
         }
+        if let Some(ecs) = &service.ecs {
+            check_ecs(ecs, name, service, cx);
+        }
         if let Some(termination) = &service.termination {
             positive_time(termination.grace_period, "grace_period", termination.place("grace_period"), cx);
         }
     }
 }
 
-fn check_probe(probe: &Probe, name: &str, service: &Service, cx: &mut Context) {
-    if service.endpoints.get(&probe.endpoint.value).is_none() {
-        let message = format!("`{name}` has no endpoint `{}`", probe.endpoint.value);
+fn check_ecs(ecs: &EcsService, name: &str, service: &Service, cx: &mut Context) {
+    let is_kubernetes = service.startup_probe.is_some()
+        || service.readiness_probe.is_some()
+        || service.liveness_probe.is_some()
+        || service.termination.is_some()
+        || matches!(service.restart, Restart::KubernetesBackOff(_));
+    if is_kubernetes {
         cx.diagnostics.push(
-            Diagnostic::error(probe.endpoint.span, message)
-                .nearest(&probe.endpoint.value, service.endpoints.names()),
+            Diagnostic::error(service.place("ecs"), format!("`{name}` cannot be of ECS and of Kubernetes"))
+                .help("take out `ecs`, or the probes, `termination` and `restart`"),
         );
     }
+    if !(100..=1_000).contains(&ecs.maximum_percent) {
+        cx.fail::<()>(ecs.place("maximum_percent"), "`maximum_percent` must be from 100 to 1000");
+    }
+    let Some(check) = &ecs.health_check else { return };
+    known_endpoint(&check.endpoint, name, service, cx);
+    positive_time(check.interval, "interval", check.place("interval"), cx);
+    positive_time(check.timeout, "timeout", check.place("timeout"), cx);
+    at_least_one(check.retries, "retries", check.place("retries"), cx);
+}
+
+fn known_endpoint(endpoint: &Spanned<String>, name: &str, service: &Service, cx: &mut Context) {
+    if service.endpoints.get(&endpoint.value).is_none() {
+        let message = format!("`{name}` has no endpoint `{}`", endpoint.value);
+        cx.diagnostics.push(
+            Diagnostic::error(endpoint.span, message).nearest(&endpoint.value, service.endpoints.names()),
+        );
+    }
+}
+
+fn check_probe(probe: &Probe, name: &str, service: &Service, cx: &mut Context) {
+    known_endpoint(&probe.endpoint, name, service, cx);
     positive_time(probe.period, "period", probe.place("period"), cx);
     positive_time(probe.timeout, "timeout", probe.place("timeout"), cx);
     at_least_one(probe.success_threshold, "success_threshold", probe.place("success_threshold"), cx);
