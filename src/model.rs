@@ -10,6 +10,7 @@ pub mod compile;
 pub mod keys;
 pub mod life;
 pub mod profile;
+pub mod runtime;
 
 use crate::base::count::Count;
 use crate::base::dist::Dist;
@@ -561,6 +562,8 @@ pub struct Group {
     pub in_flight_max: Option<u32>,
     /// Probes, restarts, termination (services).
     pub life: life::Life,
+    /// What processes run in (services).
+    pub runtime: runtime::Runtime,
 }
 
 /// The memory of an instance, in bytes.

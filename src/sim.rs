@@ -34,6 +34,7 @@ mod lives;
 mod pods;
 mod pools;
 mod programs;
+mod runtimes;
 pub mod script;
 mod sources;
 mod targets;
@@ -56,6 +57,7 @@ use frame::{Call, Frame};
 use instances::Instance;
 use pods::Pod;
 use pools::PoolState;
+use runtimes::RuntimeState;
 use script::Script;
 use sources::Source;
 use std::collections::VecDeque;
@@ -210,6 +212,8 @@ pub struct World<'m, O> {
     pods: Vec<Pod>,
     /// The same places, as Amazon ECS sees them.
     tasks_of_ecs: Vec<TaskState>,
+    /// What the process of each instance runs in.
+    runtimes: Vec<RuntimeState>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -259,6 +263,7 @@ impl<'m, O: Observer> World<'m, O> {
             events: 0,
             pods: Pod::all(model, streams),
             tasks_of_ecs: TaskState::all(model),
+            runtimes: RuntimeState::all(model),
         };
         world.make_states();
         world.start();
@@ -366,6 +371,8 @@ impl<'m, O: Observer> World<'m, O> {
             Event::TaskCheck { instance, life, schedule } => {
                 self.on_task_check(now, instance, life, schedule);
             }
+            Event::PauseEnd { instance, life } => self.on_pause_end(now, instance, life),
+            Event::CreditsOut { instance } => self.on_credits_out(now, instance),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {
@@ -407,6 +414,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_checks(now);
         self.start_pods(now);
         self.start_tasks(now);
+        self.start_runtimes(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);

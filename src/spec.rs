@@ -31,6 +31,7 @@ pub mod quantity;
 pub mod rare;
 pub mod reference;
 pub mod runs;
+pub mod runtime;
 pub mod source;
 pub mod sweep;
 pub mod topology;

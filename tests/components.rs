@@ -6,6 +6,7 @@
 
 mod components {
     pub mod life;
+    pub mod runtime;
 }
 mod support;
 

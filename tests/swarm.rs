@@ -295,15 +295,17 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
         let discipline = dice.pick(&["ProcessorSharing", "Fifo", "Priority"]);
         let _ = write!(
             fields,
-            "cpu: Cpu(cores: {}, discipline: {discipline}), ",
-            dice.pick(&["0.5", "1", "2", "4"])
+            "cpu: Cpu(cores: {}, {}discipline: {discipline}), ",
+            dice.pick(&["0.5", "1", "2", "4"]),
+            dice.pick(&["", "", "limit: 0.3, quota: Cfs(), "])
         );
     }
     if dice.chance(0.4) {
         let _ = write!(
             fields,
-            "memory: Memory(limit: \"{}MiB\", base: \"5MiB\", per_request: \"1MiB\"), ",
-            dice.from(8, 60)
+            "memory: Memory(limit: \"{}MiB\", base: \"5MiB\", per_request: \"1MiB\", leak_per_request: \"{}KiB\"), ",
+            dice.from(8, 60),
+            dice.pick(&["0", "0", "30"])
         );
     }
     if dice.chance(0.4) {
@@ -313,6 +315,9 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
         let _ = write!(fields, "restart_delay: {}, start_up: {}, ", dice.dist(1, 500), dice.dist(1, 2000));
     }
     fields += &life(dice);
+    // The first service's CPU may be taken away, and an event loop knows no priorities.
+    let keeps_cpu = i > 0 && fields.contains("cpu: ");
+    fields += &runtime(dice, keeps_cpu, keeps_cpu && !fields.contains("Priority"));
     let program = program(dice, i, balanced, shape, 0);
     let _ = writeln!(
         t,
@@ -367,6 +372,41 @@ fn life(dice: &mut Dice) -> String {
         );
     }
     fields
+}
+
+/// What processes run in.
+fn runtime(dice: &mut Dice, has_cpu: bool, may_loop: bool) -> String {
+    let mut fields = String::new();
+    if may_loop && dice.chance(0.15) {
+        fields += "event_loop: true, ";
+    }
+    if dice.chance(0.2) {
+        let collector = match dice.from(0, 2) {
+            0 => "G1".into(),
+            1 => "Zgc".into(),
+            _ => format!("StopTheWorld(pause: {}, full_pause_per_gb: {})", dice.dist(1, 300), dice.ms(0, 9000)),
+        };
+        let young = dice.from(1, 20);
+        let _ = write!(
+            fields,
+            "gc: Gc(heap: \"{}MiB\", young: \"{young}MiB\", per_request: \"{}KiB\", collector: {collector}), ",
+            dice.from(young, 60),
+            dice.from(1, 3000)
+        );
+    }
+    if dice.chance(0.15) {
+        let _ = write!(fields, "warm_up: WarmUp(factor: {}, requests: {}), ", dice.from(1, 9), dice.from(0, 300));
+    }
+    if has_cpu && dice.chance(0.2) {
+        let _ = write!(
+            fields,
+            "credits: CpuCredits(instance: Earns({}), mode: {}, initial: 0.0{}), ",
+            dice.from(1, 90),
+            dice.pick(&["Standard", "Unlimited"]),
+            dice.from(1, 99)
+        );
+    }
+    format!("runtime: Runtime({fields}), ")
 }
 
 /// Calls go to services of higher number, so that there are no circles.

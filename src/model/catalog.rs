@@ -7,6 +7,7 @@
 mod costs;
 mod layers;
 mod lives;
+mod runtimes;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, Model, SlotUse};
 use crate::base::Outcome;
@@ -14,6 +15,7 @@ use crate::base::units::Unit;
 use crate::metrics::{Sizes, Source};
 use crate::spec::diagnostic::nearest_help;
 pub use lives::LifeMeters;
+pub use runtimes::RuntimeMeters;
 
 /// A metric.
 #[derive(Clone, Debug)]
@@ -158,6 +160,8 @@ pub struct Catalog {
     pub cost: Option<(u32, u32)>,
     /// Meters of how instances live and end, of the groups that have probes and the like.
     pub lives: Vec<Option<LifeMeters>>,
+    /// Meters of what processes run in, of the groups that have any of it.
+    pub runtimes: Vec<Option<RuntimeMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
     /// How many reds; timers 0 to this are theirs.
@@ -264,6 +268,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     }
     b.costs(model);
     b.lives(model);
+    b.runtimes(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

@@ -9,6 +9,7 @@ mod life;
 mod limits;
 mod policies;
 mod programs;
+mod runtime;
 mod settings;
 
 use super::{
@@ -256,7 +257,11 @@ impl Compiler {
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
             let first = self.model.groups[scope.epoch.groups.len()].endpoints.start;
-            scope.epoch.groups.push(Group { life: life::life(name, s, first), ..service(name, s) });
+            scope.epoch.groups.push(Group {
+                life: life::life(name, s, first),
+                runtime: runtime::runtime(name, s),
+                ..service(name, s)
+            });
         }
         for (_, d) in topology.databases.iter() {
             scope.epoch.groups.push(database(d));

@@ -168,6 +168,18 @@ pub enum Event {
         /// Which schedule of checks.
         schedule: u32,
     },
+    /// A pause of garbage collection is over.
+    PauseEnd {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// An instance may have no CPU credits left.
+    CreditsOut {
+        /// The instance.
+        instance: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

@@ -120,16 +120,8 @@ impl<O: Observer> World<'_, O> {
         state.slow = slow;
         state.errors = 1.0 - healthy_share;
         state.latency = latency;
-        let was_hung = std::mem::replace(&mut state.is_hung, hung);
-        self.hung = self.hung + u32::from(hung) - u32::from(was_hung);
-        let state = &mut self.instances[instance as usize];
-        if let Some(cpu) = &mut state.cpu {
-            cpu.set_speed(now, if hung { 0.0 } else { 1.0 });
-            self.watch_cpu(now, instance);
-        }
-        if was_hung && !hung {
-            self.unpark(instance);
-        }
+        self.runtimes[instance as usize].is_hung = hung;
+        self.stand(now, instance);
         match (down, self.instances[instance as usize].condition) {
             (true, Condition::Draining) if !self.instances[instance as usize].pod.returns => {
                 self.die(now, instance, Change::Crashed { instance });

@@ -5,6 +5,7 @@ use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::layers::sample;
 use super::pods::PodFlags;
+use super::runtimes::new_cpu;
 use super::{FrameId, Task, World};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
@@ -12,7 +13,7 @@ use crate::components::cpu::Cpu;
 use crate::components::queue::WaitQueue;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Epoch, Group, GroupKind, LayerKind, Model};
+use crate::model::{Epoch, GroupKind, LayerKind, Model};
 use std::collections::VecDeque;
 
 /// How an instance is.
@@ -99,10 +100,6 @@ pub(super) struct Arrival {
     pub is_check: bool,
 }
 
-pub(super) fn new_cpu(settings: &Group) -> Option<Cpu<FrameId>> {
-    settings.cores.map(|cores| Cpu::new(cores, settings.cpu_discipline))
-}
-
 impl Instance {
     pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
@@ -115,7 +112,7 @@ impl Instance {
                     life: 0,
                     busy: 0,
                     queue: WaitQueue::new(settings.discipline, settings.queue_capacity.map(|c| c as usize)),
-                    cpu: new_cpu(settings),
+                    cpu: new_cpu(settings, SimTime::ZERO, 1.0),
                     taken: 0,
                     execs: Vec::new(),
                     faults: Vec::new(),
@@ -350,6 +347,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn begin(&mut self, now: SimTime, id: FrameId) {
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get(id) else { return };
         let (instance, key) = (exec.instance, exec.run.key);
+        self.runtime_request(now, instance);
         if self.is_out_of_memory(instance) {
             self.kill(now, instance, Change::OutOfMemory { instance });
             return;
@@ -535,6 +533,7 @@ impl<O: Observer> World<'_, O> {
         if busy != before {
             self.observer.moved(now, self.model.catalog.groups[state.group as usize].cpu, busy - before);
         }
+        self.watch_runtime(now, instance);
     }
 
     pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {
@@ -600,7 +599,8 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
         let state = &self.instances[instance as usize];
         let memory = self.settings().groups[state.group as usize].memory;
-        memory.is_some_and(|m| m.base + state.taken > m.limit)
+        let leaked = self.runtimes[instance as usize].leaked;
+        memory.is_some_and(|m| m.base + state.taken + leaked > m.limit)
     }
 
     // ---- what waits while an instance hangs ----

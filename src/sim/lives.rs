@@ -2,7 +2,8 @@
 
 use super::event::Event;
 use super::frame::{Frame, Kind, LayerState};
-use super::instances::{Condition, Ending, new_cpu};
+use super::instances::{Condition, Ending};
+use super::runtimes::{cpu_cores, new_cpu};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime};
 use crate::components::queue::WaitQueue;
@@ -215,8 +216,10 @@ impl<O: Observer> World<'_, O> {
         }
         self.count_up(now, instance, 1);
         let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
+        let phase = self.quota_phase(instance);
         let state = &mut self.instances[instance as usize];
-        state.cpu = new_cpu(settings);
+        state.cpu = new_cpu(settings, now, phase);
+        self.runtime_is_up(now, instance);
         self.apply_faults(now, instance);
         self.join(now, instance, false);
         if self.instances[instance as usize].condition != Condition::Up {
@@ -265,7 +268,7 @@ impl<O: Observer> World<'_, O> {
         self.reset_layers(now, group, target);
         self.end_termination(now, instance);
         if self.instances[instance as usize].pod.returns {
-            self.instances[instance as usize].pod.lingers = false;
+            self.process_begins(now, instance);
             self.start_again(now, instance);
             return self.discover(instance);
         }
@@ -338,18 +341,19 @@ impl<O: Observer> World<'_, O> {
             self.requeue(instance, new);
         }
         let state = &mut self.instances[instance as usize];
-        match (&mut state.cpu, new.cores) {
+        match (&mut state.cpu, cpu_cores(new)) {
             // A limit that is lifted leaves a core for everyone.
             (Some(cpu), cores) => {
                 cpu.set_cores(now, cores.unwrap_or(CORES_FOR_ALL));
                 self.watch_cpu(now, instance);
             }
             (None, Some(_)) => {
-                state.cpu = new_cpu(new);
+                state.cpu = new_cpu(new, now, 1.0);
                 self.apply_faults(now, instance);
             }
             (None, None) => {}
         }
+        self.reconfigure_runtime(now, instance, old, new);
         self.serve_next(now, instance);
     }
 

@@ -299,6 +299,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].pod = PodFlags::default();
         self.update_ready(now, instance);
         self.schedule_probes(now, instance);
+        self.runtime_launches(now, instance);
     }
 
     /// The container ends, and another one begins at `at`, now or later.
@@ -315,6 +316,7 @@ impl<O: Observer> World<'_, O> {
         self.update_ready(at, instance);
         self.count_ready(at, instance);
         self.task_begins(at, instance);
+        self.runtime_begins(at, instance);
     }
 
     /// How long a container that has ended waits before it is restarted.
@@ -475,6 +477,7 @@ impl<O: Observer> World<'_, O> {
         self.end_termination(now, instance);
         self.leave_back_off(now, instance);
         self.count_ready(now, instance);
+        self.runtime_goes(now, instance);
         // Nobody probes what is not there.
         self.pods[instance as usize].generation += 1;
         if std::mem::take(&mut self.pods[instance as usize].wanted_again) {

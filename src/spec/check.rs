@@ -13,6 +13,7 @@ mod life;
 mod limits;
 mod names;
 mod rare;
+mod runtime;
 mod sweep;
 mod theory;
 pub mod timeline;
@@ -34,6 +35,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     values::check(topology, &mut cx);
     autoscalers::check(topology, &mut cx);
     life::check(topology, &mut cx);
+    runtime::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

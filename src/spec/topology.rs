@@ -8,6 +8,7 @@ use super::dist::Distribution;
 use super::life::{EcsService, Probe, Restart, Termination};
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
+use super::runtime::{Cfs, Runtime};
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -410,6 +411,8 @@ record! {
         termination: Option<Termination> = None,
         /// Amazon ECS, which replaces instances that are found unhealthy.
         ecs: Option<EcsService> = None,
+        /// What each process runs in.
+        runtime: Runtime = (),
     }
 }
 
@@ -460,6 +463,8 @@ record! {
         limit: Option<Cores> = None,
         /// How work shares the cores.
         discipline: CpuDiscipline = ProcessorSharing,
+        /// How the limit is enforced. Without it work runs evenly at the speed that it allows.
+        quota: Option<Cfs> = None,
     }
 }
 
@@ -472,6 +477,8 @@ record! {
         base: Size = "0B",
         /// What each request takes while it is executed.
         per_request: Size = "0B",
+        /// What each request leaves behind for as long as the process lives: a leak.
+        leak_per_request: Size = "0B",
     }
 }
 

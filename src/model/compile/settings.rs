@@ -14,6 +14,7 @@ use crate::components::retry::{Backoff, Jitter, OutcomeSet, RetryConfig};
 use crate::model::keys::Keys;
 use crate::model::life::Life;
 use crate::model::profile::{Factor, Profile};
+use crate::model::runtime::Runtime;
 use crate::model::{Arrivals, Group, LayerKind, Memory};
 use crate::spec::policy as sp;
 use crate::spec::quantity::Seconds;
@@ -190,11 +191,18 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
             .max_wait
             .as_ref()
             .map(|w| draw(&w.dist, &format!("services.{name}.queue.max_wait"))),
-        cores: s.cpu.as_ref().map(|c| c.limit.map_or(c.cores.0, |l| l.0.min(c.cores.0))),
+        cores: s.cpu.as_ref().map(|c| {
+            let cores = c.limit.map_or(c.cores.0, |l| l.0.min(c.cores.0));
+            // An event loop is one thread.
+            if s.runtime.event_loop { cores.min(1.0) } else { cores }
+        }),
         cpu_discipline: s
             .cpu
             .as_ref()
-            .map_or(CpuDiscipline::ProcessorSharing, |c| cpu_discipline(&c.discipline)),
+            .map_or(CpuDiscipline::ProcessorSharing, |c| match s.runtime.event_loop {
+                true => CpuDiscipline::Fifo,
+                false => cpu_discipline(&c.discipline),
+            }),
         memory: s.memory.as_ref().map(|m| Memory {
             limit: m.limit.0,
             base: m.base.0,
@@ -206,6 +214,7 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
         connections_max: None,
         in_flight_max: None,
         life: Life::default(),
+        runtime: Runtime::default(),
     }
 }
 
@@ -242,5 +251,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         connections_max: None,
         in_flight_max,
         life: Life::default(),
+        runtime: Runtime::default(),
     }
 }
