@@ -384,7 +384,9 @@ fn runtime(dice: &mut Dice, has_cpu: bool, may_loop: bool) -> String {
         let collector = match dice.from(0, 2) {
             0 => "G1".into(),
             1 => "Zgc".into(),
-            _ => format!("StopTheWorld(pause: {}, full_pause_per_gb: {})", dice.dist(1, 300), dice.ms(0, 9000)),
+            _ => {
+                format!("StopTheWorld(pause: {}, full_pause_per_gb: {})", dice.dist(1, 300), dice.ms(0, 9000))
+            }
         };
         let young = dice.from(1, 20);
         let _ = write!(
@@ -395,7 +397,8 @@ fn runtime(dice: &mut Dice, has_cpu: bool, may_loop: bool) -> String {
         );
     }
     if dice.chance(0.15) {
-        let _ = write!(fields, "warm_up: WarmUp(factor: {}, requests: {}), ", dice.from(1, 9), dice.from(0, 300));
+        let _ =
+            write!(fields, "warm_up: WarmUp(factor: {}, requests: {}), ", dice.from(1, 9), dice.from(0, 300));
     }
     if has_cpu && dice.chance(0.2) {
         let _ = write!(

@@ -58,9 +58,9 @@ mod tests {
     fn waits(runs: &[u64]) -> Vec<u64> {
         let (mut back_off, mut now) = (BackOff::default(), SimTime::ZERO);
         let mut wait = |run: &u64| {
-            now = now + SimDuration::from_secs(*run);
+            now += SimDuration::from_secs(*run);
             let wait = back_off.on_end(&kubernetes(), now);
-            now = now + wait;
+            now += wait;
             wait.ns() / 1_000_000_000
         };
         runs.iter().map(&mut wait).collect()

@@ -151,7 +151,7 @@ mod tests {
             for (seconds, quarters) in steps {
                 let cores = f64::from(quarters) / 4.0;
                 let runs_out = credits.runs_out(cores);
-                now = now + SimDuration::from_secs(seconds);
+                now += SimDuration::from_secs(seconds);
                 credits.advance(now, cores);
                 prop_assert!((0.0..=288.0).contains(&credits.balance()));
                 prop_assert!(credits.limit().is_none() || !unlimited);

@@ -196,11 +196,10 @@ mod tests {
     #[test]
     fn each_kind_begins_with_its_own_result() {
         let begins = |kind| Probe::new(kind).published();
-        assert_eq!(ProbeKind::ALL.map(begins), [
-            ProbeResult::Unknown,
-            ProbeResult::Failure,
-            ProbeResult::Success
-        ]);
+        assert_eq!(
+            ProbeKind::ALL.map(begins),
+            [ProbeResult::Unknown, ProbeResult::Failure, ProbeResult::Success]
+        );
     }
 
     #[test]

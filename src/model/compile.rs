@@ -13,8 +13,8 @@ mod runtime;
 mod settings;
 
 use super::{
-    Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, Group, GroupKind,
-    GroupShape, HealthCheck, Model, SlotUse, catalog,
+    Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, Group,
+    GroupKind, GroupShape, HealthCheck, Model, SlotUse, catalog,
 };
 use crate::base::dist::Dist;
 use crate::base::salt;

@@ -104,8 +104,9 @@ impl<O: Observer> World<'_, O> {
         }
         let number = now.ns() / check.interval.ns().max(1);
         let key = mix(mix(mix(self.pod_key(instance), CHECKS), u64::from(life)), number);
-        let parent =
-            self.frames.insert(Frame::new(FrameId::NONE, Kind::TaskCheck { instance, life, schedule, at: now }));
+        let parent = self
+            .frames
+            .insert(Frame::new(FrameId::NONE, Kind::TaskCheck { instance, life, schedule, at: now }));
         self.after(check.timeout, Rank::Timer, Event::Timer(parent));
         let call = Call {
             key,
@@ -216,7 +217,8 @@ impl<O: Observer> World<'_, O> {
             let is_active = |i: &u32| matches!(is(*i), Condition::Starting | Condition::Up | Condition::Down);
             let is_doomed = |i: &u32| self.tasks_of_ecs[*i as usize].is_doomed;
             let proven = |i: &u32| {
-                is(*i) == Condition::Up && self.tasks_of_ecs[*i as usize].health.status() == TaskStatus::Healthy
+                is(*i) == Condition::Up
+                    && self.tasks_of_ecs[*i as usize].health.status() == TaskStatus::Healthy
             };
             let active = places.clone().filter(is_active).count();
             let good = places.clone().filter(|i| is_active(i) && !is_doomed(i)).count();
@@ -248,7 +250,8 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn reconfigure_tasks(&mut self, now: SimTime) {
         let model = self.model;
         for group in 0..model.groups.len() {
-            let [before, after] = [self.epoch - 1, self.epoch].map(|e| model.epochs[e].groups[group].life.ecs);
+            let [before, after] =
+                [self.epoch - 1, self.epoch].map(|e| model.epochs[e].groups[group].life.ecs);
             if before == after {
                 continue;
             }
@@ -258,7 +261,9 @@ impl<O: Observer> World<'_, O> {
                 if after.is_none() {
                     self.doom(now, instance, false);
                 }
-                if checks(before) != checks(after) && self.instances[instance as usize].condition == Condition::Up {
+                if checks(before) != checks(after)
+                    && self.instances[instance as usize].condition == Condition::Up
+                {
                     self.tasks_of_ecs[instance as usize].health = TaskHealth::new(TaskStatus::Healthy);
                     self.tasks_of_ecs[instance as usize].since = now;
                     self.task_is_up(now, instance);

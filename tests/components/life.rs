@@ -18,7 +18,8 @@ fn between(run: &Run, kind: &str, from: f64, to: f64) {
     assert!(times.first().is_some_and(|t| (from..=to).contains(t)), "{kind}: {times:?}, not {from} to {to}");
 }
 
-const HANG: &str = "duration: \"120s\", timeline: [ At(\"20s\", Hang(target: \"api\", lasts: \"60s\", name: \"f\")) ]";
+const HANG: &str =
+    "duration: \"120s\", timeline: [ At(\"20s\", Hang(target: \"api\", lasts: \"60s\", name: \"f\")) ]";
 
 #[test]
 fn a_probe_is_detected_after_two_to_three_periods_and_a_timeout() {
@@ -35,7 +36,8 @@ fn a_probe_is_detected_after_two_to_three_periods_and_a_timeout() {
 
 #[test]
 fn no_ready_instance_means_no_endpoint_and_no_failing_open() {
-    let run = experiment(&api("replicas: 3, readiness_probe: Probe(endpoint: \"live\"),", "Wait(\"5ms\")"), HANG);
+    let run =
+        experiment(&api("replicas: 3, readiness_probe: Probe(endpoint: \"live\"),", "Wait(\"5ms\")"), HANG);
     let refused = run.count("clients.users.outcomes.unavailable", 55, 78);
     close("all calls fail at once", refused, 23.0 * 20.0, 0.01);
 }
@@ -56,7 +58,8 @@ fn a_liveness_probe_with_one_second_kills_what_is_only_slow() {
     // Twelve seconds of work for each second: the queue of the CPU grows, and probes stand in it.
     let busy = "cpu: Cpu(cores: 1), workers: 50,";
     let probed = format!("{busy} liveness_probe: Probe(endpoint: \"live\"),");
-    let fields = "duration: \"120s\", timeline: [ At(\"20s\", Slow(target: \"api\", factor: 12, lasts: \"60s\")) ]";
+    let fields =
+        "duration: \"120s\", timeline: [ At(\"20s\", Slow(target: \"api\", factor: 12, lasts: \"60s\")) ]";
     let healthy = experiment(&api(busy, "Work(\"40ms\")"), fields);
     assert_eq!(healthy.value("services.api.kills"), 0.0);
     let run = experiment(&api(&probed, "Work(\"40ms\")"), fields);
@@ -85,8 +88,10 @@ fn without_a_startup_probe_liveness_kills_whoever_starts_slowly() {
 
 #[test]
 fn crashes_wait_longer_each_time_and_a_replaced_pod_begins_anew() {
-    let crashes: String =
-        [10, 12, 30, 60].iter().map(|s| format!("At(\"{s}s\", Crash(target: \"api\", name: \"c{s}\")), ")).collect();
+    let crashes: String = [10, 12, 30, 60]
+        .iter()
+        .map(|s| format!("At(\"{s}s\", Crash(target: \"api\", name: \"c{s}\")), "))
+        .collect();
     let fields = format!("duration: \"200s\", timeline: [ {crashes} At(\"120s\", Restart(\"api\")) ]");
     let run = experiment(&api("restart: KubernetesBackOff(),", "Wait(\"5ms\")"), &fields);
     // At once, after 10, 20, 40 s; the operator's new pod at once.
@@ -113,7 +118,8 @@ fn sigterm_precedes_the_removal_from_endpoints_at_the_clients() {
 
 #[test]
 fn who_keeps_serving_loses_what_it_has_at_sigkill() {
-    let run = ends("endpoint_propagation: \"1s\", on_sigterm: KeepServing, grace_period: \"10s\"", "Wait(\"1s\")");
+    let run =
+        ends("endpoint_propagation: \"1s\", on_sigterm: KeepServing, grace_period: \"10s\"", "Wait(\"1s\")");
     assert_eq!(run.total("clients.users.outcomes.error"), 0.0);
     assert_eq!(run.times_of("stopped"), [30.0]);
     let run = ends("endpoint_propagation: \"1s\", grace_period: \"10s\"", "Wait(\"30s\")");
@@ -147,7 +153,8 @@ fn a_place_that_is_wanted_again_gets_a_new_pod_once_the_old_one_is_gone() {
 
 #[test]
 fn a_hung_process_is_killed_only_at_the_end_of_its_grace_period() {
-    let fields = "liveness_probe: Probe(endpoint: \"live\"), termination: Termination(endpoint_propagation: \"1s\"),";
+    let fields =
+        "liveness_probe: Probe(endpoint: \"live\"), termination: Termination(endpoint_propagation: \"1s\"),";
     let run = experiment(&api(fields, "Wait(\"5ms\")"), HANG);
     let (failed, up) = (run.times_of("probe_failed"), run.times_of("up"));
     close("SIGKILL", up[0], failed[0] + 30.0, 1e-6);
@@ -156,7 +163,8 @@ fn a_hung_process_is_killed_only_at_the_end_of_its_grace_period() {
 
 // ---- Amazon ECS ----
 
-const ECS: &str = "replicas: 2, start_up: \"10s\", ecs: EcsService(health_check: ContainerCheck(endpoint: \"live\")),";
+const ECS: &str =
+    "replicas: 2, start_up: \"10s\", ecs: EcsService(health_check: ContainerCheck(endpoint: \"live\")),";
 
 #[test]
 fn a_task_that_hangs_is_replaced_by_one_that_started_beside_it() {
@@ -204,7 +212,8 @@ fn a_time_of_grace_that_is_too_short_replaces_tasks_for_ever() {
                 health_check: HealthCheck(endpoint: \"live\", interval: \"5s\", timeout: \"2s\")) }, services:",
         )
     };
-    let fields = "duration: \"300s\", timeline: [ At(\"20s\", Slow(target: \"api\", factor: 5000, lasts: \"100s\")) ]";
+    let fields =
+        "duration: \"300s\", timeline: [ At(\"20s\", Slow(target: \"api\", factor: 5000, lasts: \"100s\")) ]";
     let run = experiment(&lb("0s"), fields);
     let replaced = run.value("services.api.tasks_found_unhealthy");
     assert!(replaced >= 6.0, "{replaced}: all tasks share the fate of what is slow");

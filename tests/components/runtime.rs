@@ -36,7 +36,8 @@ fn fifty_milliseconds_at_half_a_core_run_and_stall_only_if_the_quota_is_used_up(
 
 #[test]
 fn eight_threads_stand_still_for_most_of_the_period() {
-    let clients = "\"users\": Clients(arrivals: Batches(rate: \"0.2/s\", size: 8), requests: { \"api/show\": 1 })";
+    let clients =
+        "\"users\": Clients(arrivals: Batches(rate: \"0.2/s\", size: 8), requests: { \"api/show\": 1 })";
     let cpu = "cpu: Cpu(cores: 8, limit: 1, quota: Cfs()),";
     let run = plays(clients, cpu, "\"show\": [ Work(\"25ms\") ]", 200);
     // 200 ms of CPU: 12.5 ms of wall time in each of two periods, or of three if the batch comes late in one.
@@ -97,7 +98,8 @@ fn a_heap_that_fills_up_is_a_death_spiral() {
 fn a_blocking_callback_delays_timers_answers_and_probes() {
     let clients = "\"users\": Clients(arrivals: Regular(\"10/s\"), requests: { \"api/show\": 1 }),
         \"reports\": Clients(arrivals: Regular(\"0.1/s\"), requests: { \"api/report\": 1 })";
-    let fields = "cpu: Cpu(cores: 4), runtime: Runtime(event_loop: true), readiness_probe: Probe(endpoint: \"live\",
+    let fields =
+        "cpu: Cpu(cores: 4), runtime: Runtime(event_loop: true), readiness_probe: Probe(endpoint: \"live\",
         failure_threshold: 1, period: \"1s\"),";
     let endpoints = "\"show\": [ Wait(\"10ms\") ], \"live\": [], \"report\": [ Work(\"2s\") ]";
     let run = plays(clients, fields, endpoints, 60);
@@ -111,7 +113,8 @@ fn a_blocking_callback_delays_timers_answers_and_probes() {
 
 #[test]
 fn an_event_loop_computes_one_thing_after_the_other() {
-    let clients = "\"users\": Clients(arrivals: Batches(rate: \"0.1/s\", size: 4), requests: { \"api/show\": 1 })";
+    let clients =
+        "\"users\": Clients(arrivals: Batches(rate: \"0.1/s\", size: 4), requests: { \"api/show\": 1 })";
     let run = plays(
         clients,
         "cpu: Cpu(cores: 4), runtime: Runtime(event_loop: true),",
@@ -147,9 +150,12 @@ fn code_is_cold_after_a_restart_only() {
 
 #[test]
 fn standard_is_capped_at_the_baseline_and_unlimited_is_billed() {
-    let clients = "\"users\": Clients(arrivals: Users(count: 2, think: \"0s\"), requests: { \"api/show\": 1 })";
+    let clients =
+        "\"users\": Clients(arrivals: Users(count: 2, think: \"0s\"), requests: { \"api/show\": 1 })";
     let fields = |mode: &str| {
-        format!("cpu: Cpu(cores: 2), runtime: Runtime(credits: CpuCredits(instance: T3Micro, mode: {mode}, initial: 3)),")
+        format!(
+            "cpu: Cpu(cores: 2), runtime: Runtime(credits: CpuCredits(instance: T3Micro, mode: {mode}, initial: 3)),"
+        )
     };
     // Two cores, of which 1.8 are not earned: 3 credits last 100 s.
     let run = plays(clients, &fields("Standard"), "\"show\": [ Work(\"100ms\") ]", 200);

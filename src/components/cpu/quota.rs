@@ -8,7 +8,8 @@
 //! at which the quota is used up can be named ahead, even if that is in the next period.
 //!
 //! Source: Linux, `Documentation/scheduler/sched-bwc.rst` (6.1); `cpu.cfs_period_us` 100 ms. The slices of 5 ms in
-//! which the quota is handed to CPUs are left out: they let a group overrun its quota, or stop before its end, by as much.
+//! which the quota is handed to CPUs are left out: they let a group overrun its quota, or stop before its end, by as
+//! much.
 
 use crate::base::{SimDuration, SimTime};
 
@@ -142,6 +143,49 @@ mod tests {
         assert!(q.is_throttled());
     }
 
+    /// Plays jobs on so many cores with a quota, driven by alarms alone: completions, and core-nanoseconds used in each
+    /// period.
+    fn play(cores: f64, config: QuotaConfig, jobs: &[(u64, u64)]) -> (Vec<(usize, u64)>, Vec<f64>) {
+        use crate::components::cpu::{Cpu, CpuDiscipline};
+        let mut cpu = Cpu::new(cores, CpuDiscipline::ProcessorSharing);
+        cpu.set_quota(SimTime::ZERO, Some(Quota::new(config, SimTime::ZERO, config.period)));
+        let (mut alarms, mut done, mut used) = (Vec::<u64>::new(), Vec::new(), vec![0.0; 500]);
+        let (mut now, mut next) = (0u64, 0usize);
+        loop {
+            let alarm = alarms.iter().copied().min();
+            let come = jobs.get(next).map(|(at, _)| *at);
+            let Some(at) = [alarm, come].into_iter().flatten().min() else { return (done, used) };
+            let runs = cpu.busy_cores();
+            while now < at {
+                let period = now / config.period.ns();
+                let end = at.min((period + 1) * config.period.ns());
+                used[period as usize] += runs * (end - now) as f64;
+                now = end;
+            }
+            let time = SimTime::from_ns(at);
+            if alarm == Some(at) {
+                alarms.retain(|alarm| *alarm != at);
+                cpu.on_alarm(time);
+                while let Some(job) = cpu.complete(time) {
+                    done.push((job, at));
+                }
+            } else {
+                cpu.start(time, next, SimDuration::from_ns(jobs[next].1), 0);
+                next += 1;
+            }
+            alarms.extend(cpu.alarm().map(SimTime::ns));
+        }
+    }
+
+    #[test]
+    fn a_job_that_ends_with_the_quota_has_ended() {
+        let config = QuotaConfig { period: SimDuration::from_ns(100), quota_ns: 50.0 };
+        assert_eq!(play(1.0, config, &[(0, 50), (10, 50)]).0, [(0, 140), (1, 150)]);
+        assert_eq!(play(1.0, config, &[(0, 50)]).0, [(0, 50)]);
+        // 50 run, 50 stall, 10 more.
+        assert_eq!(play(1.0, config, &[(0, 60)]).0, [(0, 110)]);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
         #[test]
@@ -178,6 +222,28 @@ mod tests {
             }
             for of_period in used {
                 prop_assert!(of_period <= config.quota_ns + 9.0, "{} of {}", of_period, config.quota_ns);
+            }
+        }
+
+        #[test]
+        fn work_is_done_whole_and_never_faster_than_the_quota(
+            cores in 1u32..9,
+            quota_ns in 100u64..4_000,
+            jobs in prop::collection::vec((0u64..3_000, 1u64..3_000), 1..12),
+        ) {
+            let config = QuotaConfig { period: SimDuration::from_ns(1_000), quota_ns: quota_ns as f64 };
+            let mut at = 0;
+            let jobs: Vec<(u64, u64)> = jobs.iter().map(|(wait, work)| { at += wait; (at, *work) }).collect();
+            let (done, used) = play(f64::from(cores), config, &jobs);
+            prop_assert_eq!(done.len(), jobs.len());
+            let work: f64 = jobs.iter().map(|(_, work)| *work as f64).sum();
+            let sum: f64 = used.iter().sum();
+            // Each completion and each end of a quota is rounded up to a nanosecond of all cores.
+            let periods = used.iter().filter(|u| **u > 0.0).count() as f64;
+            let slack = f64::from(cores) * (periods + jobs.len() as f64 + 1.0);
+            prop_assert!((sum - work).abs() <= slack, "{} used for {} of work", sum, work);
+            for of_period in used {
+                prop_assert!(of_period <= config.quota_ns + f64::from(cores), "{} in a period", of_period);
             }
         }
     }

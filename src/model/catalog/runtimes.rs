@@ -73,7 +73,13 @@ impl Builder {
                 );
             }
             if any(|r| r.leak > 0) {
-                self.level(format!("{path}.leaked"), Unit::Bytes, "memory that has leaked", meters.leaked, 1.0);
+                self.level(
+                    format!("{path}.leaked"),
+                    Unit::Bytes,
+                    "memory that has leaked",
+                    meters.leaked,
+                    1.0,
+                );
             }
         }
     }

@@ -3,8 +3,8 @@
 use super::draw;
 use crate::components::back_off::BackOffConfig;
 use crate::components::probe::ProbeConfig;
-use crate::components::termination::TerminationConfig;
 use crate::components::task_health::TaskHealthConfig;
+use crate::components::termination::TerminationConfig;
 use crate::model::life::{EcsTask, Life};
 use crate::spec::life::{ContainerCheck, OnSigterm, Probe, Restart};
 use crate::spec::topology::{Service, Topology};

@@ -42,10 +42,7 @@ pub(super) fn runtime(name: &str, service: &Service) -> Runtime {
         quota,
         event_loop: given.event_loop,
         gc,
-        warm_up: given
-            .warm_up
-            .as_ref()
-            .map(|w| WarmUpConfig { factor: w.factor, requests: w.requests }),
+        warm_up: given.warm_up.as_ref().map(|w| WarmUpConfig { factor: w.factor, requests: w.requests }),
         credits: given.credits.as_ref().map(credits),
         leak: service.memory.as_ref().map_or(0, |m| m.leak_per_request.0),
     }

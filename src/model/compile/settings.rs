@@ -196,13 +196,12 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
             // An event loop is one thread.
             if s.runtime.event_loop { cores.min(1.0) } else { cores }
         }),
-        cpu_discipline: s
-            .cpu
-            .as_ref()
-            .map_or(CpuDiscipline::ProcessorSharing, |c| match s.runtime.event_loop {
+        cpu_discipline: s.cpu.as_ref().map_or(CpuDiscipline::ProcessorSharing, |c| {
+            match s.runtime.event_loop {
                 true => CpuDiscipline::Fifo,
                 false => cpu_discipline(&c.discipline),
-            }),
+            }
+        }),
         memory: s.memory.as_ref().map(|m| Memory {
             limit: m.limit.0,
             base: m.base.0,

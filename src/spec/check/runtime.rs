@@ -19,8 +19,11 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         if runtime.event_loop {
             match &service.cpu {
                 None => cx.diagnostics.push(
-                    Diagnostic::error(runtime.place("event_loop"), format!("`{name}` has no `cpu` for its loop"))
-                        .help("give `cpu: Cpu(cores: 1)`"),
+                    Diagnostic::error(
+                        runtime.place("event_loop"),
+                        format!("`{name}` has no `cpu` for its loop"),
+                    )
+                    .help("give `cpu: Cpu(cores: 1)`"),
                 ),
                 Some(cpu) if matches!(cpu.discipline, CpuDiscipline::Priority) => {
                     cx.fail::<()>(cpu.place("discipline"), "an event loop knows no priorities");
@@ -68,7 +71,10 @@ fn check_gc(gc: &Gc, cx: &mut Context) {
         cx.fail::<()>(gc.place("young"), "`young` must be more than 0 and at most `heap`");
     }
     if gc.per_request.0 == 0 {
-        cx.fail::<()>(gc.place("per_request"), "`per_request` must be more than 0: there would be no garbage");
+        cx.fail::<()>(
+            gc.place("per_request"),
+            "`per_request` must be more than 0: there would be no garbage",
+        );
     }
 }
 
