@@ -5,7 +5,8 @@
 //! young generation fits, that is a young one with a short pause. If it does not, the collector has to go through all
 //! that lives, and does so the more often the less is free.
 //!
-//! That is a death spiral: pauses let requests pile up, these hold memory, less is free, pauses come more often and grow.
+//! That is a death spiral: pauses let requests pile up, these hold memory, less is free, pauses come more often and
+//! grow.
 //!
 //! ```text
 //!   heap │ live │ garbage ............ │ free │      young collection when garbage reaches `young`
@@ -13,8 +14,8 @@
 //! ```
 //!
 //! Times: a full collection takes about a second for each GB that lives; G1 aims at pauses of 200 ms
-//! (`MaxGCPauseMillis`) and is not bound to that; ZGC pauses for less than a millisecond, but whoever allocates while the
-//! heap is full waits for the collection (an allocation stall).
+//! (`MaxGCPauseMillis`) and is not bound to that; ZGC pauses for less than a millisecond, but whoever allocates while
+//! the heap is full waits for the collection (an allocation stall).
 
 use crate::base::SimDuration;
 

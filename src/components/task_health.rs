@@ -4,8 +4,8 @@
 //! within the start period do not count, but the first success ends that period.
 //!
 //! What surprises: the first check comes an interval after the start, and each next one an interval after the *end* of
-//! the one before, so checks that time out are further apart. With ECS' defaults a dead container is found after 95 to
-//! 135 seconds.
+//! the one before, so checks that time out are further apart. With ECS' defaults a dead container is found after 75 to
+//! 105 seconds.
 //!
 //! Source: `daemon/health.go` of Docker; Amazon ECS, API reference, `HealthCheck` (2023).
 

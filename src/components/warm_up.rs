@@ -1,8 +1,9 @@
 //! A just-in-time compiler that warms up: the first requests of a process take several times as long.
 //!
 //! Intuition: code is interpreted until it has run often enough to be compiled. The factor on CPU falls in a straight
-//! line from its first value to 1 over so many requests. A process that is restarted begins anew, which is why balancers
-//! have a slow start. Typical: 2 to 10 times as slow for the first 1,000 to 10,000 calls of each method (HotSpot).
+//! line from its first value to 1 over so many requests. A process that is restarted begins anew, which is why
+//! balancers have a slow start. Typical: 2 to 10 times as slow for the first 1,000 to 10,000 calls of each method
+//! (HotSpot).
 
 /// How a process warms up.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -181,6 +181,19 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// Whether a task runs and everybody who checks it has found it healthy.
+    fn is_proven(&self, instance: u32) -> bool {
+        let (group, target) = self.place_of(instance);
+        let settings = &self.settings().balancers;
+        let all_agree =
+            self.model.balancers.iter().zip(settings).zip(&self.balancers).all(|((shape, s), state)| {
+                let is_checked = shape.group == group && s.check.is_some();
+                !is_checked || state.health[target as usize].state() == TargetHealth::Healthy
+            });
+        let is_healthy = self.tasks_of_ecs[instance as usize].health.status() == TaskStatus::Healthy;
+        self.instances[instance as usize].condition == Condition::Up && is_healthy && all_agree
+    }
+
     fn doom(&mut self, now: SimTime, instance: u32, is_doomed: bool) {
         let task = &mut self.tasks_of_ecs[instance as usize];
         if std::mem::replace(&mut task.is_doomed, is_doomed) == is_doomed {
@@ -216,10 +229,7 @@ impl<O: Observer> World<'_, O> {
             let is = |i: u32| self.instances[i as usize].condition;
             let is_active = |i: &u32| matches!(is(*i), Condition::Starting | Condition::Up | Condition::Down);
             let is_doomed = |i: &u32| self.tasks_of_ecs[*i as usize].is_doomed;
-            let proven = |i: &u32| {
-                is(*i) == Condition::Up
-                    && self.tasks_of_ecs[*i as usize].health.status() == TaskStatus::Healthy
-            };
+            let proven = |i: &u32| self.is_proven(*i);
             let active = places.clone().filter(is_active).count();
             let good = places.clone().filter(|i| is_active(i) && !is_doomed(i)).count();
             let sound = places.clone().filter(|i| is_active(i) && !is_doomed(i) && proven(i)).count();

@@ -63,8 +63,8 @@ choice! {
 record! {
     /// How an instance ends that is taken out, or whose probe has failed: as a pod of Kubernetes, in two branches that
     /// do not wait for each other. Proxies and balancers learn that it is gone after `endpoint_propagation`; meanwhile
-    /// `pre_stop` runs, then the process gets SIGTERM, and at the end of the grace period SIGKILL. Requests that come in
-    /// between meet whatever the server does at SIGTERM: at a closed listener they are refused. A balancer's
+    /// `pre_stop` runs, then the process gets SIGTERM, and at the end of the grace period SIGKILL. Requests that come
+    /// in between meet whatever the server does at SIGTERM: at a closed listener they are refused. A balancer's
     /// `deregistration_delay` does not keep an instance that ends so. A place that is wanted again meanwhile gets a new
     /// instance once the old one is gone.
     pub struct Termination {
@@ -82,16 +82,17 @@ record! {
 
 record! {
     /// A service of Amazon ECS: tasks that are found unhealthy, by the health check of their container or by that of a
-    /// balancer in front, are replaced. The replacement starts first if `maximum_percent` allows; once it is healthy, the
-    /// old task leaves its balancers, has their `deregistration_delay` to finish, and then `stop_timeout`. As ECS had it
-    /// in 2023, where the health check of an ALB that shares the fate of a dependency replaces all tasks, again and again.
+    /// balancer in front, are replaced. The replacement starts first if `maximum_percent` allows; once it is healthy,
+    /// the old task leaves its balancers, has their `deregistration_delay` to finish, and then `stop_timeout`. As ECS
+    /// had it in 2023, where the health check of an ALB that shares the fate of a dependency replaces all tasks, again
+    /// and again.
     pub struct EcsService {
         /// The health check of the container; without it only balancers find tasks unhealthy.
         health_check: Option<ContainerCheck> = None,
         /// How long after its start a task is not replaced, whatever checks say (`healthCheckGracePeriodSeconds`).
         health_check_grace_period: Seconds = "0s",
-        /// The most tasks at a time, in per cent of the replicas, cut off to a whole number (`maximumPercent`). With 100
-        /// an unhealthy task is stopped before its replacement starts.
+        /// The most tasks at a time, in per cent of the replicas, cut off to a whole number (`maximumPercent`). With
+        /// 100 an unhealthy task is stopped before its replacement starts.
         maximum_percent: u32 = 200,
         /// From SIGTERM to SIGKILL (`stopTimeout`).
         stop_timeout: Seconds = "30s",

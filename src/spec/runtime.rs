@@ -7,8 +7,8 @@ use crate::{choice, record};
 record! {
     /// How Linux enforces a CPU limit (CFS bandwidth control, as of 6.1): `limit` times `period` of CPU time in each
     /// period, for all threads together; when that is used up, everything stands still until the next period. Work then
-    /// runs on all `cores`, and stops, where it would run evenly slower without this. What is left at the end of a period
-    /// is lost (`cpu.cfs_burst_us` is 0). The slices of 5 ms in which the quota is handed out are left out.
+    /// runs on all `cores`, and stops, where it would run evenly slower without this. What is left at the end of a
+    /// period is lost (`cpu.cfs_burst_us` is 0). The slices of 5 ms in which the quota is handed out are left out.
     pub struct Cfs {
         /// The length of a period (`cpu.cfs_period_us`).
         period: Seconds = "100ms",
@@ -18,8 +18,9 @@ record! {
 record! {
     /// What the process of an instance runs in.
     pub struct Runtime {
-        /// Whether all runs on one thread, as in Node: while a piece of `Work` is computed, every timer, answer, request
-        /// and health check waits for its end. The instance then uses one core at most, first come first served.
+        /// Whether all runs on one thread, as in Node: while a piece of `Work` is computed, every timer, answer,
+        /// request and health check waits for its end. The instance then uses one core at most, first come first
+        /// served.
         event_loop: bool = false,
         /// Garbage collection; without it memory costs no time.
         gc: Option<Gc> = None,
@@ -31,10 +32,10 @@ record! {
 }
 
 record! {
-    /// A heap with stop-the-world collections: in a pause nothing of the instance goes on, so pauses add to all requests
-    /// under way, and timeouts and probes are missed. What lives is the memory in use (`base`, `per_request`, `Hold`,
-    /// leaks); the rest fills with garbage. If the young generation no longer fits beside what lives, each collection is
-    /// a full one, and they come the more often the less is free: requests that pile up make it worse.
+    /// A heap with stop-the-world collections: in a pause nothing of the instance goes on, so pauses add to all
+    /// requests under way, and timeouts and probes are missed. What lives is the memory in use (`base`, `per_request`,
+    /// `Hold`, leaks); the rest fills with garbage. If the young generation no longer fits beside what lives, each
+    /// collection is a full one, and they come the more often the less is free: requests that pile up make it worse.
     pub struct Gc {
         /// The size of the heap (`-Xmx`).
         heap: Size,
@@ -50,8 +51,8 @@ record! {
 choice! {
     /// Who collects garbage.
     pub enum Collector {
-        /// HotSpot's G1: a young pause takes 200 ms, its goal (`MaxGCPauseMillis`); a full one a second for each GB that
-        /// lives.
+        /// HotSpot's G1: a young pause takes 200 ms, its goal (`MaxGCPauseMillis`); a full one a second for each GB
+        /// that lives.
         G1,
         /// HotSpot's ZGC: pauses take a millisecond at most; but if the heap is full, requests stall for as long as a
         /// collection takes, a second for each GB that lives.
@@ -72,9 +73,9 @@ record! {
 }
 
 record! {
-    /// A compiler that warms up: work of the first requests of a process takes several times as long, less and less in a
-    /// straight line. Processes of the start of the run are warm. HotSpot: 2 to 10 times as long for the first 1,000 to
-    /// 10,000 calls.
+    /// A compiler that warms up: work of the first requests of a process takes several times as long, less and less in
+    /// a straight line. Processes of the start of the run are warm. HotSpot: 2 to 10 times as long for the first 1,000
+    /// to 10,000 calls.
     pub struct WarmUp {
         /// How many times as long the first request's work takes.
         factor: f64,

@@ -232,3 +232,20 @@ fn tasks_follow_the_number_that_is_wanted() {
     assert_eq!(run.series("services.api.up")[175], 5.0);
     assert_eq!(run.series("services.api.up")[195], 1.0);
 }
+
+#[test]
+fn a_replacement_behind_a_balancer_has_to_be_healthy_there_before_the_old_task_goes() {
+    let t = api("replicas: 2, start_up: \"10s\", ecs: EcsService(),", "Wait(\"5ms\")")
+        .replace("api/show", "lb/show")
+        .replace(
+            "services:",
+            "balancers: { \"lb\": Balancer(targets: \"api\", deregistration_delay: \"5s\",
+            health_check: HealthCheck(endpoint: \"live\", interval: \"8s\", timeout: \"2s\")) }, services:",
+        );
+    let fields = "duration: \"100s\", timeline: [ At(\"20s\", Hang(target: \"api\", instances: Number(1))) ]";
+    let run = experiment(&t, fields);
+    let doomed = run.times_of("task_unhealthy")[0];
+    let healthy = run.times_of("target_healthy")[0];
+    assert!(healthy >= doomed + 10.0 && healthy < doomed + 18.1, "{:?}", run.log());
+    close("then", run.times_of("draining")[0], healthy, 1e-9);
+}
