@@ -3,6 +3,7 @@
 //! A component is told what happened and when, and answers with a decision. It never schedules, sends or logs;
 //! randomness is handed to it.
 
+pub mod back_off;
 pub mod balancer;
 pub mod breaker;
 pub mod budget;
@@ -10,19 +11,25 @@ pub mod bulkhead;
 pub mod cache;
 pub mod concurrency;
 pub mod cpu;
+pub mod credits;
 pub mod deadline;
 pub mod envoy;
 pub mod haproxy;
 pub mod health;
+pub mod heap;
 pub mod hpa;
 pub mod locks;
 pub mod nginx;
 pub mod outlier;
 pub mod percentile;
 pub mod pool;
+pub mod probe;
 pub mod queue;
 pub mod rate_limit;
 pub mod replication;
 pub mod retry;
+pub mod task_health;
+pub mod termination;
 pub mod throttling;
 pub mod volume;
+pub mod warm_up;

@@ -9,7 +9,9 @@ pub mod balancers;
 pub mod catalog;
 pub mod compile;
 pub mod keys;
+pub mod life;
 pub mod profile;
+pub mod runtime;
 
 use balancers::{CheckRule, Product};
 
@@ -692,6 +694,10 @@ pub struct Group {
     pub connections_max: Option<u32>,
     /// The most requests in flight (externals).
     pub in_flight_max: Option<u32>,
+    /// Probes, restarts, termination (services).
+    pub life: life::Life,
+    /// What processes run in (services).
+    pub runtime: runtime::Runtime,
     /// The work for each new connection (databases).
     pub connect_cost: Option<Draw>,
     /// The most clients of the proxy in front (databases).

@@ -39,14 +39,17 @@ mod limits;
 mod lives;
 mod minds;
 mod nginx;
+mod pods;
 mod poolers;
 mod pools;
 mod programs;
 mod replication;
 mod retries;
+mod runtimes;
 pub mod script;
 mod sources;
 mod targets;
+mod tasks;
 mod throttling;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
@@ -70,11 +73,14 @@ use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
+use pods::Pod;
 use pools::PoolState;
+use runtimes::RuntimeState;
 use script::Script;
 use sources::Source;
 use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
+use tasks::TaskState;
 use throttling::ThrottleState;
 
 /// Names a frame.
@@ -239,6 +245,12 @@ pub struct World<'m, O> {
     tallies: Vec<Tally>,
     fingerprint: u64,
     events: u64,
+    /// What stands at the place of each instance.
+    pods: Vec<Pod>,
+    /// The same places, as Amazon ECS sees them.
+    tasks_of_ecs: Vec<TaskState>,
+    /// What the process of each instance runs in.
+    runtimes: Vec<RuntimeState>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -297,6 +309,9 @@ impl<'m, O: Observer> World<'m, O> {
             tallies: vec![Tally::default(); model.clients.len()],
             fingerprint: 0,
             events: 0,
+            pods: Pod::all(model, streams),
+            tasks_of_ecs: TaskState::all(model),
+            runtimes: RuntimeState::all(model),
         };
         world.make_states();
         world.start();
@@ -407,6 +422,15 @@ impl<'m, O: Observer> World<'m, O> {
                 let lane = self.queue.lane(SimDuration::from_secs(1), Rank::Sample);
                 self.queue.schedule_lane(lane, Event::Second);
             }
+            Event::Probe { instance, kind, generation } => self.on_probe(now, instance, kind, generation),
+            Event::ContainerStarts { instance, life } => self.on_container_starts(now, instance, life),
+            Event::Sigterm { instance, life } => self.on_sigterm(now, instance, life),
+            Event::EndpointGone { instance, generation } => self.on_endpoint_gone(now, instance, generation),
+            Event::TaskCheck { instance, life, schedule } => {
+                self.on_task_check(now, instance, life, schedule);
+            }
+            Event::PauseEnd { instance, life } => self.on_pause_end(now, instance, life),
+            Event::CreditsOut { instance } => self.on_credits_out(now, instance),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {
@@ -449,6 +473,9 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_pools(now);
         self.start_checks(now);
         self.start_sweeps();
+        self.start_pods(now);
+        self.start_tasks(now);
+        self.start_runtimes(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);

@@ -9,8 +9,10 @@ mod components {
     pub mod beliefs;
     pub mod deadlines;
     pub mod guards;
+    pub mod life;
     pub mod pools;
     pub mod retries;
+    pub mod runtime;
 }
 mod support;
 

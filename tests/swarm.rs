@@ -112,7 +112,7 @@ fn case(number: u64) -> Case {
     t.push_str("    },\n");
     autoscalers(&mut Dice(Rng::from_seed(number ^ 0xa5ca_1e55)), &mut t, services);
     t.push_str(")\n");
-    let timeline = timeline(&mut dice, &shape, &balanced, &checked);
+    let timeline = timeline(&mut dice, &shape, &balanced, &checked, &t);
     let failures = failures(&mut Dice(Rng::from_seed(number ^ 0xfa11_ed00)), services);
     let experiment = format!(
         "duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, {failures}timeline: [\n{timeline}]"
@@ -368,15 +368,17 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
         let discipline = dice.pick(&["ProcessorSharing", "Fifo", "Priority"]);
         let _ = write!(
             fields,
-            "cpu: Cpu(cores: {}, discipline: {discipline}), ",
-            dice.pick(&["0.5", "1", "2", "4"])
+            "cpu: Cpu(cores: {}, {}discipline: {discipline}), ",
+            dice.pick(&["0.5", "1", "2", "4"]),
+            dice.pick(&["", "", "limit: 0.3, quota: Cfs(), "])
         );
     }
     if dice.chance(0.4) {
         let _ = write!(
             fields,
-            "memory: Memory(limit: \"{}MiB\", base: \"5MiB\", per_request: \"1MiB\"), ",
-            dice.from(8, 60)
+            "memory: Memory(limit: \"{}MiB\", base: \"5MiB\", per_request: \"1MiB\", leak_per_request: \"{}KiB\"), ",
+            dice.from(8, 60),
+            dice.pick(&["0", "0", "30"])
         );
     }
     if dice.chance(0.4) {
@@ -388,12 +390,102 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
     if dice.chance(0.3) {
         let _ = write!(fields, "admission: Admission({}), ", limit_algorithm(dice));
     }
+    fields += &life(dice);
+    // The first service's CPU may be taken away, and an event loop knows no priorities.
+    let keeps_cpu = i > 0 && fields.contains("cpu: ");
+    fields += &runtime(dice, keeps_cpu, keeps_cpu && !fields.contains("Priority"));
     let program = program(dice, i, balanced, shape, 0);
     let _ = writeln!(
         t,
         "        \"s{i}\": Service({fields}endpoints: {{ \"e\": [{program}], \"h\": [Work({})] }}),",
         dice.dist(1, 3)
     );
+}
+
+fn probe(dice: &mut Dice) -> String {
+    format!(
+        "Probe(endpoint: \"h\", period: {}, timeout: {}, failure_threshold: {}, initial_delay: {})",
+        dice.ms(100, 2000),
+        dice.ms(5, 3000),
+        dice.from(1, 4),
+        dice.ms(0, 1000)
+    )
+}
+
+/// Probes, restarts and termination.
+fn life(dice: &mut Dice) -> String {
+    let mut fields = String::new();
+    if dice.chance(0.1) {
+        let _ = write!(
+            fields,
+            "ecs: EcsService(health_check: ContainerCheck(endpoint: \"h\", interval: {}, timeout: {}, retries: {}), \
+             health_check_grace_period: {}, maximum_percent: {}, stop_timeout: {}), ",
+            dice.ms(100, 2000),
+            dice.ms(5, 1000),
+            dice.from(1, 3),
+            dice.ms(0, 2000),
+            dice.from(100, 250),
+            dice.ms(1, 4000)
+        );
+        return fields;
+    }
+    for kind in ["startup", "readiness", "liveness"] {
+        if dice.chance(0.15) {
+            let _ = write!(fields, "{kind}_probe: {}, ", probe(dice));
+        }
+    }
+    if dice.chance(0.2) {
+        fields += "restart: KubernetesBackOff(initial: \"500ms\", max: \"4s\"), ";
+    }
+    if dice.chance(0.3) {
+        let _ = write!(
+            fields,
+            "termination: Termination(grace_period: {}, pre_stop: {}, endpoint_propagation: {}, on_sigterm: {}), ",
+            dice.ms(1, 6000),
+            dice.ms(0, 4000),
+            dice.dist(1, 3000),
+            dice.pick(&["CloseListener", "KeepServing"])
+        );
+    }
+    fields
+}
+
+/// What processes run in.
+fn runtime(dice: &mut Dice, has_cpu: bool, may_loop: bool) -> String {
+    let mut fields = String::new();
+    if may_loop && dice.chance(0.15) {
+        fields += "event_loop: true, ";
+    }
+    if dice.chance(0.2) {
+        let collector = match dice.from(0, 2) {
+            0 => "G1".into(),
+            1 => "Zgc".into(),
+            _ => {
+                format!("StopTheWorld(pause: {}, full_pause_per_gb: {})", dice.dist(1, 300), dice.ms(0, 9000))
+            }
+        };
+        let young = dice.from(1, 20);
+        let _ = write!(
+            fields,
+            "gc: Gc(heap: \"{}MiB\", young: \"{young}MiB\", per_request: \"{}KiB\", collector: {collector}), ",
+            dice.from(young, 60),
+            dice.from(1, 3000)
+        );
+    }
+    if dice.chance(0.15) {
+        let _ =
+            write!(fields, "warm_up: WarmUp(factor: {}, requests: {}), ", dice.from(1, 9), dice.from(0, 300));
+    }
+    if has_cpu && dice.chance(0.2) {
+        let _ = write!(
+            fields,
+            "credits: CpuCredits(instance: Earns({}), mode: {}, initial: 0.0{}), ",
+            dice.from(1, 90),
+            dice.pick(&["Standard", "Unlimited"]),
+            dice.from(1, 99)
+        );
+    }
+    format!("runtime: Runtime({fields}), ")
 }
 
 /// Calls go to services of higher number, so that there are no circles.
@@ -720,7 +812,7 @@ fn target(dice: &mut Dice, shape: &Shape) -> String {
     }
 }
 
-fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> String {
+fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool], topology: &str) -> String {
     let mut all = String::new();
     for i in 0..dice.from(0, 6) {
         let at = dice.from(1500, 16_000);
@@ -756,6 +848,21 @@ fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool])
             _ => set(dice, shape, balanced, checked),
         };
         let _ = writeln!(all, "    At(\"{at}ms\", {action}),");
+    }
+    for i in 0..balanced.len() {
+        let ours = format!("\"s{i}\": Service(");
+        if topology.lines().any(|line| line.contains(&ours) && line.contains("ecs: EcsService")) {
+            let _ = writeln!(all, "    At(\"50s\", Set(\"services.s{i}.ecs.health_check\", None)),");
+            continue;
+        }
+        if dice.chance(0.1) {
+            let kind = dice.pick(&["startup", "readiness", "liveness"]);
+            let (at, probe) = (dice.from(0, 15), probe(dice));
+            let _ = writeln!(all, "    At(\"{at}s\", Set(\"services.s{i}.{kind}_probe\", {probe})),");
+        }
+        for kind in ["startup", "readiness", "liveness"] {
+            let _ = writeln!(all, "    At(\"50s\", Set(\"services.s{i}.{kind}_probe\", None)),");
+        }
     }
     // Checks are requests too: without an end of them nothing ever rests.
     for i in (0..balanced.len()).filter(|i| balanced[*i]) {

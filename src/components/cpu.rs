@@ -28,6 +28,7 @@
 //! (Parekh and Gallager, 1993).
 
 mod priority;
+pub mod quota;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -35,6 +36,7 @@ use std::collections::BinaryHeap;
 use crate::base::{SimDuration, SimTime};
 use crate::components::queue::Line;
 use priority::Ranked;
+use quota::Quota;
 
 /// Progress at which it is set back to zero (2^40 ns, 18 minutes): so it stays exact to a thousandth of a
 /// nanosecond.
@@ -79,6 +81,8 @@ pub struct Cpu<J> {
     started: u64,
     /// The earliest alarm that is set and has not rung.
     alarm: Option<SimTime>,
+    /// A limit on what may be used in a period; see `cpu/quota.rs`.
+    quota: Option<Quota>,
 }
 
 /// A running job. Greater is done earlier, since the heap gives out its greatest.
@@ -109,6 +113,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
             ranked: Ranked::new(),
             started: 0,
             alarm: None,
+            quota: None,
         }
     }
 
@@ -119,6 +124,19 @@ impl<J: Copy + PartialEq> Cpu<J> {
         self.advance(now);
         self.contention = (sigma, kappa);
         self.update_rate();
+    }
+
+    /// Limits what may be used in each period, from now on, or lifts the limit.
+    pub fn set_quota(&mut self, now: SimTime, quota: Option<Quota>) {
+        self.advance(now);
+        self.quota = quota;
+        self.update_rate();
+    }
+
+    /// Whether all stands still because the quota of this period is used up.
+    #[inline]
+    pub fn is_throttled(&self) -> bool {
+        self.quota.as_ref().is_some_and(Quota::is_throttled)
     }
 
     /// Changes the speed: 1 is nominal, 0.5 takes twice as long, 0 is hung. Work done stays done.
@@ -156,6 +174,9 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// Cores that jobs occupy now, from 0 to all, whatever the speed: a hung job occupies its core.
     #[inline]
     pub fn busy_cores(&self) -> f64 {
+        if self.is_throttled() {
+            return 0.0;
+        }
         (self.running.len() as f64 * self.share()).min(self.cores)
     }
 
@@ -190,7 +211,10 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// The time at which the owner must call [`Cpu::on_alarm`], unless an earlier call is due already.
     #[inline]
     pub fn alarm(&mut self) -> Option<SimTime> {
-        let next = self.next_completion()?;
+        let next = match (self.next_completion(), self.next_turn_of_quota()) {
+            (Some(done), Some(turn)) => done.min(turn),
+            (done, turn) => done.or(turn)?,
+        };
         if self.alarm.is_some_and(|set| set <= next) {
             return None;
         }
@@ -213,7 +237,9 @@ impl<J: Copy + PartialEq> Cpu<J> {
         // Less than a nanosecond to go: a fraction, or the noise of rounding. Who is not done by this measure has a
         // nanosecond to go at least, so its alarm lies ahead: no alarm rings twice at one instant for nothing.
         let next = self.running.peek()?;
-        if next.done_at - self.progress >= self.rate {
+        // Who is done at the moment at which the quota is used up is done.
+        let rate = if self.is_throttled() { self.speed * self.share() } else { self.rate };
+        if next.done_at - self.progress >= rate {
             return None;
         }
         let job = self.running.pop()?.job;
@@ -259,11 +285,30 @@ impl<J: Copy + PartialEq> Cpu<J> {
         }
         self.progress += self.rate * float(now.since(self.updated));
         self.updated = now;
+        if self.quota.is_some() {
+            self.spend(now);
+        }
         if self.running.is_empty() {
             self.progress = 0.0;
         } else if self.progress > PROGRESS_MAX {
             self.set_back();
         }
+    }
+
+    /// Takes what was used since the last time from the quota.
+    fn spend(&mut self, now: SimTime) {
+        let used = self.rate * self.running.len() as f64;
+        if let Some(quota) = &mut self.quota
+            && quota.advance(now, used)
+        {
+            self.update_rate();
+        }
+    }
+
+    /// When the quota will be used up, or there is a new one.
+    #[inline]
+    fn next_turn_of_quota(&self) -> Option<SimTime> {
+        self.quota.as_ref()?.next(self.rate * self.running.len() as f64)
     }
 
     /// Counts progress from zero again. Differences grow more exact by it, so the order of jobs stays.
@@ -310,7 +355,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
 
     #[inline]
     fn update_rate(&mut self) {
-        self.rate = self.speed * self.share();
+        self.rate = if self.is_throttled() { 0.0 } else { self.speed * self.share() };
         if self.contention != (0.0, 0.0) {
             let (sigma, kappa) = self.contention;
             let (n, others) = (self.running.len() as f64, self.running.len().saturating_sub(1) as f64);

@@ -61,6 +61,11 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         }
         Change::Failed { failure, instance } => of_failure(variant, time_s, "failed", failure, instance),
         Change::Repaired { failure, instance } => of_failure(variant, time_s, "repaired", failure, instance),
+        Change::Unready { instance } => of_instance("unready", instance),
+        Change::Ready { instance } => of_instance("ready", instance),
+        Change::ProbeFailed { instance } => of_instance("probe_failed", instance),
+        Change::BackOff { instance } => of_instance("back_off", instance),
+        Change::TaskUnhealthy { instance } => of_instance("task_unhealthy", instance),
     }
 }
 

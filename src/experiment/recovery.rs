@@ -240,7 +240,12 @@ fn detected(record: &Record, fault: &FaultPlan) -> Option<f64> {
     let is_reaction = |change: &Change| {
         matches!(
             change,
-            Change::TargetUnhealthy { .. } | Change::BreakerOpened { .. } | Change::OutOfMemory { .. }
+            Change::TargetUnhealthy { .. }
+                | Change::BreakerOpened { .. }
+                | Change::OutOfMemory { .. }
+                | Change::Unready { .. }
+                | Change::ProbeFailed { .. }
+                | Change::TaskUnhealthy { .. }
         )
     };
     record

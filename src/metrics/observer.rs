@@ -123,6 +123,31 @@ pub enum Change {
         /// The instance; `None` for all of the component.
         instance: Option<u32>,
     },
+    /// Probes have taken an instance out of its endpoints.
+    Unready {
+        /// The instance.
+        instance: u32,
+    },
+    /// Probes have put an instance among its endpoints.
+    Ready {
+        /// The instance.
+        instance: u32,
+    },
+    /// A startup or liveness probe has failed: the instance is killed.
+    ProbeFailed {
+        /// The instance.
+        instance: u32,
+    },
+    /// An instance waits to be restarted.
+    BackOff {
+        /// The instance.
+        instance: u32,
+    },
+    /// A task of ECS was found unhealthy and is to be replaced.
+    TaskUnhealthy {
+        /// The instance.
+        instance: u32,
+    },
 }
 
 /// Told what happens, as it happens. Ids are those of the model's catalog.

@@ -10,12 +10,16 @@ mod concurrency;
 mod costs;
 mod databases;
 mod layers;
+mod lives;
+mod runtimes;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
 use crate::base::Outcome;
 use crate::base::units::Unit;
 use crate::metrics::{Sizes, Source};
 use crate::spec::diagnostic::nearest_help;
+pub use lives::LifeMeters;
+pub use runtimes::RuntimeMeters;
 
 /// A metric.
 #[derive(Clone, Debug)]
@@ -199,6 +203,10 @@ pub struct Catalog {
     /// Meters of what the whole system costs, if anything has a price: a gauge of billionths per hour, and a counter of
     /// billionths.
     pub cost: Option<(u32, u32)>,
+    /// Meters of how instances live and end, of the groups that have probes and the like.
+    pub lives: Vec<Option<LifeMeters>>,
+    /// Meters of what processes run in, of the groups that have any of it.
+    pub runtimes: Vec<Option<RuntimeMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
     /// How many reds; timers 0 to this are theirs.
@@ -326,6 +334,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     let mut b = Builder::default();
     // Reds first, so that the timer of a red has the id of the red.
     b.reds(model);
+    b.probe_reds(model);
     b.catalog.timers = b.catalog.reds;
     for (index, client) in model.clients.iter().enumerate() {
         b.client(index, &client.name, &client.requests, &client.tenants);
@@ -357,6 +366,8 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     b.databases(model);
     b.costs(model);
     b.balancing(model);
+    b.lives(model);
+    b.runtimes(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

@@ -10,19 +10,21 @@ mod balancing;
 mod breakers;
 mod concurrency;
 mod databases;
+mod life;
 mod limits;
 mod policies;
 mod pools;
 mod programs;
 mod queues;
 mod retries;
+mod runtime;
 mod settings;
 mod throttling;
 
 use super::balancers::CheckRule;
 use super::{
-    Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, GroupKind,
-    GroupShape, HealthCheck, Model, SlotUse, catalog,
+    Balancer, BalancerShape, Callee, Caller, Client, ClientShape, Draw, EndpointShape, Epoch, Group,
+    GroupKind, GroupShape, HealthCheck, Model, SlotUse, catalog,
 };
 use crate::base::dist::Dist;
 use crate::base::salt;
@@ -124,8 +126,9 @@ impl Compiler {
         }
         for (name, _) in first.services.iter() {
             let capacity = epochs.iter().filter_map(|e| autoscalers::most(e, name)).max();
+            let places = |most| epochs.iter().map(|e| life::places(e, name, most)).max().unwrap_or(most);
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
-            this.group(name, GroupKind::Service, capacity.unwrap_or(1), &endpoints.unwrap_or_default());
+            this.group(name, GroupKind::Service, capacity.map_or(1, places), &endpoints.unwrap_or_default());
         }
         for (name, database) in first.databases.iter() {
             let count = database.replication.as_ref().map_or(database.shards, |r| r.count);
@@ -289,7 +292,12 @@ impl Compiler {
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
-            scope.epoch.groups.push(service(name, s, scope.topology));
+            let first = self.model.groups[scope.epoch.groups.len()].endpoints.start;
+            scope.epoch.groups.push(Group {
+                life: life::life(name, s, first),
+                runtime: runtime::runtime(name, s),
+                ..service(name, s, scope.topology)
+            });
         }
         for (name, d) in topology.databases.iter() {
             scope.epoch.groups.push(database(name, d));

@@ -210,8 +210,8 @@ impl<O: Observer> World<'_, O> {
                 state.samples.push(sample);
                 state.pods.push(Pod {
                     phase: Phase::Running,
-                    deleted: instance.condition == Condition::Draining,
-                    ready: Some(instance.condition == Condition::Up),
+                    deleted: instance.condition == Condition::Draining && !instance.pod.returns,
+                    ready: Some(instance.condition == Condition::Up && !instance.pod.unready),
                     started: Some(meter.started),
                     transition: meter.transition,
                     request_milli,
@@ -234,6 +234,9 @@ impl<O: Observer> World<'_, O> {
     fn scale(&mut self, now: SimTime, group: u32, to: u32) {
         let from = self.groups[group as usize].wanted;
         self.want(now, group, to);
+        if self.ecs(group).is_some() {
+            return self.fit_tasks(now, group);
+        }
         let first = self.model.groups[group as usize].first;
         for target in from..to {
             self.scale_out(now, first + target);
@@ -290,6 +293,7 @@ impl<O: Observer> World<'_, O> {
         if let Some(meter) = &mut self.instances[instance as usize].meter {
             meter.begins(now);
         }
+        self.new_pod(now, instance);
     }
 
     /// A pod has become ready, or ceased to be.
@@ -304,5 +308,6 @@ impl<O: Observer> World<'_, O> {
         if let Some(meter) = &mut self.instances[instance as usize].meter {
             meter.process_since = at;
         }
+        self.container_begins(at, instance);
     }
 }

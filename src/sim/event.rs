@@ -3,6 +3,7 @@
 use super::FrameId;
 use crate::base::Outcome;
 use crate::components::pool::ConnId;
+use crate::components::probe::ProbeKind;
 
 /// Something that happens at a moment. Named by what is about to happen; at most 16 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +162,57 @@ pub enum Event {
     },
     /// A second is over.
     Second,
+    /// A probe of an instance is due.
+    Probe {
+        /// The instance.
+        instance: u32,
+        /// Which of its probes.
+        kind: ProbeKind,
+        /// The generation of its schedule.
+        generation: u32,
+    },
+    /// A container that waited to be restarted is started.
+    ContainerStarts {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// An instance that ends gets SIGTERM.
+    Sigterm {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// Everybody knows that an instance is gone.
+    EndpointGone {
+        /// The instance.
+        instance: u32,
+        /// Which of its ends.
+        generation: u32,
+    },
+    /// A health check of a container is due.
+    TaskCheck {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+        /// Which schedule of checks.
+        schedule: u32,
+    },
+    /// A pause of garbage collection is over.
+    PauseEnd {
+        /// The instance.
+        instance: u32,
+        /// Which of its lives.
+        life: u32,
+    },
+    /// An instance may have no CPU credits left.
+    CreditsOut {
+        /// The instance.
+        instance: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

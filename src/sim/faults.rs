@@ -122,15 +122,9 @@ impl<O: Observer> World<'_, O> {
         state.slow = slow;
         state.errors = 1.0 - healthy_share;
         state.latency = latency;
-        let was_hung = std::mem::replace(&mut state.is_hung, hung);
-        self.hung = self.hung + u32::from(hung) - u32::from(was_hung);
-        let state = &mut self.instances[instance as usize];
-        if let Some(cpu) = &mut state.cpu {
-            cpu.set_speed(now, if hung { 0.0 } else { 1.0 });
-            self.watch_cpu(now, instance);
-        }
+        let was_hung = std::mem::replace(&mut self.runtimes[instance as usize].is_hung, hung);
+        self.stand(now, instance);
         if was_hung && !hung {
-            self.unpark(instance);
             self.go_on_applying(now, instance);
             self.primary_back(now, instance);
         }
@@ -138,11 +132,11 @@ impl<O: Observer> World<'_, O> {
             self.primary_lost(now, instance, None);
         }
         match (down, self.instances[instance as usize].condition) {
-            (true, Condition::Draining) => {
+            (true, Condition::Draining) if !self.instances[instance as usize].pod.returns => {
                 self.die(now, instance, Change::Crashed { instance });
                 self.switch_off(now, instance);
             }
-            (true, Condition::Up | Condition::Starting) => {
+            (true, Condition::Up | Condition::Starting | Condition::Draining) => {
                 self.die(now, instance, Change::Crashed { instance });
                 self.instances[instance as usize].condition = Condition::Down;
                 self.discover(instance);
@@ -166,6 +160,7 @@ impl<O: Observer> World<'_, O> {
     /// An operator restarts an instance: a new task takes its place, which its balancers have yet to check.
     fn restart(&mut self, now: SimTime, instance: u32) {
         self.leave_balancers(now, instance);
+        self.forget_back_off(instance);
         self.kill(now, instance, Change::Restarted { instance });
         self.pod_begins(now, instance);
     }

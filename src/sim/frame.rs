@@ -6,6 +6,7 @@ use crate::components::breaker::consecutive::Ticket;
 use crate::components::nginx::Tried;
 use crate::components::outlier::Cause;
 use crate::components::pool::ConnId;
+use crate::components::probe::ProbeKind;
 
 /// Something that waits, and for whom.
 #[derive(Clone, Debug)]
@@ -107,6 +108,28 @@ pub enum Kind {
     },
     /// A program that may fail.
     Optional,
+    /// A probe of an instance.
+    Probe {
+        /// The instance.
+        instance: u32,
+        /// What it decides.
+        kind: ProbeKind,
+        /// The life of the instance that is probed.
+        life: u32,
+        /// When it was sent.
+        at: SimTime,
+    },
+    /// A health check of a container.
+    TaskCheck {
+        /// The instance.
+        instance: u32,
+        /// The life of the instance that is checked.
+        life: u32,
+        /// Which schedule of checks it belongs to.
+        schedule: u32,
+        /// When it was sent.
+        at: SimTime,
+    },
     /// A program under a lock.
     Lock {
         /// Which lock.
@@ -413,6 +436,9 @@ impl Frame {
     /// Whether this is where answers end: a client's request or a check.
     #[inline]
     pub fn is_root(&self) -> bool {
-        matches!(self.kind, Kind::Request(_) | Kind::Check { .. })
+        matches!(
+            self.kind,
+            Kind::Request(_) | Kind::Check { .. } | Kind::Probe { .. } | Kind::TaskCheck { .. }
+        )
     }
 }

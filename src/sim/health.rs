@@ -150,9 +150,9 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let changed = state.health[target as usize].on_check(&check.thresholds, outcome.is_success());
-        let Some(is) = changed else { return };
         let group = self.model.balancers[balancer as usize].group;
         let instance = self.model.groups[group as usize].first + target;
+        let Some(is) = changed else { return self.target_of_task_checked(now, instance) };
         self.observer.change(
             now,
             match is {
@@ -163,5 +163,6 @@ impl<O: Observer> World<'_, O> {
             },
         );
         self.believe(now, balancer, target);
+        self.target_of_task_checked(now, instance);
     }
 }

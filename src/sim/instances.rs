@@ -5,6 +5,8 @@ use super::concurrency::Door;
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::layers::sample;
+use super::pods::PodFlags;
+use super::runtimes::new_cpu;
 use super::{FrameId, Task, World};
 use crate::base::count::Count;
 use crate::base::dist::Dist;
@@ -68,6 +70,8 @@ pub(super) struct Instance {
     pub meter: Option<PodMeter>,
     /// The limit at its door, if it has one.
     pub door: Option<Box<Door>>,
+    /// How it is as a pod.
+    pub pod: PodFlags,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -100,15 +104,6 @@ pub(super) struct Arrival {
     pub is_check: bool,
 }
 
-pub(super) fn new_cpu(settings: &Group) -> Option<Cpu<FrameId>> {
-    let (sigma, kappa) = settings.contention;
-    settings.cores.map(|cores| {
-        let mut cpu = Cpu::new(cores, settings.cpu_discipline);
-        cpu.set_contention(SimTime::ZERO, sigma, kappa);
-        cpu
-    })
-}
-
 impl Instance {
     pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
@@ -121,7 +116,7 @@ impl Instance {
                     life: 0,
                     busy: 0,
                     queue: WaitQueue::new(settings.queue.clone()),
-                    cpu: new_cpu(settings),
+                    cpu: new_cpu(settings, SimTime::ZERO, 1.0),
                     taken: 0,
                     execs: Vec::new(),
                     faults: Vec::new(),
@@ -133,6 +128,7 @@ impl Instance {
                     drain_ends: None,
                     meter: PodMeter::of(model, group as u32),
                     door: Door::of(settings, 0, SimTime::ZERO),
+                    pod: PodFlags::default(),
                     busy_millicores: 0,
                 });
             }
@@ -328,7 +324,10 @@ impl<O: Observer> World<'_, O> {
     fn refusal(&mut self, now: SimTime, id: FrameId, instance: u32, call: &Call) -> Option<Outcome> {
         let state = &self.instances[instance as usize];
         let group = state.group as usize;
-        if !state.answers() {
+        if !state.answers() || state.pod.refuses {
+            if matches!(self.frames.get(id), Some(Frame { kind: Kind::Exec(e), .. }) if !e.is_check) {
+                self.count_refused(instance);
+            }
             return Some(Outcome::Error); // connection refused
         }
         if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
@@ -418,6 +417,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn begin(&mut self, now: SimTime, id: FrameId) {
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get(id) else { return };
         let (instance, key) = (exec.instance, exec.run.key);
+        self.runtime_request(now, instance);
         if self.is_out_of_memory(instance) {
             self.kill(now, instance, Change::OutOfMemory { instance });
             return;
@@ -523,9 +523,8 @@ impl<O: Observer> World<'_, O> {
             }
             Stage::Queued => {}
         }
-        if self.instances[exec.instance as usize].condition == Condition::Draining
-            && self.instances[exec.instance as usize].execs.is_empty()
-        {
+        let state = &self.instances[exec.instance as usize];
+        if state.condition == Condition::Draining && state.execs.is_empty() && !state.pod.stays {
             self.stop(now, exec.instance);
         }
     }
@@ -630,6 +629,7 @@ impl<O: Observer> World<'_, O> {
         if busy != before {
             self.observer.moved(now, self.model.catalog.groups[state.group as usize].cpu, busy - before);
         }
+        self.watch_runtime(now, instance);
     }
 
     pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {
@@ -695,7 +695,8 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
         let state = &self.instances[instance as usize];
         let memory = self.settings().groups[state.group as usize].memory;
-        memory.is_some_and(|m| m.base + state.taken > m.limit)
+        let leaked = self.runtimes[instance as usize].leaked;
+        memory.is_some_and(|m| m.base + state.taken + leaked > m.limit)
     }
 
     // ---- what waits while an instance hangs ----

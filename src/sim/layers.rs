@@ -281,6 +281,8 @@ impl<O: Observer> World<'_, O> {
                 },
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
+                Kind::Probe { .. } => return self.end_probe(now, id, outcome),
+                Kind::TaskCheck { .. } => return self.end_task_check(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
                 Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional | Kind::Lock { .. } => {
                     return self.branch_ended(now, id, outcome);
@@ -506,6 +508,14 @@ impl<O: Observer> World<'_, O> {
                 self.note_cause(id, Cause::GaveUp);
                 self.end_check(now, id, Outcome::Timeout);
             }
+            Kind::Probe { .. } => {
+                self.anybody_left = true;
+                self.end_probe(now, id, Outcome::Timeout);
+            }
+            Kind::TaskCheck { .. } => {
+                self.anybody_left = true;
+                self.end_task_check(now, id, Outcome::Timeout);
+            }
             _ => {}
         }
     }
@@ -549,7 +559,12 @@ impl<O: Observer> World<'_, O> {
                 return self.unlock(now, id);
             }
             Kind::Balanced(_) => self.drop_balanced(now, id),
-            Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
+            Kind::Repeat { .. }
+            | Kind::Optional
+            | Kind::Request(_)
+            | Kind::Check { .. }
+            | Kind::Probe { .. }
+            | Kind::TaskCheck { .. } => {
                 self.frames.remove(id);
             }
             Kind::Connecting { .. } => return,

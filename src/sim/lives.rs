@@ -2,9 +2,10 @@
 
 use super::event::Event;
 use super::frame::{Frame, Kind, LayerState};
-use super::instances::{Condition, Ending, new_cpu, newcomer};
+use super::instances::{Condition, Ending, newcomer};
+use super::runtimes::{cpu_cores, new_cpu};
 use super::{FrameId, Task, World};
-use crate::base::{Outcome, SimTime};
+use crate::base::{Outcome, SimDuration, SimTime};
 use crate::components::queue::{Newcomer, QueueConfig, ShedConfig, WaitQueue};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
@@ -16,24 +17,34 @@ const CORES_FOR_ALL: f64 = 1e9;
 impl<O: Observer> World<'_, O> {
     /// Kills an instance's process; it starts again by itself.
     pub(super) fn kill(&mut self, now: SimTime, instance: u32, change: Change) {
-        let was_draining = self.instances[instance as usize].condition == Condition::Draining;
+        let state = &self.instances[instance as usize];
+        let was_draining = state.condition == Condition::Draining && !state.pod.returns;
         if !self.die(now, instance, change) {
             return;
         }
         if was_draining {
             return self.switch_off(now, instance);
         }
+        self.start_again(now, instance);
+    }
+
+    /// Starts the process of an instance again that has ended.
+    fn start_again(&mut self, now: SimTime, instance: u32) {
+        let wait = self.back_off(now, instance);
         let state = &self.instances[instance as usize];
         let settings = &self.settings().groups[state.group as usize];
         let path = format!("{}#{}", self.model.instance_name(instance), state.life);
         let mut rng = self.streams.stream(&path, "restart");
-        let restart_delay = settings.restart_delay.sample_duration(&mut rng);
+        let restart_delay = wait + settings.restart_delay.sample_duration(&mut rng);
         let delay = restart_delay + settings.start_up.sample_duration(&mut rng);
         self.process_begins(now + restart_delay, instance);
         self.instances[instance as usize].condition = Condition::Starting;
         let life = self.instances[instance as usize].life;
         self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
         self.primary_lost(now, instance, Some(delay));
+        if !wait.is_zero() {
+            self.enter_back_off(now, instance, now + restart_delay);
+        }
     }
 
     /// Ends an instance's process and fails its requests; `false` if there was none.
@@ -134,7 +145,9 @@ impl<O: Observer> World<'_, O> {
             | Kind::Branch(_)
             | Kind::Request(_)
             | Kind::Check { .. }
-            | Kind::Connecting { .. } => {}
+            | Kind::Connecting { .. }
+            | Kind::Probe { .. }
+            | Kind::TaskCheck { .. } => {}
         }
     }
 
@@ -215,11 +228,15 @@ impl<O: Observer> World<'_, O> {
         }
         state.condition = Condition::Up;
         self.observer.change(now, Change::Up { instance });
-        self.pod_turns(now, instance);
+        if !self.instances[instance as usize].pod.unready {
+            self.pod_turns(now, instance);
+        }
         self.count_up(now, instance, 1);
         let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
+        let phase = self.quota_phase(instance);
         let state = &mut self.instances[instance as usize];
-        state.cpu = new_cpu(settings);
+        state.cpu = new_cpu(settings, now, phase);
+        self.runtime_is_up(now, instance);
         self.apply_faults(now, instance);
         self.start_pools(now);
         self.join(now, instance, false);
@@ -228,6 +245,7 @@ impl<O: Observer> World<'_, O> {
         if self.instances[instance as usize].condition != Condition::Up {
             self.discover(instance);
         }
+        self.task_is_up(now, instance);
     }
 
     /// An instance that drains has no time left: what it still works on is cut off.
@@ -238,6 +256,9 @@ impl<O: Observer> World<'_, O> {
         if state.life == life && state.condition == Condition::Draining && is_due {
             self.anybody_killed = true;
             self.anybody_left = true;
+            self.count_sigkill(instance);
+            // From now on nothing keeps it.
+            self.instances[instance as usize].pod.stays = false;
             self.empty(now, instance);
             // The last request that was cut off has stopped it already.
             self.stop(now, instance);
@@ -265,6 +286,12 @@ impl<O: Observer> World<'_, O> {
         let parked = std::mem::take(&mut self.instances[instance as usize].parked);
         self.tasks.extend(parked);
         self.reset_layers(now, group, target);
+        self.end_termination(now, instance);
+        if self.instances[instance as usize].pod.returns {
+            self.process_begins(now, instance);
+            self.start_again(now, instance);
+            return self.discover(instance);
+        }
         self.observer.change(now, Change::Stopped { instance });
         self.switch_off(now, instance);
     }
@@ -272,11 +299,14 @@ impl<O: Observer> World<'_, O> {
     /// An instance is wanted no more and has no process: its balancers and faults forget it.
     pub(super) fn switch_off(&mut self, now: SimTime, instance: u32) {
         self.instances[instance as usize].condition = Condition::Off;
-        self.leave_balancers(now, instance);
+        if !self.instances[instance as usize].pod.lingers {
+            self.leave_balancers(now, instance);
+        }
         self.discover(instance);
         self.forget_failures(now, instance);
         self.instances[instance as usize].faults.clear();
         self.apply_faults(now, instance);
+        self.pod_is_gone(now, instance);
     }
 
     // ---- settings ----
@@ -296,13 +326,19 @@ impl<O: Observer> World<'_, O> {
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
                 self.reconfigure_instance(now, instance, old, new);
+                if new.life.ecs.is_some() {
+                    continue;
+                }
                 if target < wanted {
                     self.scale_out(now, instance);
                 } else {
                     self.scale_in(now, instance);
                 }
             }
+            self.fit_tasks(now, group as u32);
         }
+        self.reconfigure_tasks(now);
+        self.reconfigure_pods(now);
     }
 
     fn reconfigure_instance(&mut self, now: SimTime, instance: u32, old: &Group, new: &Group) {
@@ -326,7 +362,7 @@ impl<O: Observer> World<'_, O> {
             self.requeue(now, instance, new);
         }
         let state = &mut self.instances[instance as usize];
-        match (&mut state.cpu, new.cores) {
+        match (&mut state.cpu, cpu_cores(new)) {
             // A limit that is lifted leaves a core for everyone.
             (Some(cpu), cores) => {
                 cpu.set_cores(now, cores.unwrap_or(CORES_FOR_ALL));
@@ -334,11 +370,12 @@ impl<O: Observer> World<'_, O> {
                 self.watch_cpu(now, instance);
             }
             (None, Some(_)) => {
-                state.cpu = new_cpu(new);
+                state.cpu = new_cpu(new, now, 1.0);
                 self.apply_faults(now, instance);
             }
             (None, None) => {}
         }
+        self.reconfigure_runtime(now, instance, old, new);
         self.serve_next(now, instance);
     }
 
@@ -390,6 +427,10 @@ impl<O: Observer> World<'_, O> {
                 self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
             }
             Condition::Draining => {
+                if self.wants_again(instance) {
+                    return;
+                }
+                let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Up;
                 state.drain_ends = None;
                 self.join(now, instance, false);
@@ -402,6 +443,10 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         match state.condition {
             Condition::Up => {
+                if self.begin_termination(now, instance, false) {
+                    return;
+                }
+                let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Draining;
                 let (life, group) = (state.life, state.group);
                 self.observer.change(now, Change::Draining { instance });
@@ -410,6 +455,11 @@ impl<O: Observer> World<'_, O> {
                 let delays = self.model.balancers.iter().zip(&self.settings().balancers);
                 let delay =
                     delays.filter(|(b, _)| b.group == group).map(|(_, s)| s.deregistration_delay).max();
+                // A task of ECS gets SIGTERM after that, and has some time more.
+                let delay = match self.ecs(group) {
+                    Some(ecs) => Some(delay.unwrap_or(SimDuration::ZERO) + ecs.stop_timeout),
+                    None => delay,
+                };
                 if self.instances[instance as usize].execs.is_empty() {
                     self.stop(now, instance);
                 } else if let Some(delay) = delay {
@@ -421,7 +471,8 @@ impl<O: Observer> World<'_, O> {
                 state.life += 1;
                 self.switch_off(now, instance);
             }
-            Condition::Off | Condition::Draining => {}
+            Condition::Draining => self.wants_no_more(now, instance),
+            Condition::Off => {}
         }
     }
 }

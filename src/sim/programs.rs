@@ -123,7 +123,8 @@ impl<O: Observer> World<'_, O> {
                     self.set_runner(id, |r| r.pc = pc + 1);
                     let demand = sample(draw, run.key);
                     self.ask_for(id, demand);
-                    let work = slowed(demand, self.instances[host.instance as usize].slow);
+                    let slow = self.instances[host.instance as usize].slow * self.cold(host.instance);
+                    let work = slowed(demand, slow);
                     return self.use_cpu(now, id, (host.instance, host.priority), work);
                 }
                 Step::Wait(draw) => {

@@ -333,6 +333,10 @@ impl<O: Observer> World<'_, O> {
     /// An instance joins its balancers and direct calls; balancers have yet to check it, unless it is there from
     /// the start.
     pub(super) fn join(&mut self, now: SimTime, instance: u32, from_start: bool) {
+        self.count_ready(now, instance);
+        if self.instances[instance as usize].pod.unready {
+            return;
+        }
         let (group, target) = self.place_of(instance);
         self.groups[group as usize].discovery.set_eligible(target, true);
         for balancer in 0..self.model.balancers.len() as u32 {
@@ -363,7 +367,8 @@ impl<O: Observer> World<'_, O> {
     /// Whether direct calls may go to an instance: it runs and is not being taken out.
     pub(super) fn discover(&mut self, instance: u32) {
         let (group, target) = self.place_of(instance);
-        let runs = self.instances[instance as usize].condition == Condition::Up;
+        let state = &self.instances[instance as usize];
+        let runs = state.condition == Condition::Up && !state.pod.unready || state.pod.lingers;
         self.groups[group as usize].discovery.set_eligible(target, runs);
     }
 

@@ -14,12 +14,14 @@ mod cycles;
 mod databases;
 mod failures;
 mod keys;
+mod life;
 mod limits;
 mod names;
 mod pools;
 mod queues;
 mod rare;
 mod retries;
+mod runtime;
 mod sweep;
 mod theory;
 mod throttling;
@@ -42,6 +44,8 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     values::check(topology, &mut cx);
     autoscalers::check(topology, &mut cx);
     balancing::check(topology, &mut cx);
+    life::check(topology, &mut cx);
+    runtime::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

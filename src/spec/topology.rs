@@ -11,11 +11,13 @@ use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 pub use super::database::{Contention, Failover, Io, Lock, Replication, Storage};
 use super::decode::Map;
 use super::dist::Distribution;
+use super::life::{EcsService, Probe, Restart, Termination};
 use super::policy::concurrency::Admission;
 use super::policy::{Layer, Retry};
 use super::pooler::Pooler;
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 pub use super::queue::{Discipline, Queue};
+use super::runtime::{Cfs, Runtime};
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -445,6 +447,22 @@ record! {
         /// The availability zones that the instances are spread over, one after the other; at most 16. With two zones the
         /// third instance is in the first again.
         zones: Vec<String> = [],
+        /// Kubernetes' startup probe: the other two do nothing until it has passed, and a failure kills the instance.
+        startup_probe: Option<Probe> = None,
+        /// Kubernetes' readiness probe: an instance that has not passed it gets no direct calls and is no target of
+        /// balancers. It never kills. There is no failing open: if no instance is ready, calls fail.
+        readiness_probe: Option<Probe> = None,
+        /// Kubernetes' liveness probe: a failure kills the instance, which then starts again.
+        liveness_probe: Option<Probe> = None,
+        /// When an instance starts again.
+        restart: Restart = Delayed,
+        /// How an instance ends that is taken out. Without it, it leaves its balancers at once, finishes its requests
+        /// within their `deregistration_delay`, and is gone.
+        termination: Option<Termination> = None,
+        /// Amazon ECS, which replaces instances that are found unhealthy.
+        ecs: Option<EcsService> = None,
+        /// What each process runs in.
+        runtime: Runtime = (),
     }
 }
 
@@ -470,6 +488,8 @@ record! {
         limit: Option<Cores> = None,
         /// How work shares the cores.
         discipline: CpuDiscipline = ProcessorSharing,
+        /// How the limit is enforced. Without it work runs evenly at the speed that it allows.
+        quota: Option<Cfs> = None,
     }
 }
 
@@ -482,6 +502,8 @@ record! {
         base: Size = "0B",
         /// What each request takes while it is executed.
         per_request: Size = "0B",
+        /// What each request leaves behind for as long as the process lives: a leak.
+        leak_per_request: Size = "0B",
     }
 }
 

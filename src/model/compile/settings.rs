@@ -9,7 +9,9 @@ use crate::components::cpu::CpuDiscipline;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::QueueConfig;
 use crate::model::keys::Keys;
+use crate::model::life::Life;
 use crate::model::profile::{Factor, Profile};
+use crate::model::runtime::Runtime;
 use crate::model::{Arrivals, Group, Memory};
 use crate::spec::policy as sp;
 use crate::spec::quantity::Seconds;
@@ -135,11 +137,17 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
             .max_wait
             .as_ref()
             .map(|w| draw(&w.dist, &format!("services.{name}.queue.max_wait"))),
-        cores: s.cpu.as_ref().map(|c| c.limit.map_or(c.cores.0, |l| l.0.min(c.cores.0))),
-        cpu_discipline: s
-            .cpu
-            .as_ref()
-            .map_or(CpuDiscipline::ProcessorSharing, |c| cpu_discipline(&c.discipline)),
+        cores: s.cpu.as_ref().map(|c| {
+            let cores = c.limit.map_or(c.cores.0, |l| l.0.min(c.cores.0));
+            // An event loop is one thread.
+            if s.runtime.event_loop { cores.min(1.0) } else { cores }
+        }),
+        cpu_discipline: s.cpu.as_ref().map_or(CpuDiscipline::ProcessorSharing, |c| {
+            match s.runtime.event_loop {
+                true => CpuDiscipline::Fifo,
+                false => cpu_discipline(&c.discipline),
+            }
+        }),
         memory: s.memory.as_ref().map(|m| Memory {
             limit: m.limit.0,
             base: m.base.0,
@@ -160,6 +168,8 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         retry_after: None,
         connect_cost: None,
         clients_max: None,
+        life: Life::default(),
+        runtime: Runtime::default(),
     }
 }
 
@@ -217,5 +227,7 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         retry_after: None,
         connect_cost: None,
         clients_max: None,
+        life: Life::default(),
+        runtime: Runtime::default(),
     }
 }
