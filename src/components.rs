@@ -3,11 +3,13 @@
 //! A component is told what happened and when, and answers with a decision. It never schedules, sends or logs;
 //! randomness is handed to it.
 
+pub mod aws_scaling;
 pub mod balancer;
 pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
 pub mod cache;
+pub mod cloudwatch;
 pub mod cpu;
 pub mod health;
 pub mod hpa;
@@ -15,3 +17,4 @@ pub mod pool;
 pub mod queue;
 pub mod rate_limit;
 pub mod retry;
+pub mod schedule;

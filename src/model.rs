@@ -5,6 +5,7 @@
 //! tables, so a request that began under one epoch ends under it, while new ones see the new settings.
 //! Strings stop here: beyond the model there are ids, and names come back through the [`catalog::Catalog`].
 
+pub mod autoscaler;
 pub mod catalog;
 pub mod compile;
 pub mod keys;
@@ -20,11 +21,11 @@ use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cache::CacheConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
-use crate::components::hpa::HpaConfig;
 use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::RetryConfig;
+pub use autoscaler::{Autoscaler, Measure};
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
@@ -502,29 +503,6 @@ pub struct HealthCheck {
     pub thresholds: HealthConfig,
     /// What is believed at the start.
     pub initial: TargetHealth,
-}
-
-/// An autoscaler's settings.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Autoscaler {
-    /// How it decides.
-    pub config: HpaConfig,
-    /// What it measures, metric by metric.
-    pub measures: Vec<Measure>,
-    /// From one measurement to the next.
-    pub metric_resolution: SimDuration,
-}
-
-/// What is measured of each instance for an autoscaler.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Measure {
-    /// CPU in use, in thousandths of a core.
-    Cpu {
-        /// What an instance requests, likewise.
-        request_milli: i64,
-    },
-    /// Requests waiting or executed, in thousandths.
-    InFlight,
 }
 
 /// A group's settings.

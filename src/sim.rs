@@ -221,7 +221,7 @@ impl<'m, O: Observer> World<'m, O> {
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
             groups: GroupState::all(model, epoch),
-            autoscalers: AutoscalerState::all(epoch),
+            autoscalers: AutoscalerState::all(model, epoch),
             instances: Instance::all(model, epoch),
             breakers: Vec::new(),
             pools: Vec::new(),

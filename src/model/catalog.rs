@@ -4,6 +4,7 @@
 //! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
+mod autoscalers;
 mod costs;
 mod layers;
 
@@ -74,6 +75,8 @@ pub struct AutoscalerMeters {
     pub ups: u32,
     /// Counter: decisions for fewer.
     pub downs: u32,
+    /// Counter: alarms that were set off (policies of Amazon's Auto Scaling).
+    pub alarms: u32,
 }
 
 /// Ids of the meters that belong to a balancer.
@@ -254,8 +257,8 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
         let edge = edge_path(model, &model.edges[slot.edge as usize]);
         b.layer(slot, &model.layers[slot.layer as usize].kind, &edge, slots);
     }
-    for autoscaler in &model.autoscalers {
-        b.autoscaler(&autoscaler.name);
+    for (index, autoscaler) in model.autoscalers.iter().enumerate() {
+        b.autoscaler(&autoscaler.name, &model.epochs[0].autoscalers[index]);
     }
     b.costs(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
@@ -550,18 +553,6 @@ impl Builder {
             "requests that waited too long for a worker (`max_wait`)",
             Source::CounterRate(meters.abandoned),
         );
-    }
-
-    fn autoscaler(&mut self, name: &str) {
-        let meters = AutoscalerMeters { ups: self.counter(), downs: self.counter() };
-        self.catalog.autoscalers.push(meters);
-        for (metric, meaning, counter) in [
-            ("scale_ups", "decisions for more replicas", meters.ups),
-            ("scale_downs", "decisions for fewer replicas", meters.downs),
-        ] {
-            let path = format!("autoscalers.{name}.{metric}");
-            self.add(path, Unit::Count("decisions"), meaning, Source::CounterTotal(counter));
-        }
     }
 
     fn edge(&mut self, index: usize, path: &str) {

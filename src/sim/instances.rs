@@ -256,6 +256,10 @@ impl<O: Observer> World<'_, O> {
         };
         let id = self.push_frame(Frame::new(arrival.parent, Kind::Exec(exec)));
         self.instances[arrival.instance as usize].execs.push(id);
+        if let (Some(meter), false) = (&mut self.instances[arrival.instance as usize].meter, arrival.is_check)
+        {
+            meter.arrives();
+        }
         self.meter_requests(now, arrival.instance);
         id
     }

@@ -1,6 +1,9 @@
 //! Autoscalers, from the language's types to the component's own.
 
+mod aws;
+
 use crate::components::hpa::{Amount, Behavior, HpaConfig, Metric, Policy, Resource, Rules, SelectPolicy};
+use crate::model::autoscaler::HpaSettings;
 use crate::model::{Autoscaler, AutoscalerShape, GroupKind, Measure, Model};
 use crate::spec::autoscaler as sa;
 use crate::spec::topology::{Service, Topology};
@@ -8,14 +11,32 @@ use crate::spec::topology::{Service, Topology};
 /// The service that an autoscaler scales.
 pub(super) fn service_of(autoscaler: &sa::Autoscaler) -> &str {
     match autoscaler {
-        sa::Autoscaler::Hpa(hpa) => &hpa.service.value,
+        sa::Autoscaler::Hpa(a) => &a.service.value,
+        sa::Autoscaler::TargetTracking(a) => &a.service.value,
+        sa::Autoscaler::StepScaling(a) => &a.service.value,
+        sa::Autoscaler::SimpleScaling(a) => &a.service.value,
+        sa::Autoscaler::Scheduled(a) => &a.service.value,
+    }
+}
+
+/// The most instances that an autoscaler makes of its service.
+fn most_of(autoscaler: &sa::Autoscaler) -> u32 {
+    match autoscaler {
+        sa::Autoscaler::Hpa(a) => a.max,
+        sa::Autoscaler::TargetTracking(a) => a.max_capacity,
+        sa::Autoscaler::StepScaling(a) => a.max_capacity,
+        sa::Autoscaler::SimpleScaling(a) => a.max_capacity,
+        sa::Autoscaler::Scheduled(a) => {
+            let each = a.actions.iter().flat_map(|x| [x.min_capacity, x.max_capacity, x.desired_capacity]);
+            each.flatten().max().unwrap_or(0)
+        }
     }
 }
 
 /// The most instances that a service has under these settings.
 pub(super) fn most(topology: &Topology, service: &str) -> Option<u32> {
     let ours = topology.autoscalers.iter().filter(|(_, a)| service_of(a) == service);
-    let scaled = ours.map(|(_, sa::Autoscaler::Hpa(hpa))| hpa.max).max().unwrap_or(0);
+    let scaled = ours.map(|(_, a)| most_of(a)).max().unwrap_or(0);
     topology.services.get(service).map(|s| s.replicas.max(scaled))
 }
 
@@ -28,10 +49,19 @@ pub(super) fn shapes(topology: &Topology) -> Vec<AutoscalerShape> {
 }
 
 pub(super) fn settings(autoscaler: &sa::Autoscaler, topology: &Topology) -> Autoscaler {
-    let sa::Autoscaler::Hpa(hpa) = autoscaler;
+    match autoscaler {
+        sa::Autoscaler::Hpa(hpa) => Autoscaler::Hpa(hpa_settings(hpa, topology)),
+        sa::Autoscaler::TargetTracking(a) => aws::target_tracking(a),
+        sa::Autoscaler::StepScaling(a) => aws::step_scaling(a),
+        sa::Autoscaler::SimpleScaling(a) => aws::simple_scaling(a),
+        sa::Autoscaler::Scheduled(a) => aws::scheduled(a),
+    }
+}
+
+fn hpa_settings(hpa: &sa::Hpa, topology: &Topology) -> HpaSettings {
     let service = topology.services.get(&hpa.service.value);
     let (metrics, measures) = hpa.metrics.iter().map(|m| metric(m, service)).unzip();
-    Autoscaler {
+    HpaSettings {
         config: HpaConfig {
             min_replicas: hpa.min,
             max_replicas: hpa.max,
@@ -48,6 +78,7 @@ pub(super) fn settings(autoscaler: &sa::Autoscaler, topology: &Topology) -> Auto
         },
         measures,
         metric_resolution: hpa.metric_resolution.duration(),
+        metric_lag: hpa.metric_lag.duration(),
     }
 }
 

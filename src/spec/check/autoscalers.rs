@@ -1,11 +1,13 @@
 //! Autoscalers: services that exist, one for each, and values as Kubernetes admits them.
 
+mod aws;
+
 use super::names::known_service;
 use super::values::{MANY, at_least_one, positive_time};
 use crate::spec::autoscaler::{Autoscaler, Hpa, HpaMetric, Rules, ScalingPolicy};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::source::Span;
+use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::Topology;
 
 /// The longest stabilisation window and the longest period of a policy, in seconds.
@@ -13,20 +15,42 @@ const WINDOW_MAX_S: f64 = 3600.0;
 const PERIOD_MAX_S: f64 = 1800.0;
 
 pub(super) fn check(topology: &Topology, cx: &mut Context) {
-    let mut seen: Vec<(&str, Span)> = Vec::new();
+    let mut seen: Vec<(&Spanned<String>, &Autoscaler)> = Vec::new();
     for (_, autoscaler) in topology.autoscalers.iter() {
-        let Autoscaler::Hpa(hpa) = autoscaler;
-        known_service(topology, &hpa.service, cx);
-        match seen.iter().find(|(name, _)| *name == hpa.service.value) {
-            Some((name, first)) => cx.diagnostics.push(
-                Diagnostic::error(hpa.service.span, format!("two autoscalers scale `{name}`"))
-                    .context(*first, "the other is here")
+        let service = match autoscaler {
+            Autoscaler::Hpa(a) => &a.service,
+            Autoscaler::TargetTracking(a) => &a.service,
+            Autoscaler::StepScaling(a) => &a.service,
+            Autoscaler::SimpleScaling(a) => &a.service,
+            Autoscaler::Scheduled(a) => &a.service,
+        };
+        known_service(topology, service, cx);
+        let rival = seen
+            .iter()
+            .find(|(name, other)| name.value == service.value && !may_stand_together(other, autoscaler));
+        if let Some((name, _)) = rival {
+            cx.diagnostics.push(
+                Diagnostic::error(service.span, format!("two autoscalers scale `{}`", name.value))
+                    .context(name.span, "the other is here")
                     .help("give one of them both metrics: the larger proposal counts"),
-            ),
-            None => seen.push((&hpa.service.value, hpa.service.span)),
+            );
         }
-        check_hpa(hpa, topology, cx);
+        aws::same_bounds(&seen, service, autoscaler, cx);
+        seen.push((service, autoscaler));
+        match autoscaler {
+            Autoscaler::Hpa(hpa) => check_hpa(hpa, topology, cx),
+            Autoscaler::TargetTracking(a) => aws::target_tracking(a, topology, cx),
+            Autoscaler::StepScaling(a) => aws::step_scaling(a, topology, cx),
+            Autoscaler::SimpleScaling(a) => aws::simple_scaling(a, topology, cx),
+            Autoscaler::Scheduled(a) => aws::scheduled(a, cx),
+        }
     }
+}
+
+/// Whether both may scale one service: policies of Amazon's Auto Scaling, and one schedule beside anything else.
+fn may_stand_together(one: &Autoscaler, other: &Autoscaler) -> bool {
+    let is_schedule = |a: &Autoscaler| matches!(a, Autoscaler::Scheduled(_));
+    (is_schedule(one) != is_schedule(other)) || (aws::is_policy(one) && aws::is_policy(other))
 }
 
 fn check_hpa(hpa: &Hpa, topology: &Topology, cx: &mut Context) {

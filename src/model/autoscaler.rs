@@ -1,0 +1,86 @@
+//! Autoscalers, as an epoch has them.
+
+use crate::base::SimDuration;
+use crate::components::aws_scaling::policies::PolicyConfig;
+use crate::components::hpa::HpaConfig;
+use crate::components::schedule::ScheduledAction;
+
+/// An autoscaler's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Autoscaler {
+    /// Kubernetes' horizontal pod autoscaler.
+    Hpa(HpaSettings),
+    /// A policy of Amazon's Auto Scaling.
+    Aws(AwsSettings),
+    /// Scheduled actions.
+    Scheduled(Vec<ScheduledAction>),
+}
+
+impl Autoscaler {
+    /// From one measurement to the next, if anything is measured.
+    pub fn measured_every(&self) -> Option<SimDuration> {
+        match self {
+            Self::Hpa(hpa) => Some(hpa.metric_resolution),
+            Self::Aws(aws) => Some(aws.period),
+            Self::Scheduled(_) => None,
+        }
+    }
+
+    /// From one look to the next, if it looks regularly.
+    pub fn looks_every(&self) -> Option<SimDuration> {
+        match self {
+            Self::Hpa(hpa) => Some(hpa.config.sync_period),
+            Self::Aws(aws) => Some(aws.period.min(SimDuration::from_secs(60))),
+            Self::Scheduled(_) => None,
+        }
+    }
+}
+
+/// The settings of a horizontal pod autoscaler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HpaSettings {
+    /// How it decides.
+    pub config: HpaConfig,
+    /// What it measures, metric by metric.
+    pub measures: Vec<Measure>,
+    /// From one measurement to the next.
+    pub metric_resolution: SimDuration,
+    /// How old a measurement is when it is first seen.
+    pub metric_lag: SimDuration,
+}
+
+/// What is measured of each instance for an autoscaler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Measure {
+    /// CPU in use, in thousandths of a core.
+    Cpu {
+        /// What an instance requests, likewise.
+        request_milli: i64,
+    },
+    /// Requests waiting or executed, in thousandths.
+    InFlight,
+}
+
+/// The settings of a policy of Amazon's Auto Scaling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwsSettings {
+    /// What it does.
+    pub policy: PolicyConfig,
+    /// What it watches.
+    pub metric: AwsMetric,
+    /// From one datapoint to the next.
+    pub period: SimDuration,
+    /// How old a datapoint is when it is first seen.
+    pub metric_lag: SimDuration,
+}
+
+/// What a policy of Amazon's Auto Scaling watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AwsMetric {
+    /// CPU in use, in per cent of what an instance has, mean over instances.
+    CpuUtilization,
+    /// Requests of a minute for each instance.
+    RequestCountPerTarget,
+    /// Requests waiting or executed at each instance, mean over time.
+    InFlight,
+}

@@ -1,0 +1,121 @@
+//! Autoscalers in whole systems: demand that can be counted by hand, and when what follows from it is there.
+
+use crate::support::{Run, experiment};
+
+/// A service `s` of one core for each instance, asked for `load` (in cores), and its autoscalers.
+fn play(load: &[(u32, f64)], service: &str, autoscalers: &str, fields: &str) -> Run {
+    let points: Vec<String> = load.iter().map(|(at, cores)| format!("Point(\"{at}s\", {cores})")).collect();
+    let topology = format!(
+        "Topology(name: \"t\",
+            clients: {{ \"u\": Clients(arrivals: Regular(\"20/s\"), profile: [Steps([{}])],
+                requests: {{ \"s/e\": 1 }}) }},
+            services: {{ \"s\": Service({service} endpoints: {{ \"e\": [Work(\"50ms\")] }}) }},
+            autoscalers: {{ {autoscalers} }})",
+        points.join(", ")
+    );
+    experiment(&topology, fields)
+}
+
+const SERVICE: &str =
+    "replicas: 2, workers: 4, queue: Queue(capacity: 4), cpu: Cpu(cores: 1), start_up: \"45s\",";
+
+fn scaled(run: &Run) -> Vec<(f64, String)> {
+    let lines = brownout::experiment::log::lines(&run.plan.variants[0], &run.played.record);
+    lines.into_iter().filter(|l| l.kind == "scaled").map(|l| (l.time_s, l.detail)).collect()
+}
+
+fn expect(run: &Run, expected: &[(f64, &str)]) {
+    let expected: Vec<(f64, String)> =
+        expected.iter().map(|(at, what)| (*at, format!("from {what} replicas"))).collect();
+    assert_eq!(scaled(run), expected);
+}
+
+#[test]
+fn target_tracking_acts_on_the_third_datapoint_and_takes_away_on_the_fifteenth() {
+    let tracking =
+        "\"a\": TargetTracking(service: \"s\", min_capacity: 2, max_capacity: 9, target_value: 50),";
+    // 1.9 of 2 cores from 0:50 on: minute 1 is (0.2 x 50 + 1.9 x 10) / 120 = 24 %, minutes 2 to 4 are 95 %, so that
+    // 2 x 95 / 50 = 3.8 at 4:00, which leaves 47.5 %: not clearly below. Then 0.5 cores of 4 from 10:00 on, 12.5 %: all fifteen at 25:00, and one goes down to 2.
+    let load = [(0, 0.2), (50, 1.9), (600, 0.5)];
+    let run = play(&load, SERVICE, tracking, "duration: \"30min\"");
+    expect(&run, &[(240.0, "2 to 4"), (1500.0, "4 to 2")]);
+    assert_eq!(run.times_of("up"), [285.0, 285.0]);
+    assert_eq!((run.value("autoscalers.a.scale_ups"), run.value("autoscalers.a.scale_downs")), (1.0, 1.0));
+    assert_eq!(run.value("autoscalers.a.alarms"), 2.0);
+    // What is seen two minutes late is done two minutes late.
+    let late = tracking.replace("50),", "50, metric_lag: \"2min\"),");
+    let run = play(&load, SERVICE, &late, "duration: \"10min\"");
+    expect(&run, &[(360.0, "2 to 4")]);
+}
+
+#[test]
+fn instances_that_warm_up_are_not_in_the_metric() {
+    let with = |warmup: &str| {
+        format!(
+            "\"a\": TargetTracking(service: \"s\", min_capacity: 2, max_capacity: 20, target_value: 50,
+                estimated_instance_warmup: \"{warmup}\"),"
+        )
+    };
+    // Two instances are full: 4 are wanted. Those are up at 225 s. With a warm-up of 10 minutes only the first two are
+    // looked at, which by then are as full as the others.
+    let load = [(0, 3.0)];
+    let run = play(&load, SERVICE, &with("10min"), "duration: \"10min\"");
+    expect(&run, &[(180.0, "2 to 4")]);
+    // With none all four are seen as full as they are in their first 15 seconds: too many are added.
+    let run = play(&load, SERVICE, &with("0s"), "duration: \"5min\"");
+    expect(&run, &[(180.0, "2 to 4"), (240.0, "4 to 8")]);
+}
+
+#[test]
+fn one_that_would_keep_what_there_is_holds_back_another() {
+    let both = "\"a\": TargetTracking(service: \"s\", max_capacity: 9, target_value: 50),
+        \"b\": TargetTracking(service: \"s\", max_capacity: 9, metric: RequestCountPerTarget, target_value: 200),";
+    // 0.4 cores: 20 % of two, but 8 requests per second are 240 a minute and instance.
+    let load = [(0, 0.4)];
+    let run = play(&load, SERVICE, both, "duration: \"18min\"");
+    expect(&run, &[(180.0, "2 to 3")]);
+    let alone = "\"a\": TargetTracking(service: \"s\", max_capacity: 9, target_value: 50),";
+    let run = play(&load, SERVICE, alone, "duration: \"18min\"");
+    expect(&run, &[(900.0, "2 to 1")]);
+}
+
+#[test]
+fn a_schedule_sets_the_bounds_of_another_autoscaler() {
+    let both = "\"a\": TargetTracking(service: \"s\", min_capacity: 2, max_capacity: 9, target_value: 50),
+        \"b\": Scheduled(service: \"s\", actions: [
+            ScheduledAction(at: \"100s\", every: \"1h\", min_capacity: 5, max_capacity: 6),
+            ScheduledAction(at: \"20min\", min_capacity: 1)]),";
+    let run = play(&[(0, 0.2), (300, 4.0)], SERVICE, both, "duration: \"15min\"");
+    // 5 as soon as that is the least, and 6 although 80 % would want 8.
+    expect(&run, &[(100.0, "2 to 5"), (480.0, "5 to 6")]);
+}
+
+#[test]
+fn settings_change_on_the_way() {
+    let tracking =
+        "\"a\": TargetTracking(service: \"s\", min_capacity: 2, max_capacity: 9, target_value: 50),";
+    let set = |path: &str, value: &str| {
+        format!("duration: \"6min\", timeline: [At(\"70s\", Set(\"autoscalers.a{path}\", {value}))]")
+    };
+    let load = [(0, 1.8)];
+    let run = play(&load, SERVICE, tracking, &set(".target_value", "100"));
+    expect(&run, &[]);
+    let run = play(&load, SERVICE, tracking, &set(".min_capacity", "3"));
+    // Minute 2 has three for a while, of which one is not up: 2 x 90 %; 3 x 90 / 50 is 5.4, of three at the cooldown's begin.
+    assert_eq!(scaled(&run)[0], (120.0, "from 2 to 3 replicas".to_string()));
+    // Another kind begins anew, at the next look a minute after the change.
+    let steps = "StepScaling(service: \"s\", min_capacity: 2, max_capacity: 9, alarm: CloudWatchAlarm(threshold: 80),
+        adjustment_type: PercentChangeInCapacity, step_adjustments: [ScalingStep(lower: 0, adjustment: 100)])";
+    let run = play(&load, SERVICE, tracking, &set("", steps));
+    expect(&run, &[(120.0, "2 to 4")]);
+}
+
+#[test]
+fn a_simple_policy_waits_for_what_it_has_begun() {
+    let simple =
+        "\"a\": SimpleScaling(service: \"s\", max_capacity: 9, alarm: CloudWatchAlarm(threshold: 80),
+        scaling_adjustment: 1, cooldown: \"60s\"),";
+    // Full at 60 s; the third is up at 105 s, and nothing is done until 165 s: at 180 s.
+    let run = play(&[(0, 4.0)], SERVICE, simple, "duration: \"4min\"");
+    expect(&run, &[(60.0, "2 to 3"), (180.0, "3 to 4")]);
+}
