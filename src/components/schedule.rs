@@ -139,10 +139,11 @@ mod tests {
             for _ in 0..20 {
                 let Some(next) = schedule.next(now) else { break };
                 prop_assert!(next >= now);
-                prop_assert!(list.iter().any(|a| next >= a.at && match a.every {
-                    Some(every) => next.since(a.at).ns() % every.ns() == 0,
+                let is_due = |a: &ScheduledAction| match a.every {
+                    Some(every) => next >= a.at && next.since(a.at).ns() % every.ns() == 0,
                     None => next == a.at,
-                }));
+                };
+                prop_assert!(list.iter().any(is_due));
                 desired = schedule.act(next, desired);
                 let (min, max) = schedule.bounds(0, u32::MAX);
                 prop_assert!(min <= desired && desired <= max);

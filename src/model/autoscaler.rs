@@ -3,6 +3,7 @@
 use crate::base::SimDuration;
 use crate::components::aws_scaling::policies::PolicyConfig;
 use crate::components::hpa::HpaConfig;
+use crate::components::kpa::KpaConfig;
 use crate::components::schedule::ScheduledAction;
 
 /// An autoscaler's settings.
@@ -14,6 +15,8 @@ pub enum Autoscaler {
     Aws(AwsSettings),
     /// Scheduled actions.
     Scheduled(Vec<ScheduledAction>),
+    /// Knative's pod autoscaler.
+    Knative(KnativeSettings),
 }
 
 impl Autoscaler {
@@ -22,6 +25,8 @@ impl Autoscaler {
         match self {
             Self::Hpa(hpa) => Some(hpa.metric_resolution),
             Self::Aws(aws) => Some(aws.period),
+            // The autoscaler asks its pods every second.
+            Self::Knative(_) => Some(SimDuration::from_secs(1)),
             Self::Scheduled(_) => None,
         }
     }
@@ -31,9 +36,19 @@ impl Autoscaler {
         match self {
             Self::Hpa(hpa) => Some(hpa.config.sync_period),
             Self::Aws(aws) => Some(aws.period.min(SimDuration::from_secs(60))),
+            Self::Knative(knative) => Some(knative.tick),
             Self::Scheduled(_) => None,
         }
     }
+}
+
+/// The settings of Knative's pod autoscaler.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KnativeSettings {
+    /// How it decides.
+    pub config: KpaConfig,
+    /// From one tick to the next.
+    pub tick: SimDuration,
 }
 
 /// The settings of a horizontal pod autoscaler.

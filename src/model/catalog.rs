@@ -77,6 +77,10 @@ pub struct AutoscalerMeters {
     pub downs: u32,
     /// Counter: alarms that were set off (policies of Amazon's Auto Scaling).
     pub alarms: u32,
+    /// Counter: times it began to panic (Knative).
+    pub panics: u32,
+    /// Counter: times a request came while there was no pod (Knative).
+    pub activations: u32,
 }
 
 /// Ids of the meters that belong to a balancer.

@@ -6,6 +6,7 @@
 
 mod aws;
 mod hpa;
+mod knative;
 mod schedule;
 
 use super::World;
@@ -19,6 +20,7 @@ use crate::metrics::{Change, Observer};
 use crate::model::{Autoscaler, Epoch, Model};
 use aws::AwsState;
 use hpa::HpaState;
+use knative::KnativeState;
 use std::collections::VecDeque;
 
 /// When pods started that are there from the start of the run: so long before that nothing waits for them any more.
@@ -41,6 +43,7 @@ enum Kind {
     Hpa(HpaState),
     Aws(AwsState),
     Scheduled(Schedule),
+    Knative(KnativeState),
 }
 
 impl AutoscalerState {
@@ -52,6 +55,10 @@ impl AutoscalerState {
                     Kind::Aws(AwsState::new(aws, model.groups[shape.group as usize].capacity))
                 }
                 Autoscaler::Scheduled(actions) => Kind::Scheduled(Schedule::new(actions.clone())),
+                Autoscaler::Knative(knative) => {
+                    let ready = epoch.groups[shape.group as usize].replicas;
+                    Kind::Knative(KnativeState::new(knative, SimTime::ZERO, ready))
+                }
             },
             generation: 0,
             measured_at: SimTime::ZERO,
@@ -69,6 +76,8 @@ struct Totals {
     /// In core-nanoseconds and request-nanoseconds.
     core_ns: f64,
     request_ns: f64,
+    /// Request-nanoseconds ever.
+    held_ns: f64,
     /// Requests that have come, ever.
     requests: u64,
 }
@@ -128,6 +137,7 @@ impl PodMeter {
         self.request_ns += request_ns;
         self.totals.core_ns += core_ns;
         self.totals.request_ns += request_ns;
+        self.totals.held_ns += request_ns;
         self.since = now;
     }
 
@@ -241,6 +251,7 @@ impl<O: Observer> World<'_, O> {
         match state.kind {
             Kind::Hpa(_) => self.measure_pods(now, autoscaler, last),
             Kind::Aws(_) => self.take_datapoint(now, autoscaler, last),
+            Kind::Knative(_) => self.ask_pods(now, autoscaler, last),
             Kind::Scheduled(_) => {}
         }
         self.schedule_measurement(autoscaler);
@@ -259,6 +270,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Hpa(_) => self.sync_hpa(now, autoscaler),
             Kind::Aws(_) => self.evaluate_alarms(now, autoscaler),
             Kind::Scheduled(_) => self.take_scheduled_actions(now, autoscaler),
+            Kind::Knative(_) => self.tick_knative(now, autoscaler),
         }
     }
 
@@ -307,7 +319,7 @@ impl<O: Observer> World<'_, O> {
             if before == after {
                 continue;
             }
-            self.follow_settings(autoscaler);
+            self.follow_settings(now, autoscaler);
             let state = &mut self.autoscalers[autoscaler as usize];
             let generation = state.generation + 1;
             let measures_anew = before.measured_every() != after.measured_every();
@@ -332,7 +344,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Follows the settings in force, within the bounds that scheduled actions have set.
-    fn follow_settings(&mut self, autoscaler: u32) {
+    fn follow_settings(&mut self, now: SimTime, autoscaler: u32) {
         let model = self.model;
         let group = model.autoscalers[autoscaler as usize].group;
         let settings = &model.epochs[self.epoch].autoscalers[autoscaler as usize];
@@ -354,6 +366,12 @@ impl<O: Observer> World<'_, O> {
                 (given.min, given.max) = bounds(given.min, given.max);
                 Autoscaler::Aws(aws)
             }
+            Autoscaler::Knative(knative) => {
+                let mut knative = *knative;
+                let given = &mut knative.config;
+                (given.min_scale, given.max_scale) = bounds(given.min_scale, given.max_scale);
+                Autoscaler::Knative(knative)
+            }
             Autoscaler::Scheduled(_) => settings.clone(),
         };
         let capacity = model.groups[group as usize].capacity;
@@ -361,9 +379,13 @@ impl<O: Observer> World<'_, O> {
             (Kind::Hpa(state), Autoscaler::Hpa(hpa)) => state.hpa.reconfigure(hpa.config),
             (Kind::Aws(state), Autoscaler::Aws(aws)) => state.policy.reconfigure(aws.policy),
             (Kind::Scheduled(state), Autoscaler::Scheduled(actions)) => state.reconfigure(actions),
+            (Kind::Knative(state), Autoscaler::Knative(knative)) => state.kpa.reconfigure(knative.config),
             // Another kind of autoscaler under the same name begins anew.
             (kind, Autoscaler::Hpa(hpa)) => *kind = Kind::Hpa(HpaState::new(&hpa)),
             (kind, Autoscaler::Aws(aws)) => *kind = Kind::Aws(AwsState::new(&aws, capacity)),
+            (kind, Autoscaler::Knative(knative)) => {
+                *kind = Kind::Knative(KnativeState::new(&knative, now, self.groups[group as usize].wanted));
+            }
             (kind, Autoscaler::Scheduled(actions)) => *kind = Kind::Scheduled(Schedule::new(actions)),
         }
     }

@@ -206,7 +206,7 @@ impl<O: Observer> World<'_, O> {
         let settings = &self.settings().groups[group];
         let instance = &mut self.instances[arrival.instance as usize];
         let has_worker = settings.workers.is_none_or(|workers| instance.busy < workers);
-        if has_worker && instance.queue.is_empty() && !instance.is_hung {
+        if has_worker && instance.queue.is_empty() && !instance.is_hung && instance.answers() {
             self.take_worker(now, id, arrival.instance);
             self.begin(now, id);
             return;
@@ -268,7 +268,7 @@ impl<O: Observer> World<'_, O> {
     fn refusal(&mut self, now: SimTime, id: FrameId, instance: u32, call: &Call) -> Option<Outcome> {
         let state = &self.instances[instance as usize];
         let group = state.group as usize;
-        if !state.answers() {
+        if !state.answers() && !self.waits_for(instance) {
             return Some(Outcome::Error); // connection refused
         }
         if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
@@ -446,7 +446,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Takes an execution out of its instance's list; the last one takes its place.
-    fn forget(&mut self, exec: &Exec) {
+    pub(super) fn forget(&mut self, exec: &Exec) {
         let execs = &mut self.instances[exec.instance as usize].execs;
         execs.swap_remove(exec.place as usize);
         if let Some(moved) = execs.get(exec.place as usize).copied()
@@ -484,7 +484,7 @@ impl<O: Observer> World<'_, O> {
         let workers = self.settings().groups[group].workers;
         loop {
             let state = &mut self.instances[instance as usize];
-            if state.is_hung || workers.is_some_and(|w| state.busy >= w) {
+            if state.is_hung || !state.answers() || workers.is_some_and(|w| state.busy >= w) {
                 return;
             }
             let Some(next) = state.queue.pop() else { return };
@@ -577,7 +577,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn meter_requests(&mut self, now: SimTime, instance: u32) {
+    pub(super) fn meter_requests(&mut self, now: SimTime, instance: u32) {
         let state = &mut self.instances[instance as usize];
         if let Some(meter) = &mut state.meter {
             meter.holds(now, state.execs.len());

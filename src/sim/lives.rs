@@ -208,6 +208,7 @@ impl<O: Observer> World<'_, O> {
         if self.instances[instance as usize].condition != Condition::Up {
             self.discover(instance);
         }
+        self.leave_activator(now, instance);
     }
 
     /// An instance that drains has no time left: what it still works on is cut off.
@@ -388,7 +389,11 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Condition::Starting | Condition::Down => {
-                state.life += 1;
+                // Who waits for it with an activator.
+                if !state.execs.is_empty() {
+                    self.empty(now, instance);
+                }
+                self.instances[instance as usize].life += 1;
                 self.switch_off(now, instance);
             }
             Condition::Off | Condition::Draining => {}

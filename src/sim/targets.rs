@@ -110,7 +110,8 @@ impl<O: Observer> World<'_, O> {
             Callee::Group(group) => {
                 let first = self.model.groups[group as usize].first;
                 let state = &mut self.groups[group as usize];
-                match state.discovery.pick(&mut state.rng, 0) {
+                let target = state.discovery.pick(&mut state.rng, 0);
+                match target.or_else(|| self.activated(now, group)) {
                     Some(target) => {
                         let arrival = Arrival {
                             parent,
@@ -135,17 +136,19 @@ impl<O: Observer> World<'_, O> {
         if state.is_random {
             state.rng = Rng::from_seed(mix(call.key, state.salt));
         }
-        let Some(target) = state.policy.pick(&mut state.rng, u64::from(call.affinity)) else {
+        let picked = state.policy.pick(&mut state.rng, u64::from(call.affinity));
+        let group = self.model.balancers[balancer as usize].group;
+        let Some(target) = picked.or_else(|| self.activated(now, group)) else {
             self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
             self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
             return;
         };
+        let state = &mut self.balancers[balancer as usize];
         if state.is_open {
             self.observer.count(meters.failed_open);
         }
         state.policy.on_start(target);
         self.observer.moved(now, meters.in_flight, 1);
-        let group = self.model.balancers[balancer as usize].group;
         let instance = self.model.groups[group as usize].first + target;
         let mut parent = parent;
         let limit = self.settings().balancers[balancer as usize].idle_timeout;

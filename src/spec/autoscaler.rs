@@ -1,11 +1,13 @@
 //! Autoscalers: what changes the number of replicas of a service while it runs.
 
 pub mod aws;
+pub mod knative;
 
 use super::quantity::{Cores, Seconds, Usage};
 use super::source::Spanned;
 use crate::{choice, record};
 use aws::{Scheduled, SimpleScaling, StepScaling, TargetTracking};
+use knative::KnativeKpa;
 
 choice! {
     /// What changes the number of replicas of a service while it runs.
@@ -20,6 +22,8 @@ choice! {
         SimpleScaling(SimpleScaling),
         /// At set times (Amazon's Auto Scaling).
         Scheduled(Scheduled),
+        /// By requests in flight, down to none (Knative).
+        KnativeKpa(KnativeKpa),
     }
 }
 

@@ -212,6 +212,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "SimpleScaling",
             "Scheduled",
             "ScheduledAction",
+            "KnativeKpa",
             "Cache",
             "Eviction",
         ],

@@ -119,3 +119,84 @@ fn a_simple_policy_waits_for_what_it_has_begun() {
     let run = play(&[(0, 4.0)], SERVICE, simple, "duration: \"4min\"");
     expect(&run, &[(60.0, "2 to 3"), (180.0, "3 to 4")]);
 }
+
+const KNATIVE: &str = "\"a\": KnativeKpa(service: \"s\", max_scale: 10, container_concurrency_target: 2,
+    target_utilization: \"50%\"),";
+
+#[test]
+fn knative_leaves_no_pod_and_holds_requests_until_there_is_one() {
+    // Nothing from 30 s on. The stable window is empty at 90 s (the last request ended before 31 s), and at 120 s the
+    // grace is over. The next request, at 200 s, waits for its pod.
+    let load = [(0, 0.2), (30, 0.0), (200, 0.2)];
+    let service =
+        "replicas: 1, workers: 4, queue: Queue(capacity: 50), cpu: Cpu(cores: 1), start_up: \"12s\",";
+    let run = play(&load, service, KNATIVE, "duration: \"250s\"");
+    let all = scaled(&run);
+    assert_eq!(all[0].1, "from 1 to 0 replicas");
+    assert!((118.0..=124.0).contains(&all[0].0), "{all:?}");
+    assert_eq!(all[1].1, "from 0 to 1 replicas");
+    assert!((200.0..200.6).contains(&all[1].0), "{all:?}");
+    assert_eq!(run.value("autoscalers.a.activations"), 1.0);
+    assert_eq!(run.value("clients.u.error_ratio"), 0.0);
+    let longest = run.value("clients.u.latency.max");
+    assert!((12.0..12.3).contains(&longest), "{longest}");
+    // The 48 requests of the 12 s that the activator held ask for more than twice the one pod.
+    assert!(run.value("autoscalers.a.panics") >= 1.0);
+    // Through a balancer it is the same, and nothing is left behind.
+    let whole = play(&[(0, 0.2), (30, 0.0), (200, 0.2), (230, 0.0)], service, KNATIVE, "duration: \"260s\"");
+    assert_eq!(whole.played.summary.rest, Default::default());
+}
+
+#[test]
+fn who_waits_with_the_activator_goes_to_the_first_pod_that_is_ready() {
+    let topology = |balancer: &str, to: &str| {
+        format!(
+            "Topology(name: \"t\",
+                clients: {{ \"u\": Clients(arrivals: Regular(\"20/s\"), timeout: \"50s\",
+                    profile: [Steps([Point(\"5s\", 0), Point(\"60s\", 1), Point(\"90s\", 0)])],
+                    requests: {{ \"{to}/e\": 1 }}) }},
+                {balancer}
+                services: {{ \"s\": Service(workers: 4, cpu: Cpu(cores: 1), start_up: Uniform(\"5s\", \"40s\"),
+                    endpoints: {{ \"e\": [Work(\"50ms\")] }}) }},
+                autoscalers: {{ \"a\": KnativeKpa(service: \"s\", max_scale: 10, stable_window: \"10s\",
+                    scale_to_zero_grace_period: \"5s\", container_concurrency_target: 4) }})"
+        )
+    };
+    let balancers = "balancers: { \"lb\": Balancer(targets: \"s\", policy: LeastOutstanding) },";
+    let times = |run: &Run| (run.times_of("starting"), run.times_of("up"));
+    for (balancer, to) in [("", "s"), (balancers, "lb")] {
+        for number in 0..4 {
+            let files = crate::support::Files::new(
+                &topology(balancer, to),
+                Some(&crate::support::whole_experiment("duration: \"200s\"")),
+            );
+            let run = crate::support::run_of(files.plan(), number);
+            let (_, ups) = times(&run);
+            assert_eq!(run.played.summary.tallies[0].in_flight, 0);
+            assert_eq!(run.value("services.s.replicas.max"), 10.0);
+            // All wait until the first pod is up, whichever that is, and are served from then on.
+            let first = ups[0];
+            let seconds = run.series("clients.u.goodput");
+            let served: f64 = seconds[60..first as usize].iter().filter(|v| !v.is_nan()).sum();
+            assert_eq!(served, 0.0);
+            assert!(seconds[first as usize + 1] > 0.0, "{to} {number}: {first}");
+            assert_eq!(run.played.summary.rest, Default::default());
+        }
+    }
+}
+
+#[test]
+fn who_waits_with_the_activator_is_turned_away_if_there_is_to_be_no_pod() {
+    let load = [(0, 0.2), (30, 0.0), (200, 0.2), (205, 0.0)];
+    let service = "workers: 4, cpu: Cpu(cores: 1), start_up: \"60s\",";
+    let fields = "duration: \"299s\", timeline: [
+        At(\"210s\", Set(\"services.s.workers\", 5)), At(\"220s\", Crash(target: \"s\", name: \"crash\")),
+        At(\"230s\", Down(target: \"s\", lasts: \"10s\"))]";
+    let run = play(&load, service, KNATIVE, fields);
+    // The pod that was to come crashes, is down and comes at 300 s: they have waited all the while.
+    assert_eq!(run.played.summary.rest.queued, run.played.summary.tallies[0].in_flight);
+    assert!(run.played.summary.rest.queued > 10);
+    let timeout = play(&load, service, KNATIVE, &fields.replace("220s", "290s").replace("230s", "295s"));
+    assert_eq!(timeout.played.summary.rest, Default::default());
+    assert_eq!(timeout.value("clients.u.error_ratio"), 0.0);
+}

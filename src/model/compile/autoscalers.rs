@@ -3,7 +3,8 @@
 mod aws;
 
 use crate::components::hpa::{Amount, Behavior, HpaConfig, Metric, Policy, Resource, Rules, SelectPolicy};
-use crate::model::autoscaler::HpaSettings;
+use crate::components::kpa::KpaConfig;
+use crate::model::autoscaler::{HpaSettings, KnativeSettings};
 use crate::model::{Autoscaler, AutoscalerShape, GroupKind, Measure, Model};
 use crate::spec::autoscaler as sa;
 use crate::spec::topology::{Service, Topology};
@@ -16,6 +17,7 @@ pub(super) fn service_of(autoscaler: &sa::Autoscaler) -> &str {
         sa::Autoscaler::StepScaling(a) => &a.service.value,
         sa::Autoscaler::SimpleScaling(a) => &a.service.value,
         sa::Autoscaler::Scheduled(a) => &a.service.value,
+        sa::Autoscaler::KnativeKpa(a) => &a.service.value,
     }
 }
 
@@ -26,6 +28,7 @@ fn most_of(autoscaler: &sa::Autoscaler) -> u32 {
         sa::Autoscaler::TargetTracking(a) => a.max_capacity,
         sa::Autoscaler::StepScaling(a) => a.max_capacity,
         sa::Autoscaler::SimpleScaling(a) => a.max_capacity,
+        sa::Autoscaler::KnativeKpa(a) => a.max_scale,
         sa::Autoscaler::Scheduled(a) => {
             let each = a.actions.iter().flat_map(|x| [x.min_capacity, x.max_capacity, x.desired_capacity]);
             each.flatten().max().unwrap_or(0)
@@ -55,6 +58,7 @@ pub(super) fn settings(autoscaler: &sa::Autoscaler, topology: &Topology) -> Auto
         sa::Autoscaler::StepScaling(a) => aws::step_scaling(a),
         sa::Autoscaler::SimpleScaling(a) => aws::simple_scaling(a),
         sa::Autoscaler::Scheduled(a) => aws::scheduled(a),
+        sa::Autoscaler::KnativeKpa(a) => knative(a),
     }
 }
 
@@ -80,6 +84,22 @@ fn hpa_settings(hpa: &sa::Hpa, topology: &Topology) -> HpaSettings {
         metric_resolution: hpa.metric_resolution.duration(),
         metric_lag: hpa.metric_lag.duration(),
     }
+}
+
+fn knative(a: &sa::knative::KnativeKpa) -> Autoscaler {
+    let config = KpaConfig {
+        target: a.container_concurrency_target * a.target_utilization.0,
+        stable_window: a.stable_window.duration(),
+        panic_window: a.stable_window.duration().scaled(a.panic_window_percentage.0),
+        panic_threshold: a.panic_threshold_percentage.0,
+        max_scale_up_rate: a.max_scale_up_rate,
+        max_scale_down_rate: a.max_scale_down_rate,
+        scale_to_zero_grace_period: a.scale_to_zero_grace_period.duration(),
+        activation_scale: a.activation_scale,
+        min_scale: a.min_scale,
+        max_scale: a.max_scale,
+    };
+    Autoscaler::Knative(KnativeSettings { config, tick: a.tick.duration() })
 }
 
 fn metric(metric: &sa::HpaMetric, service: Option<&Service>) -> (Metric, Measure) {

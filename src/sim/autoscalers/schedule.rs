@@ -23,7 +23,7 @@ impl<O: Observer> World<'_, O> {
         if is_due {
             for other in 0..self.autoscalers.len() as u32 {
                 if other != autoscaler && self.model.autoscalers[other as usize].group == group {
-                    self.follow_settings(other);
+                    self.follow_settings(now, other);
                 }
             }
             self.rescale(now, autoscaler, desired);

@@ -4,6 +4,7 @@ mod aws;
 
 use super::names::known_service;
 use super::values::{MANY, at_least_one, positive_time};
+use crate::spec::autoscaler::knative::KnativeKpa;
 use crate::spec::autoscaler::{Autoscaler, Hpa, HpaMetric, Rules, ScalingPolicy};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
@@ -23,6 +24,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
             Autoscaler::StepScaling(a) => &a.service,
             Autoscaler::SimpleScaling(a) => &a.service,
             Autoscaler::Scheduled(a) => &a.service,
+            Autoscaler::KnativeKpa(a) => &a.service,
         };
         known_service(topology, service, cx);
         let rival = seen
@@ -43,6 +45,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
             Autoscaler::StepScaling(a) => aws::step_scaling(a, topology, cx),
             Autoscaler::SimpleScaling(a) => aws::simple_scaling(a, topology, cx),
             Autoscaler::Scheduled(a) => aws::scheduled(a, cx),
+            Autoscaler::KnativeKpa(a) => knative(a, cx),
         }
     }
 }
@@ -51,6 +54,43 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
 fn may_stand_together(one: &Autoscaler, other: &Autoscaler) -> bool {
     let is_schedule = |a: &Autoscaler| matches!(a, Autoscaler::Scheduled(_));
     (is_schedule(one) != is_schedule(other)) || (aws::is_policy(one) && aws::is_policy(other))
+}
+
+fn knative(a: &KnativeKpa, cx: &mut Context) {
+    at_least_one(a.max_scale, "max_scale", a.place("max_scale"), cx);
+    at_least_one(a.activation_scale, "activation_scale", a.place("activation_scale"), cx);
+    if a.max_scale < a.min_scale.max(a.activation_scale) {
+        let message = "`max_scale` must not be less than `min_scale` and `activation_scale`";
+        cx.fail::<()>(a.place("max_scale"), message);
+    }
+    if a.max_scale > MANY {
+        cx.fail::<()>(a.place("max_scale"), format!("`max_scale` must be at most {MANY}"));
+    }
+    let target = a.container_concurrency_target * a.target_utilization.0;
+    if !(0.01..=1e9).contains(&target) {
+        let message = "`container_concurrency_target` times `target_utilization` must be at least 0.01";
+        cx.fail::<()>(a.place("container_concurrency_target"), message);
+    }
+    if !(6.0..=3600.0).contains(&a.stable_window.0) {
+        let message = "`stable_window` must be from 6 seconds to an hour, as Knative has it";
+        cx.fail::<()>(a.place("stable_window"), message);
+    }
+    if !(0.01..=1.0).contains(&a.panic_window_percentage.0) {
+        let message = "`panic_window_percentage` must be from 1% to 100%";
+        cx.fail::<()>(a.place("panic_window_percentage"), message);
+    }
+    if !(1.1..=10.0).contains(&a.panic_threshold_percentage.0) {
+        let message = "`panic_threshold_percentage` must be from 110% to 1000%, as Knative has it";
+        cx.fail::<()>(a.place("panic_threshold_percentage"), message);
+    }
+    for (rate, field) in
+        [(a.max_scale_up_rate, "max_scale_up_rate"), (a.max_scale_down_rate, "max_scale_down_rate")]
+    {
+        if rate <= 1.0 || rate > 1e6 {
+            cx.fail::<()>(a.place(field), format!("`{field}` must be more than 1"));
+        }
+    }
+    positive_time(a.tick, "tick", a.place("tick"), cx);
 }
 
 fn check_hpa(hpa: &Hpa, topology: &Topology, cx: &mut Context) {
