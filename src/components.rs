@@ -13,6 +13,7 @@ pub mod cloudwatch;
 pub mod cpu;
 pub mod health;
 pub mod hpa;
+pub mod keda;
 pub mod kpa;
 pub mod pool;
 pub mod queue;

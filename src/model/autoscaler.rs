@@ -3,6 +3,7 @@
 use crate::base::SimDuration;
 use crate::components::aws_scaling::policies::PolicyConfig;
 use crate::components::hpa::HpaConfig;
+use crate::components::keda::KedaConfig;
 use crate::components::kpa::KpaConfig;
 use crate::components::schedule::ScheduledAction;
 
@@ -17,6 +18,8 @@ pub enum Autoscaler {
     Scheduled(Vec<ScheduledAction>),
     /// Knative's pod autoscaler.
     Knative(KnativeSettings),
+    /// KEDA.
+    Keda(KedaSettings),
 }
 
 impl Autoscaler {
@@ -27,6 +30,7 @@ impl Autoscaler {
             Self::Aws(aws) => Some(aws.period),
             // The autoscaler asks its pods every second.
             Self::Knative(_) => Some(SimDuration::from_secs(1)),
+            Self::Keda(keda) => Some(keda.polling_interval),
             Self::Scheduled(_) => None,
         }
     }
@@ -37,9 +41,30 @@ impl Autoscaler {
             Self::Hpa(hpa) => Some(hpa.config.sync_period),
             Self::Aws(aws) => Some(aws.period.min(SimDuration::from_secs(60))),
             Self::Knative(knative) => Some(knative.tick),
+            Self::Keda(_) => Some(HpaConfig::KUBERNETES.sync_period),
             Self::Scheduled(_) => None,
         }
     }
+}
+
+/// The settings of KEDA.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KedaSettings {
+    /// How it decides.
+    pub config: KedaConfig,
+    /// What it polls.
+    pub trigger: Trigger,
+    /// From one poll to the next.
+    pub polling_interval: SimDuration,
+}
+
+/// A level that KEDA polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Requests that wait for a worker of a group.
+    QueueLength(u32),
+    /// Requests waiting or executed at a group.
+    RequestsInFlight(u32),
 }
 
 /// The settings of Knative's pod autoscaler.

@@ -6,6 +6,7 @@
 
 mod aws;
 mod hpa;
+mod keda;
 mod knative;
 mod schedule;
 
@@ -14,6 +15,7 @@ use super::event::Event;
 use super::instances::Condition;
 use crate::base::{SimDuration, SimTime};
 use crate::components::hpa::{Moment, Sample};
+use crate::components::keda::Keda;
 use crate::components::schedule::Schedule;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
@@ -44,6 +46,7 @@ enum Kind {
     Aws(AwsState),
     Scheduled(Schedule),
     Knative(KnativeState),
+    Keda(Keda),
 }
 
 impl AutoscalerState {
@@ -55,6 +58,7 @@ impl AutoscalerState {
                     Kind::Aws(AwsState::new(aws, model.groups[shape.group as usize].capacity))
                 }
                 Autoscaler::Scheduled(actions) => Kind::Scheduled(Schedule::new(actions.clone())),
+                Autoscaler::Keda(keda) => Kind::Keda(Keda::new(keda.config.clone())),
                 Autoscaler::Knative(knative) => {
                     let ready = epoch.groups[shape.group as usize].replicas;
                     Kind::Knative(KnativeState::new(knative, SimTime::ZERO, ready))
@@ -252,6 +256,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Hpa(_) => self.measure_pods(now, autoscaler, last),
             Kind::Aws(_) => self.take_datapoint(now, autoscaler, last),
             Kind::Knative(_) => self.ask_pods(now, autoscaler, last),
+            Kind::Keda(_) => self.look_at_trigger(now, autoscaler, true),
             Kind::Scheduled(_) => {}
         }
         self.schedule_measurement(autoscaler);
@@ -271,6 +276,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Aws(_) => self.evaluate_alarms(now, autoscaler),
             Kind::Scheduled(_) => self.take_scheduled_actions(now, autoscaler),
             Kind::Knative(_) => self.tick_knative(now, autoscaler),
+            Kind::Keda(_) => self.look_at_trigger(now, autoscaler, false),
         }
     }
 
@@ -372,6 +378,13 @@ impl<O: Observer> World<'_, O> {
                 (given.min_scale, given.max_scale) = bounds(given.min_scale, given.max_scale);
                 Autoscaler::Knative(knative)
             }
+            Autoscaler::Keda(keda) => {
+                let mut keda = keda.clone();
+                let given = &mut keda.config;
+                (given.min_replica_count, given.max_replica_count) =
+                    bounds(given.min_replica_count, given.max_replica_count);
+                Autoscaler::Keda(keda)
+            }
             Autoscaler::Scheduled(_) => settings.clone(),
         };
         let capacity = model.groups[group as usize].capacity;
@@ -383,6 +396,8 @@ impl<O: Observer> World<'_, O> {
             // Another kind of autoscaler under the same name begins anew.
             (kind, Autoscaler::Hpa(hpa)) => *kind = Kind::Hpa(HpaState::new(&hpa)),
             (kind, Autoscaler::Aws(aws)) => *kind = Kind::Aws(AwsState::new(&aws, capacity)),
+            (Kind::Keda(state), Autoscaler::Keda(keda)) => state.reconfigure(keda.config),
+            (kind, Autoscaler::Keda(keda)) => *kind = Kind::Keda(Keda::new(keda.config)),
             (kind, Autoscaler::Knative(knative)) => {
                 *kind = Kind::Knative(KnativeState::new(&knative, now, self.groups[group as usize].wanted));
             }

@@ -1,12 +1,14 @@
 //! Autoscalers: what changes the number of replicas of a service while it runs.
 
 pub mod aws;
+pub mod keda;
 pub mod knative;
 
 use super::quantity::{Cores, Seconds, Usage};
 use super::source::Spanned;
 use crate::{choice, record};
 use aws::{Scheduled, SimpleScaling, StepScaling, TargetTracking};
+use keda::Keda;
 use knative::KnativeKpa;
 
 choice! {
@@ -24,6 +26,8 @@ choice! {
         Scheduled(Scheduled),
         /// By requests in flight, down to none (Knative).
         KnativeKpa(KnativeKpa),
+        /// By how much waits somewhere, down to none (KEDA).
+        Keda(Keda),
     }
 }
 

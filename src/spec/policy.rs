@@ -497,6 +497,8 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "InFlight" => super::autoscaler::InFlightMetric::positional(),
         "Pods" => super::autoscaler::PodsPolicy::positional(),
         "Percent" => super::autoscaler::PercentPolicy::positional(),
+        "QueueLength" => super::autoscaler::keda::QueueLength::positional(),
+        "RequestsInFlight" => super::autoscaler::keda::RequestsInFlight::positional(),
         "Poisson" => super::topology::Poisson::positional(),
         "File" => super::topology::FileKeys::positional(),
         "At" => super::experiment::At::positional(),

@@ -200,3 +200,35 @@ fn who_waits_with_the_activator_is_turned_away_if_there_is_to_be_no_pod() {
     assert_eq!(timeout.played.summary.rest, Default::default());
     assert_eq!(timeout.value("clients.u.error_ratio"), 0.0);
 }
+
+#[test]
+fn keda_starts_the_first_replica_at_a_poll_and_takes_the_last_a_cooldown_after_work() {
+    let topology = "Topology(name: \"t\",
+        clients: { \"u\": Clients(arrivals: Regular(\"1/s\"), requests: { \"front/ask\": 1 },
+            profile: [Steps([Point(\"0s\", 0), Point(\"100s\", 1), Point(\"200s\", 0)])]) },
+        services: {
+            \"front\": Service(endpoints: { \"ask\": [Call(\"jobs/do\", \"again\")] }),
+            \"jobs\": Service(start_up: \"5s\", endpoints: { \"do\": [Wait(\"1s\")] }),
+        },
+        policies: { \"again\": [Retry(max: 100, backoff: Constant(\"1s\"))] },
+        autoscalers: { \"a\": Keda(service: \"jobs\", trigger: RequestsInFlight(\"front\"), threshold: 1000,
+            activation_threshold: 10, cooldown_period: \"60s\") })";
+    let run = experiment(topology, "duration: \"400s\"");
+    // Never active at 30 s: none. More than 10 wait at 120 s; then never again, and 60 s and a poll later none are left.
+    expect(&run, &[(30.0, "1 to 0"), (120.0, "0 to 1"), (210.0, "1 to 0")]);
+    assert_eq!(run.value("clients.u.error_ratio"), 0.0);
+    assert_eq!(run.played.summary.rest, Default::default());
+}
+
+#[test]
+fn keda_scales_by_a_queue_as_the_autoscaler_that_it_makes() {
+    let keda = "\"a\": Keda(service: \"s\", trigger: QueueLength(\"s\"), threshold: 20, min_replica_count: 2,
+        max_replica_count: 30),";
+    let service = "replicas: 2, workers: 1, start_up: \"1s\",";
+    // Two replicas keep up until 300 s; then 80 per second come and 40 go, and 600 wait 15 s later: 30 are wanted.
+    let run = play(&[(0, 2.0), (300, 4.0), (360, 0.2)], service, keda, "duration: \"420s\"");
+    let all = scaled(&run);
+    assert_eq!(all[0], (315.0, "from 2 to 4 replicas".to_string()), "{all:?}");
+    // One sync at most doubles, or goes to 4; all of them are 15 seconds apart.
+    assert!(all.len() > 1 && all.iter().all(|(at, _)| at % 15.0 == 0.0));
+}

@@ -3,8 +3,9 @@
 mod aws;
 
 use crate::components::hpa::{Amount, Behavior, HpaConfig, Metric, Policy, Resource, Rules, SelectPolicy};
+use crate::components::keda::KedaConfig;
 use crate::components::kpa::KpaConfig;
-use crate::model::autoscaler::{HpaSettings, KnativeSettings};
+use crate::model::autoscaler::{HpaSettings, KedaSettings, KnativeSettings, Trigger};
 use crate::model::{Autoscaler, AutoscalerShape, GroupKind, Measure, Model};
 use crate::spec::autoscaler as sa;
 use crate::spec::topology::{Service, Topology};
@@ -18,6 +19,7 @@ pub(super) fn service_of(autoscaler: &sa::Autoscaler) -> &str {
         sa::Autoscaler::SimpleScaling(a) => &a.service.value,
         sa::Autoscaler::Scheduled(a) => &a.service.value,
         sa::Autoscaler::KnativeKpa(a) => &a.service.value,
+        sa::Autoscaler::Keda(a) => &a.service.value,
     }
 }
 
@@ -29,6 +31,7 @@ fn most_of(autoscaler: &sa::Autoscaler) -> u32 {
         sa::Autoscaler::StepScaling(a) => a.max_capacity,
         sa::Autoscaler::SimpleScaling(a) => a.max_capacity,
         sa::Autoscaler::KnativeKpa(a) => a.max_scale,
+        sa::Autoscaler::Keda(a) => a.max_replica_count,
         sa::Autoscaler::Scheduled(a) => {
             let each = a.actions.iter().flat_map(|x| [x.min_capacity, x.max_capacity, x.desired_capacity]);
             each.flatten().max().unwrap_or(0)
@@ -59,6 +62,7 @@ pub(super) fn settings(autoscaler: &sa::Autoscaler, topology: &Topology) -> Auto
         sa::Autoscaler::SimpleScaling(a) => aws::simple_scaling(a),
         sa::Autoscaler::Scheduled(a) => aws::scheduled(a),
         sa::Autoscaler::KnativeKpa(a) => knative(a),
+        sa::Autoscaler::Keda(a) => keda(a, topology),
     }
 }
 
@@ -100,6 +104,25 @@ fn knative(a: &sa::knative::KnativeKpa) -> Autoscaler {
         max_scale: a.max_scale,
     };
     Autoscaler::Knative(KnativeSettings { config, tick: a.tick.duration() })
+}
+
+fn keda(a: &sa::keda::Keda, topology: &Topology) -> Autoscaler {
+    let group = |name: &str| topology.services.position(name).unwrap_or(0) as u32;
+    Autoscaler::Keda(KedaSettings {
+        config: KedaConfig {
+            threshold_milli: milli(a.threshold),
+            activation_milli: milli(a.activation_threshold),
+            cooldown_period: a.cooldown_period.duration(),
+            to_zero: a.min_replica_count == 0 || a.idle_replica_count == Some(0),
+            min_replica_count: a.min_replica_count,
+            max_replica_count: a.max_replica_count,
+        },
+        trigger: match &a.trigger {
+            sa::keda::Trigger::QueueLength(t) => Trigger::QueueLength(group(&t.of.value)),
+            sa::keda::Trigger::RequestsInFlight(t) => Trigger::RequestsInFlight(group(&t.of.value)),
+        },
+        polling_interval: a.polling_interval.duration(),
+    })
 }
 
 fn metric(metric: &sa::HpaMetric, service: Option<&Service>) -> (Metric, Measure) {

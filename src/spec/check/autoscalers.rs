@@ -4,6 +4,7 @@ mod aws;
 
 use super::names::known_service;
 use super::values::{MANY, at_least_one, positive_time};
+use crate::spec::autoscaler::keda::{Keda, Trigger};
 use crate::spec::autoscaler::knative::KnativeKpa;
 use crate::spec::autoscaler::{Autoscaler, Hpa, HpaMetric, Rules, ScalingPolicy};
 use crate::spec::decode::Context;
@@ -25,6 +26,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
             Autoscaler::SimpleScaling(a) => &a.service,
             Autoscaler::Scheduled(a) => &a.service,
             Autoscaler::KnativeKpa(a) => &a.service,
+            Autoscaler::Keda(a) => &a.service,
         };
         known_service(topology, service, cx);
         let rival = seen
@@ -46,6 +48,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
             Autoscaler::SimpleScaling(a) => aws::simple_scaling(a, topology, cx),
             Autoscaler::Scheduled(a) => aws::scheduled(a, cx),
             Autoscaler::KnativeKpa(a) => knative(a, cx),
+            Autoscaler::Keda(a) => keda(a, topology, cx),
         }
     }
 }
@@ -91,6 +94,34 @@ fn knative(a: &KnativeKpa, cx: &mut Context) {
         }
     }
     positive_time(a.tick, "tick", a.place("tick"), cx);
+}
+
+fn keda(a: &Keda, topology: &Topology, cx: &mut Context) {
+    match &a.trigger {
+        Trigger::QueueLength(t) => known_service(topology, &t.of, cx),
+        Trigger::RequestsInFlight(t) => known_service(topology, &t.of, cx),
+    }
+    if !(0.001..=1e12).contains(&a.threshold) {
+        cx.fail::<()>(a.place("threshold"), "`threshold` must be at least 0.001");
+    }
+    if !(0.0..=1e12).contains(&a.activation_threshold) {
+        cx.fail::<()>(a.place("activation_threshold"), "`activation_threshold` must not be negative");
+    }
+    positive_time(a.polling_interval, "polling_interval", a.place("polling_interval"), cx);
+    if a.idle_replica_count.is_some_and(|idle| idle != 0) {
+        cx.fail::<()>(
+            a.place("idle_replica_count"),
+            "`idle_replica_count` must be 0: KEDA allows no other number",
+        );
+    }
+    at_least_one(a.max_replica_count, "max_replica_count", a.place("max_replica_count"), cx);
+    if a.max_replica_count < a.min_replica_count {
+        let message = "`max_replica_count` must not be less than `min_replica_count`";
+        cx.fail::<()>(a.place("max_replica_count"), message);
+    }
+    if a.max_replica_count > MANY {
+        cx.fail::<()>(a.place("max_replica_count"), format!("`max_replica_count` must be at most {MANY}"));
+    }
 }
 
 fn check_hpa(hpa: &Hpa, topology: &Topology, cx: &mut Context) {
