@@ -15,6 +15,7 @@ pub mod health;
 pub mod hpa;
 pub mod keda;
 pub mod kpa;
+pub mod nodes;
 pub mod pool;
 pub mod queue;
 pub mod rate_limit;

@@ -90,13 +90,18 @@ pub struct BalancerShape {
     pub group: u32,
 }
 
+/// No group of instances.
+pub const NO_GROUP: u32 = u32::MAX;
+
 /// An autoscaler, as far as it never changes.
 #[derive(Clone, Debug)]
 pub struct AutoscalerShape {
     /// Its name.
     pub name: String,
-    /// The group it scales: a service, and no other autoscaler's.
+    /// The group it scales: a service; `NO_GROUP` if it has nodes instead.
     pub group: u32,
+    /// The groups whose pods run on its nodes.
+    pub pods: Vec<u32>,
 }
 
 /// What a group of instances is.

@@ -340,6 +340,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::DrainEnd { instance, life } => self.on_drain_end(now, instance, life),
             Event::Autoscale { autoscaler, generation } => self.on_autoscale(now, autoscaler, generation),
             Event::MeasurePods { autoscaler } => self.on_measure_pods(now, autoscaler),
+            Event::NodeReady { autoscaler, node } => self.on_node_ready(now, autoscaler, node),
             Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),

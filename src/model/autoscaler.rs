@@ -1,10 +1,12 @@
 //! Autoscalers, as an epoch has them.
 
 use crate::base::SimDuration;
+use crate::base::dist::Dist;
 use crate::components::aws_scaling::policies::PolicyConfig;
 use crate::components::hpa::HpaConfig;
 use crate::components::keda::KedaConfig;
 use crate::components::kpa::KpaConfig;
+use crate::components::nodes::NodesConfig;
 use crate::components::schedule::ScheduledAction;
 
 /// An autoscaler's settings.
@@ -20,6 +22,8 @@ pub enum Autoscaler {
     Knative(KnativeSettings),
     /// KEDA.
     Keda(KedaSettings),
+    /// Nodes, and Kubernetes' cluster autoscaler.
+    Nodes(NodesSettings),
 }
 
 impl Autoscaler {
@@ -31,7 +35,7 @@ impl Autoscaler {
             // The autoscaler asks its pods every second.
             Self::Knative(_) => Some(SimDuration::from_secs(1)),
             Self::Keda(keda) => Some(keda.polling_interval),
-            Self::Scheduled(_) => None,
+            Self::Scheduled(_) | Self::Nodes(_) => None,
         }
     }
 
@@ -41,10 +45,33 @@ impl Autoscaler {
             Self::Hpa(hpa) => Some(hpa.config.sync_period),
             Self::Aws(aws) => Some(aws.period.min(SimDuration::from_secs(60))),
             Self::Knative(knative) => Some(knative.tick),
+            Self::Nodes(nodes) => Some(nodes.scan_interval),
             Self::Keda(_) => Some(HpaConfig::KUBERNETES.sync_period),
             Self::Scheduled(_) => None,
         }
     }
+}
+
+/// The settings of nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodesSettings {
+    /// How it decides.
+    pub config: NodesConfig,
+    /// What pods need, in the order of [`super::AutoscalerShape::pods`].
+    pub pods: Vec<NodePod>,
+    /// From asking for a node until pods can run on it.
+    pub boot: Dist,
+    /// From one scan to the next.
+    pub scan_interval: SimDuration,
+}
+
+/// What a pod of a group needs of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodePod {
+    /// CPU requested, in thousandths of a core.
+    pub request_milli: u64,
+    /// The time to pull its image.
+    pub image_pull: Dist,
 }
 
 /// The settings of KEDA.

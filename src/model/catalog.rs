@@ -81,6 +81,12 @@ pub struct AutoscalerMeters {
     pub panics: u32,
     /// Counter: times a request came while there was no pod (Knative).
     pub activations: u32,
+    /// Gauge: nodes that pods can run on (nodes).
+    pub nodes: u32,
+    /// Gauge: pods that wait for a node (nodes).
+    pub pending: u32,
+    /// Counter: nodes that were too long in coming (nodes).
+    pub given_up: u32,
 }
 
 /// Ids of the meters that belong to a balancer.

@@ -8,6 +8,7 @@ mod aws;
 mod hpa;
 mod keda;
 mod knative;
+mod nodes;
 mod schedule;
 
 use super::World;
@@ -16,10 +17,11 @@ use super::instances::Condition;
 use crate::base::{SimDuration, SimTime};
 use crate::components::hpa::{Moment, Sample};
 use crate::components::keda::Keda;
+use crate::components::nodes::Nodes;
 use crate::components::schedule::Schedule;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Autoscaler, Epoch, Model};
+use crate::model::{Autoscaler, AutoscalerShape, Epoch, Model};
 use aws::AwsState;
 use hpa::HpaState;
 use knative::KnativeState;
@@ -47,17 +49,19 @@ enum Kind {
     Scheduled(Schedule),
     Knative(KnativeState),
     Keda(Keda),
+    Nodes(Nodes),
 }
 
 impl AutoscalerState {
     pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
-        let make = |(shape, settings): (&crate::model::AutoscalerShape, &Autoscaler)| Self {
+        let make = |(shape, settings): (&AutoscalerShape, &Autoscaler)| Self {
             kind: match settings {
                 Autoscaler::Hpa(hpa) => Kind::Hpa(HpaState::new(hpa)),
                 Autoscaler::Aws(aws) => {
                     Kind::Aws(AwsState::new(aws, model.groups[shape.group as usize].capacity))
                 }
                 Autoscaler::Scheduled(actions) => Kind::Scheduled(Schedule::new(actions.clone())),
+                Autoscaler::Nodes(settings) => Kind::Nodes(nodes::at_start(model, epoch, shape, settings)),
                 Autoscaler::Keda(keda) => Kind::Keda(Keda::new(keda.config.clone())),
                 Autoscaler::Knative(knative) => {
                     let ready = epoch.groups[shape.group as usize].replicas;
@@ -106,6 +110,8 @@ pub(super) struct PodMeter {
     core_ns: f64,
     request_ns: f64,
     totals: Totals,
+    /// Whether the pod waits for a node.
+    is_pending: bool,
     /// The last measurements that are seen.
     cpu: Option<Sample>,
     in_flight: Option<Sample>,
@@ -127,6 +133,7 @@ impl PodMeter {
             core_ns: 0.0,
             request_ns: 0.0,
             totals: Totals::default(),
+            is_pending: false,
             cpu: None,
             in_flight: None,
             under_way: VecDeque::new(),
@@ -230,6 +237,7 @@ impl<O: Observer> World<'_, O> {
         for autoscaler in 0..self.autoscalers.len() as u32 {
             self.queue.schedule(now, Rank::Control, Event::Autoscale { autoscaler, generation: 0 });
             self.schedule_measurement(autoscaler);
+            self.start_nodes(now, autoscaler);
         }
     }
 
@@ -257,7 +265,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Aws(_) => self.take_datapoint(now, autoscaler, last),
             Kind::Knative(_) => self.ask_pods(now, autoscaler, last),
             Kind::Keda(_) => self.look_at_trigger(now, autoscaler, true),
-            Kind::Scheduled(_) => {}
+            Kind::Scheduled(_) | Kind::Nodes(_) => {}
         }
         self.schedule_measurement(autoscaler);
     }
@@ -277,6 +285,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Scheduled(_) => self.take_scheduled_actions(now, autoscaler),
             Kind::Knative(_) => self.tick_knative(now, autoscaler),
             Kind::Keda(_) => self.look_at_trigger(now, autoscaler, false),
+            Kind::Nodes(_) => self.scan_nodes(now, autoscaler),
         }
     }
 
@@ -385,9 +394,9 @@ impl<O: Observer> World<'_, O> {
                     bounds(given.min_replica_count, given.max_replica_count);
                 Autoscaler::Keda(keda)
             }
-            Autoscaler::Scheduled(_) => settings.clone(),
+            Autoscaler::Scheduled(_) | Autoscaler::Nodes(_) => settings.clone(),
         };
-        let capacity = model.groups[group as usize].capacity;
+        let capacity = model.groups.get(group as usize).map_or(0, |g| g.capacity);
         match (&mut self.autoscalers[autoscaler as usize].kind, kind) {
             (Kind::Hpa(state), Autoscaler::Hpa(hpa)) => state.hpa.reconfigure(hpa.config),
             (Kind::Aws(state), Autoscaler::Aws(aws)) => state.policy.reconfigure(aws.policy),
@@ -396,6 +405,9 @@ impl<O: Observer> World<'_, O> {
             // Another kind of autoscaler under the same name begins anew.
             (kind, Autoscaler::Hpa(hpa)) => *kind = Kind::Hpa(HpaState::new(&hpa)),
             (kind, Autoscaler::Aws(aws)) => *kind = Kind::Aws(AwsState::new(&aws, capacity)),
+            (Kind::Nodes(state), Autoscaler::Nodes(nodes)) => state.reconfigure(nodes.config),
+            // Nodes cannot come to be or cease on the way: the services below which they are would change.
+            (Kind::Nodes(_), _) | (_, Autoscaler::Nodes(_)) => {}
             (Kind::Keda(state), Autoscaler::Keda(keda)) => state.reconfigure(keda.config),
             (kind, Autoscaler::Keda(keda)) => *kind = Kind::Keda(Keda::new(keda.config)),
             (kind, Autoscaler::Knative(knative)) => {

@@ -152,6 +152,10 @@ impl<O: Observer> World<'_, O> {
                 self.discover(instance);
             }
         }
+        // Balancers are made with all targets that there can ever be.
+        for balancer in 0..self.balancers.len() as u32 {
+            self.reset_eligible(balancer);
+        }
     }
 
     /// Moves the gauges of what a running instance adds to its group.

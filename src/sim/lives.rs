@@ -31,6 +31,9 @@ impl<O: Observer> World<'_, O> {
         let delay = restart_delay + settings.start_up.sample_duration(&mut rng);
         self.process_begins(now + restart_delay, instance);
         self.instances[instance as usize].condition = Condition::Starting;
+        if self.is_pending(instance) {
+            return;
+        }
         let life = self.instances[instance as usize].life;
         self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
     }
@@ -258,6 +261,7 @@ impl<O: Observer> World<'_, O> {
         self.forget_failures(now, instance);
         self.instances[instance as usize].faults.clear();
         self.apply_faults(now, instance);
+        self.leave_node(now, instance);
     }
 
     // ---- settings ----
@@ -347,20 +351,23 @@ impl<O: Observer> World<'_, O> {
         match state.condition {
             Condition::Off => {
                 state.condition = Condition::Starting;
-                let (life, group) = (state.life, state.group as usize);
                 self.pod_begins(now, instance);
                 self.process_begins(now, instance);
                 self.strike_newcomer(now, instance);
                 if self.instances[instance as usize].condition != Condition::Starting {
                     return;
                 }
-                let settings = &self.settings().groups[group];
-                let path = format!("{}#{life}", self.model.instance_name(instance));
-                let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
                 self.observer.change(now, Change::Starting { instance });
-                self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
+                if let Some(pull) = self.place_pod(now, instance) {
+                    self.process_begins(now + pull, instance);
+                    self.start_pod(now, instance, pull);
+                }
             }
             Condition::Draining => {
+                if self.is_evicted(instance) {
+                    return;
+                }
+                let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Up;
                 state.drain_ends = None;
                 self.join(now, instance, false);

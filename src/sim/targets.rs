@@ -238,7 +238,8 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn reset_eligible(&mut self, balancer: u32) {
+    /// Makes those targets eligible that are believed healthy, or registered if none is.
+    pub(super) fn reset_eligible(&mut self, balancer: u32) {
         for target in 0..self.balancers[balancer as usize].registered.len() as u32 {
             let believed = self.is_believed(balancer, target);
             let state = &mut self.balancers[balancer as usize];

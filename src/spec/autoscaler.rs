@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod keda;
 pub mod knative;
+pub mod nodes;
 
 use super::quantity::{Cores, Seconds, Usage};
 use super::source::Spanned;
@@ -10,9 +11,10 @@ use crate::{choice, record};
 use aws::{Scheduled, SimpleScaling, StepScaling, TargetTracking};
 use keda::Keda;
 use knative::KnativeKpa;
+use nodes::ClusterAutoscaler;
 
 choice! {
-    /// What changes the number of replicas of a service while it runs.
+    /// What changes the number of replicas of a service while it runs, or of the nodes below them.
     pub enum Autoscaler {
         /// The HorizontalPodAutoscaler of Kubernetes (`autoscaling/v2`).
         Hpa(Hpa),
@@ -28,6 +30,8 @@ choice! {
         KnativeKpa(KnativeKpa),
         /// By how much waits somewhere, down to none (KEDA).
         Keda(Keda),
+        /// Nodes below the pods of services (Kubernetes' Cluster Autoscaler).
+        ClusterAutoscaler(ClusterAutoscaler),
     }
 }
 

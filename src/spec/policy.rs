@@ -497,6 +497,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "InFlight" => super::autoscaler::InFlightMetric::positional(),
         "Pods" => super::autoscaler::PodsPolicy::positional(),
         "Percent" => super::autoscaler::PercentPolicy::positional(),
+        "NodePod" => super::autoscaler::nodes::NodePod::positional(),
         "QueueLength" => super::autoscaler::keda::QueueLength::positional(),
         "RequestsInFlight" => super::autoscaler::keda::RequestsInFlight::positional(),
         "Poisson" => super::topology::Poisson::positional(),

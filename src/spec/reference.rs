@@ -217,6 +217,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Keda trigger",
             "QueueLength",
             "RequestsInFlight",
+            "ClusterAutoscaler",
+            "NodePod",
             "Cache",
             "Eviction",
         ],

@@ -232,3 +232,118 @@ fn keda_scales_by_a_queue_as_the_autoscaler_that_it_makes() {
     // One sync at most doubles, or goes to 4; all of them are 15 seconds apart.
     assert!(all.len() > 1 && all.iter().all(|(at, _)| at % 15.0 == 0.0));
 }
+
+/// A service whose pods request half a node each, and the autoscaler of the nodes.
+fn on_nodes(replicas: u32, timeline: &str, nodes: &str) -> Run {
+    let topology = format!(
+        "Topology(name: \"t\",
+            clients: {{ \"u\": Clients(arrivals: Regular(\"20/s\"), requests: {{ \"s/e\": 1 }}) }},
+            services: {{ \"s\": Service(replicas: {replicas}, start_up: \"5s\", endpoints: {{ \"e\": [Wait(\"2s\")] }}) }},
+            autoscalers: {{ \"n\": ClusterAutoscaler(pods: {{ \"s\": NodePod(request: 1, image_pull: \"20s\") }},
+                node_cores: 2, max_nodes: 4, node_boot: \"60s\", {nodes}) }})"
+    );
+    experiment(&topology, &format!("duration: \"40min\", timeline: [{timeline}]"))
+}
+
+#[test]
+fn a_pod_waits_for_its_node_and_the_first_one_there_for_its_image() {
+    let run = on_nodes(3, "At(\"65s\", Set(\"services.s.replicas\", 9))", "");
+    // The fourth fits on the second node, where the image is. At 70 s nodes for the other five are asked for, of which
+    // there may be two; they come at 130 s. The first pod on each has the image after 20 s, and so has the second.
+    let ups = run.times_of("up");
+    assert_eq!(ups[0], 70.0);
+    assert_eq!(ups[1..], [135.0, 135.0, 155.0, 155.0]);
+    assert_eq!(run.times_of("nodes_asked"), [70.0]);
+    assert_eq!(run.times_of("node_ready"), [130.0, 130.0]);
+    assert_eq!(run.value("autoscalers.n.nodes.max"), 4.0);
+    // One has no place ever.
+    assert_eq!(run.series("autoscalers.n.pending")[600], 1.0);
+    assert_eq!(run.series("services.s.up")[600], 8.0);
+    assert_eq!(run.value("clients.u.error_ratio"), 0.0);
+}
+
+#[test]
+fn nodes_that_are_not_needed_go_and_their_pods_move() {
+    let timeline =
+        "At(\"65s\", Set(\"services.s.replicas\", 8)), At(\"200s\", Set(\"services.s.replicas\", 1))";
+    let run = on_nodes(3, timeline, "scale_down_utilization_threshold: \"60%\",");
+    // One pod is left on the first node. The others are empty, and go ten minutes after they were first seen so.
+    let gone = run.times_of("nodes_gone");
+    assert_eq!((gone.as_slice(), run.value("autoscalers.n.scale_downs")), ([810.0].as_slice(), 1.0));
+    assert_eq!(run.series("autoscalers.n.nodes")[900], 1.0);
+    // One on each of two nodes: the first moves to where the second is, ends what it has, and begins there, where the
+    // image is.
+    let timeline =
+        "At(\"5s\", Set(\"services.s.replicas\", 2)), At(\"100s\", Set(\"autoscalers.n.min_nodes\", 1))";
+    let run = on_nodes(1, timeline, "min_nodes: 2, scale_down_utilization_threshold: \"60%\",");
+    let [drains, stops] = ["draining", "stopped"].map(|kind| *run.times_of(kind).last().unwrap());
+    assert_eq!((drains, run.times_of("nodes_gone").len()), (600.0, 1));
+    assert!((stops - drains - 2.0).abs() < 0.2, "{stops}");
+    assert_eq!(*run.times_of("up").last().unwrap(), stops + 5.0);
+    assert_eq!(run.series("services.s.up")[800], 2.0);
+    assert_eq!(run.value("clients.u.error_ratio"), 0.0);
+}
+
+#[test]
+fn pods_that_wait_for_a_node_are_not_started_by_faults_or_their_end() {
+    let timeline =
+        "At(\"65s\", Set(\"services.s.replicas\", 6)), At(\"75s\", Crash(target: \"s\", name: \"c\")),
+        At(\"80s\", Down(target: \"s\", lasts: \"10s\"))";
+    let run = on_nodes(3, timeline, "");
+    // The fourth is up at 70 s; all on nodes are back 5 s after the end, and the others come when their node has come.
+    assert_eq!(run.times_of("up")[..].iter().filter(|t| **t < 130.0).count(), 1 + 4);
+    assert_eq!(run.series("services.s.up")[120], 4.0);
+    assert_eq!(run.series("services.s.up")[170], 6.0);
+    // A node that takes too long is given up, and pods wait until another is asked for.
+    let late =
+        on_nodes(3, "At(\"65s\", Set(\"services.s.replicas\", 6))", "max_node_provision_time: \"30s\"");
+    assert!(late.value("autoscalers.n.given_up") >= 2.0);
+    assert_eq!(late.series("services.s.up")[2300], 4.0);
+}
+
+#[test]
+fn measurements_that_lag_are_acted_on_later() {
+    let hpa = |lag: &str| {
+        format!("\"a\": Hpa(service: \"s\", max: 9, metrics: [InFlight(4)], metric_lag: \"{lag}\"),")
+    };
+    let load = [(0, 0.2), (31, 4.0)];
+    let first = |lag: &str| scaled(&play(&load, SERVICE, &hpa(lag), "duration: \"3min\""))[0].0;
+    assert_eq!([first("0s"), first("1s"), first("15s"), first("40s")], [45.0, 60.0, 60.0, 90.0]);
+}
+
+#[test]
+fn pods_that_wait_for_a_node_hold_back_the_autoscaler_as_unready_ones() {
+    let topology = |nodes: &str| {
+        format!(
+            "Topology(name: \"t\",
+                clients: {{ \"u\": Clients(arrivals: Regular(\"20/s\"), requests: {{ \"s/e\": 1 }}) }},
+                services: {{ \"s\": Service(replicas: 2, start_up: \"5s\", endpoints: {{ \"e\": [Wait(\"1s\")] }}) }},
+                autoscalers: {{ \"a\": Hpa(service: \"s\", max: 20, metrics: [InFlight(2)]) {nodes} }})"
+        )
+    };
+    // 20 in flight at two pods want ten, of which four may come at once. With pods that are ready the rest follows;
+    // while they wait for a node they count as idle, and 20 over 2 of 4 pods is still as much as one sync may do.
+    let nodes =
+        ", \"n\": ClusterAutoscaler(pods: { \"s\": NodePod(request: 1) }, node_cores: 2, max_nodes: 9)";
+    let [free, bound] = [topology(""), topology(nodes)].map(|t| experiment(&t, "duration: \"4min\""));
+    assert_eq!(free.series("services.s.replicas")[100], 10.0);
+    assert_eq!(bound.series("services.s.replicas")[239], 10.0);
+    assert_eq!(bound.series("services.s.up")[120], 2.0);
+    assert!(bound.times_of("up")[0] > 140.0);
+}
+
+#[test]
+fn a_balancer_sends_nothing_to_instances_that_may_only_come_later() {
+    for check in ["", "health_check: HealthCheck(endpoint: \"e\", interval: \"5s\"),"] {
+        let topology = format!(
+            "Topology(name: \"t\",
+                clients: {{ \"u\": Clients(arrivals: Regular(\"20/s\"), requests: {{ \"lb/e\": 1 }}) }},
+                balancers: {{ \"lb\": Balancer(targets: \"s\", {check}) }},
+                services: {{ \"s\": Service(replicas: 2, endpoints: {{ \"e\": [Wait(\"10ms\")] }}) }},
+                autoscalers: {{ \"a\": Hpa(service: \"s\", max: 8, metrics: [InFlight(5)]) }})"
+        );
+        let run = experiment(&topology, "duration: \"20s\"");
+        assert_eq!(run.value("clients.u.error_ratio"), 0.0);
+        assert_eq!(run.value("balancers.lb.targets.max"), 2.0);
+    }
+}

@@ -64,10 +64,10 @@ impl<O: Observer> World<'_, O> {
                 };
                 state.samples.push(sample);
                 state.pods.push(Pod {
-                    phase: Phase::Running,
+                    phase: if meter.is_pending { Phase::Pending } else { Phase::Running },
                     deleted: instance.condition == Condition::Draining,
                     ready: Some(instance.condition == Condition::Up),
-                    started: Some(meter.started),
+                    started: (!meter.is_pending).then_some(meter.started),
                     transition: meter.transition,
                     request_milli,
                 });

@@ -1,6 +1,7 @@
 //! Autoscalers: services that exist, one for each, and values as Kubernetes admits them.
 
 mod aws;
+mod nodes;
 
 use super::names::known_service;
 use super::values::{MANY, at_least_one, positive_time};
@@ -27,6 +28,10 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
             Autoscaler::Scheduled(a) => &a.service,
             Autoscaler::KnativeKpa(a) => &a.service,
             Autoscaler::Keda(a) => &a.service,
+            Autoscaler::ClusterAutoscaler(a) => {
+                nodes::cluster_autoscaler(a, topology, cx);
+                continue;
+            }
         };
         known_service(topology, service, cx);
         let rival = seen
@@ -49,6 +54,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
             Autoscaler::Scheduled(a) => aws::scheduled(a, cx),
             Autoscaler::KnativeKpa(a) => knative(a, cx),
             Autoscaler::Keda(a) => keda(a, topology, cx),
+            Autoscaler::ClusterAutoscaler(_) => {}
         }
     }
 }
