@@ -6,8 +6,8 @@
 //!
 //! How a policy keeps from acting on what it has done already is one of two things. With cooldowns (Application Auto
 //! Scaling: ECS and others) more is added during a scale-out cooldown only as far as it is more than was added, and
-//! nothing is taken away during a scale-in cooldown, which a scale-out ends. With a warm-up (EC2) instances that warm up
-//! count as there for the next decision, but not for the metric, and nothing is taken away meanwhile.
+//! nothing is taken away during a scale-in cooldown, which a scale-out ends. With a warm-up (EC2) instances that warm
+//! up count as there for the next decision, but not for the metric, and nothing is taken away meanwhile.
 //!
 //! Source: Amazon EC2 Auto Scaling User Guide and Application Auto Scaling User Guide (2023). The alarms that target
 //! tracking makes are those that it is seen to make (3 x 1 min above the target, 15 x 1 min below 90 % of it); how it

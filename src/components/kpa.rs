@@ -1,9 +1,9 @@
 //! Knative's pod autoscaler (KPA): replicas by requests in flight, with a window for calm and one for panic.
 //!
-//! Every tick (2 s) it compares two means of the concurrency, over the stable window (60 s) and over the panic window (a
-//! tenth of it), with what a pod should have. If the short one asks for twice the pods that are ready, it panics: for at
-//! least a stable window from then on the larger of both counts, and nothing shrinks. In calm times the stable one
-//! counts, so that load that goes away leaves its pods for a minute. One tick at most halves what is ready, or
+//! Every tick (2 s) it compares two means of the concurrency, over the stable window (60 s) and over the panic window
+//! (a tenth of it), with what a pod should have. If the short one asks for twice the pods that are ready, it panics:
+//! for at least a stable window from then on the larger of both counts, and nothing shrinks. In calm times the stable
+//! one counts, so that load that goes away leaves its pods for a minute. One tick at most halves what is ready, or
 //! multiplies it by a thousand. When nothing was asked for a stable window and the grace after it, no pod remains.
 //!
 //! Surprising: rates are about pods that are *ready*, so pods that are slow to start do not hold back the next tick;

@@ -1,13 +1,14 @@
 //! The nodes below pods: where a pod runs, who waits for a node, and Kubernetes' Cluster Autoscaler.
 //!
-//! A pod goes to the ready node that has the most left of those on which it fits, by what it *requests*, not by what it
-//! uses; if it fits on none, it is pending. At every scan the autoscaler packs pending pods onto what is free or being
+//! A pod goes to the ready node that has the most left of those on which it fits, by what it *requests*, not by what
+//! it uses; if it fits on none, it is pending. At every scan the autoscaler packs pending pods onto what is free or being
 //! started, and asks for as many nodes more as the rest needs. A node of which less than half is requested for ten
-//! minutes, and whose pods fit elsewhere, goes: empty ones ten at a time, others one by one, after their pods have moved.
+//! minutes, and whose pods fit elsewhere, goes: empty ones ten at a time, others one by one, after their pods have
+//! moved.
 //!
 //! Surprising: nothing goes in the ten minutes after a node was asked for; a node that is too long in coming is given
-//! up and the group backs off, while pods wait; and images are pulled once for each node, so the first pod of a kind on
-//! a new node is the slow one.
+//! up and the group backs off, while pods wait; and images are pulled once for each node, so the first pods of a kind on
+//! a new node are the slow ones.
 //!
 //! Source: Cluster Autoscaler FAQ and its defaults (1.30, 2024), kube-scheduler's `NodeResourcesFit` with
 //! `LeastAllocated`. Left out: disruption budgets, several node groups and expanders, resources other than CPU.
@@ -58,8 +59,8 @@ struct Node {
     state: NodeState,
     used: u64,
     pods: Vec<u32>,
-    /// Which images it has.
-    images: Vec<u32>,
+    /// Which images it has, and from when on.
+    images: Vec<(u32, SimTime)>,
     unneeded_since: Option<SimTime>,
 }
 
@@ -79,8 +80,10 @@ pub struct PodSpec {
 pub struct Placed {
     /// The pod.
     pub pod: PodSpec,
-    /// Whether its image is on the node already.
-    pub has_image: bool,
+    /// The node.
+    pub node: u32,
+    /// From when on its image is there; `None` if it is still to be pulled.
+    pub image_at: Option<SimTime>,
 }
 
 /// What a scan decided.
@@ -123,7 +126,11 @@ impl Nodes {
             if this.room(&pod).is_none() && pod.request_milli <= config.allocatable_milli {
                 this.add(NodeState::Ready);
             }
-            this.place(pod);
+            if let Some(placed) = this.place(pod)
+                && placed.image_at.is_none()
+            {
+                this.pulls(placed, SimTime::ZERO);
+            }
         }
         while (this.nodes.len() as u32) < config.min_nodes {
             this.add(NodeState::Ready);
@@ -179,15 +186,17 @@ impl Nodes {
             self.pending.push(pod);
             return None;
         };
-        let has_image = self.nodes[node as usize].images.contains(&pod.image);
         let to = &mut self.nodes[node as usize];
+        let image_at = to.images.iter().find(|(image, _)| *image == pod.image).map(|(_, at)| *at);
         to.used += pod.request_milli;
         to.pods.push(pod.id);
-        if !has_image {
-            to.images.push(pod.image);
-        }
         self.placed.push((pod, node));
-        Some(Placed { pod, has_image })
+        Some(Placed { pod, node, image_at })
+    }
+
+    /// The image of a pod that was placed will be on its node from then on; others of it wait for the same pull.
+    pub fn pulls(&mut self, placed: Placed, until: SimTime) {
+        self.nodes[placed.node as usize].images.push((placed.pod.image, until));
     }
 
     /// A pod is no more; returns whether its node is gone with it.

@@ -35,7 +35,8 @@ fn target_tracking_acts_on_the_third_datapoint_and_takes_away_on_the_fifteenth()
     let tracking =
         "\"a\": TargetTracking(service: \"s\", min_capacity: 2, max_capacity: 9, target_value: 50),";
     // 1.9 of 2 cores from 0:50 on: minute 1 is (0.2 x 50 + 1.9 x 10) / 120 = 24 %, minutes 2 to 4 are 95 %, so that
-    // 2 x 95 / 50 = 3.8 at 4:00, which leaves 47.5 %: not clearly below. Then 0.5 cores of 4 from 10:00 on, 12.5 %: all fifteen at 25:00, and one goes down to 2.
+    // 2 x 95 / 50 = 3.8 at 4:00, which leaves 47.5 %: not clearly below. Then 0.5 cores of 4 from 10:00 on are
+    // 12.5 %: all fifteen are at 25:00, and two go at once, as 4 x 12.5 / 50 is 1 and the least is 2.
     let load = [(0, 0.2), (50, 1.9), (600, 0.5)];
     let run = play(&load, SERVICE, tracking, "duration: \"30min\"");
     expect(&run, &[(240.0, "2 to 4"), (1500.0, "4 to 2")]);
@@ -101,7 +102,7 @@ fn settings_change_on_the_way() {
     let run = play(&load, SERVICE, tracking, &set(".target_value", "100"));
     expect(&run, &[]);
     let run = play(&load, SERVICE, tracking, &set(".min_capacity", "3"));
-    // Minute 2 has three for a while, of which one is not up: 2 x 90 %; 3 x 90 / 50 is 5.4, of three at the cooldown's begin.
+    // Three at the next look, a minute in which only two were up before it.
     assert_eq!(scaled(&run)[0], (120.0, "from 2 to 3 replicas".to_string()));
     // Another kind begins anew, at the next look a minute after the change.
     let steps = "StepScaling(service: \"s\", min_capacity: 2, max_capacity: 9, alarm: CloudWatchAlarm(threshold: 80),
@@ -214,7 +215,7 @@ fn keda_starts_the_first_replica_at_a_poll_and_takes_the_last_a_cooldown_after_w
         autoscalers: { \"a\": Keda(service: \"jobs\", trigger: RequestsInFlight(\"front\"), threshold: 1000,
             activation_threshold: 10, cooldown_period: \"60s\") })";
     let run = experiment(topology, "duration: \"400s\"");
-    // Never active at 30 s: none. More than 10 wait at 120 s; then never again, and 60 s and a poll later none are left.
+    // Never active at 30 s: none. More than 10 wait at 120 s, and not again; 60 s and a poll later none are left.
     expect(&run, &[(30.0, "1 to 0"), (120.0, "0 to 1"), (210.0, "1 to 0")]);
     assert_eq!(run.value("clients.u.error_ratio"), 0.0);
     assert_eq!(run.played.summary.rest, Default::default());
@@ -249,10 +250,10 @@ fn on_nodes(replicas: u32, timeline: &str, nodes: &str) -> Run {
 fn a_pod_waits_for_its_node_and_the_first_one_there_for_its_image() {
     let run = on_nodes(3, "At(\"65s\", Set(\"services.s.replicas\", 9))", "");
     // The fourth fits on the second node, where the image is. At 70 s nodes for the other five are asked for, of which
-    // there may be two; they come at 130 s. The first pod on each has the image after 20 s, and so has the second.
+    // there may be two; they come at 130 s. The pods on each have the image after 20 s.
     let ups = run.times_of("up");
     assert_eq!(ups[0], 70.0);
-    assert_eq!(ups[1..], [135.0, 135.0, 155.0, 155.0]);
+    assert_eq!(ups[1..], [155.0; 4]);
     assert_eq!(run.times_of("nodes_asked"), [70.0]);
     assert_eq!(run.times_of("node_ready"), [130.0, 130.0]);
     assert_eq!(run.value("autoscalers.n.nodes.max"), 4.0);

@@ -1,3 +1,5 @@
+//! Policies of Amazon's Auto Scaling: what they do when, and what always holds.
+
 use super::super::AdjustmentType;
 use super::*;
 use proptest::prelude::*;
@@ -154,7 +156,8 @@ proptest! {
             warming.retain(|(until, _)| now < *until);
             let warm: u32 = warming.iter().map(|(_, n)| n).sum::<u32>().min(desired);
             let was_within = bounds.clamp(desired) == desired;
-            let Some(to) = policy.act(now, Fleet { desired, warming: warm, settled: Some(now), may_shrink: true }) else {
+            let fleet = Fleet { desired, warming: warm, settled: Some(now), may_shrink: true };
+            let Some(to) = policy.act(now, fleet) else {
                 prop_assert!(was_within);
                 continue;
             };

@@ -1,3 +1,5 @@
+//! Nodes: pods that wait, nodes that come and go, and what always holds.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -28,12 +30,15 @@ fn pods_wait_until_a_node_has_come_and_the_first_pulls_the_image() {
     assert_eq!(nodes.scan(at(10)).added, [1, 2]);
     assert_eq!(nodes.scan(at(20)), Scan::default());
     assert!(nodes.node_ready(1));
-    let placed: Vec<(u32, bool)> =
-        std::iter::from_fn(|| nodes.next_placed()).map(|p| (p.pod.id, p.has_image)).collect();
-    assert_eq!(placed, [(2, false), (3, true)]);
+    let first = nodes.next_placed().unwrap();
+    assert_eq!((first.pod.id, first.node, first.image_at), (2, 1, None));
+    nodes.pulls(first, at(40));
+    // The second waits for the same pull.
+    let second = nodes.next_placed().unwrap();
+    assert_eq!((second.pod.id, second.image_at), (3, Some(at(40))));
     assert!(nodes.is_pending(4) && !nodes.is_pending(3));
     assert!(nodes.node_ready(2));
-    assert_eq!(nodes.next_placed(), Some(Placed { pod: pod(4, 1000), has_image: false }));
+    assert_eq!(nodes.next_placed(), Some(Placed { pod: pod(4, 1000), node: 2, image_at: None }));
 }
 
 #[test]
@@ -93,8 +98,8 @@ fn pods_move_from_a_node_that_goes() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-    /// Whatever comes and goes: no node holds more than fits, every pod is on one node that is there or waits, there are
-    /// never more nodes than may be, and no node goes with a pod on it or below the least.
+    /// Whatever comes and goes: no node holds more than fits, every pod is on one node that is there or waits, there
+    /// are never more nodes than may be, and no node goes with a pod on it or below the least.
     #[test]
     fn nodes_hold_what_fits(
         acts in prop::collection::vec((0u8..6, 0u32..40, 1u64..2500), 1..80), start in 0u32..6, seed in 0u64..1000,

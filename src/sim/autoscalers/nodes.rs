@@ -68,22 +68,29 @@ impl<O: Observer> World<'_, O> {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.moved(now, meters.pending, 1);
         }
-        placed.map(|placed| self.pull_time(autoscaler, placed))
+        placed.map(|placed| self.pull_time(now, autoscaler, placed))
     }
 
-    /// The time to pull the image of a pod that has come to a node.
-    fn pull_time(&self, autoscaler: u32, placed: Placed) -> SimDuration {
+    /// The time until a pod that has come to a node has its image.
+    fn pull_time(&mut self, now: SimTime, autoscaler: u32, placed: Placed) -> SimDuration {
+        if let Some(at) = placed.image_at {
+            return if at > now { at.since(now) } else { SimDuration::ZERO };
+        }
         let instance = placed.pod.id;
         let group = self.instances[instance as usize].group;
         let number = self.model.autoscalers[autoscaler as usize].pods.iter().position(|g| *g == group);
-        match (&self.settings().autoscalers[autoscaler as usize], number) {
-            (Autoscaler::Nodes(settings), Some(number)) if !placed.has_image => {
-                let life = self.instances[instance as usize].life;
-                let path = format!("{}#{life}", self.model.instance_name(instance));
-                settings.pods[number].image_pull.sample_duration(&mut self.streams.stream(&path, "image"))
-            }
-            _ => SimDuration::ZERO,
+        let (Autoscaler::Nodes(settings), Some(number)) =
+            (&self.settings().autoscalers[autoscaler as usize], number)
+        else {
+            return SimDuration::ZERO;
+        };
+        let life = self.instances[instance as usize].life;
+        let path = format!("{}#{life}", self.model.instance_name(instance));
+        let pull = settings.pods[number].image_pull.sample_duration(&mut self.streams.stream(&path, "image"));
+        if let Some(nodes) = self.nodes(autoscaler) {
+            nodes.pulls(placed, now + pull);
         }
+        pull
     }
 
     /// Whether an instance waits for a node.
@@ -135,7 +142,7 @@ impl<O: Observer> World<'_, O> {
             let instance = placed.pod.id;
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.moved(now, meters.pending, -1);
-            let pull = self.pull_time(autoscaler, placed);
+            let pull = self.pull_time(now, autoscaler, placed);
             self.pod_begins(now, instance);
             self.process_begins(now + pull, instance);
             if let Some(meter) = &mut self.instances[instance as usize].meter {

@@ -10,7 +10,8 @@ record! {
     pub struct NodePod [request, image_pull] {
         /// The CPU that it requests: what counts for its place, whatever it uses.
         request: Cores,
-        /// The time to pull its image. The first pod of the service on a node pulls it, later ones have it.
+        /// The time to pull its image. The first pod of the service on a node pulls it; others wait for the
+        /// same pull, and later ones have it.
         image_pull: Distribution = "0s",
     }
 }
