@@ -1,14 +1,14 @@
 //! The nodes below pods: where a pod runs, who waits for a node, and Kubernetes' Cluster Autoscaler.
 //!
 //! A pod goes to the ready node that has the most left of those on which it fits, by what it *requests*, not by what
-//! it uses; if it fits on none, it is pending. At every scan the autoscaler packs pending pods onto what is free or being
-//! started, and asks for as many nodes more as the rest needs. A node of which less than half is requested for ten
-//! minutes, and whose pods fit elsewhere, goes: empty ones ten at a time, others one by one, after their pods have
+//! it uses; if it fits on none, it is pending. At every scan the autoscaler packs pending pods onto what is free or
+//! being started, and asks for as many nodes more as the rest needs. A node of which less than half is requested for
+//! ten minutes, and whose pods fit elsewhere, goes: empty ones ten at a time, others one by one, after their pods have
 //! moved.
 //!
 //! Surprising: nothing goes in the ten minutes after a node was asked for; a node that is too long in coming is given
-//! up and the group backs off, while pods wait; and images are pulled once for each node, so the first pods of a kind on
-//! a new node are the slow ones.
+//! up and the group backs off, while pods wait; and images are pulled once for each node, so the first pods of a kind
+//! on a new node are the slow ones.
 //!
 //! Source: Cluster Autoscaler FAQ and its defaults (1.30, 2024), kube-scheduler's `NodeResourcesFit` with
 //! `LeastAllocated`. Left out: disruption budgets, several node groups and expanders, resources other than CPU.

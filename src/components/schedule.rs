@@ -103,7 +103,7 @@ mod tests {
             now = schedule.next(now).unwrap();
             desired = schedule.act(now, desired);
             all.push((now.seconds(), desired, schedule.bounds(3, 5)));
-            now = now + SimDuration::from_ns(1);
+            now += SimDuration::from_ns(1);
         }
         // 30 is more than the most; the evening brings back 2, and the next morning 4.
         let expected = [

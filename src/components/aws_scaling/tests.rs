@@ -35,7 +35,7 @@ fn play(policy: &mut ScalingPolicy, mut desired: u32, points: &[f64]) -> Vec<u32
     let mut now = SimTime::ZERO;
     let mut all = Vec::new();
     for point in points {
-        now = now + MINUTE;
+        now += MINUTE;
         policy.observe(Some(*point));
         desired = policy.act(now, steady(desired)).unwrap_or(desired);
         all.push(desired);
@@ -151,7 +151,7 @@ proptest! {
         let (mut now, mut desired, mut last_in) = (SimTime::ZERO, start, None);
         let mut warming: Vec<(SimTime, u32)> = Vec::new();
         for point in points {
-            now = now + MINUTE;
+            now += MINUTE;
             policy.observe(point);
             warming.retain(|(until, _)| now < *until);
             let warm: u32 = warming.iter().map(|(_, n)| n).sum::<u32>().min(desired);

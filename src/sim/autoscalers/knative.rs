@@ -114,7 +114,7 @@ impl<O: Observer> World<'_, O> {
                 let Some(Frame { kind: FrameKind::Exec(exec), .. }) = self.frames.get_mut(id) else {
                     continue;
                 };
-                let before = exec.clone();
+                let before = *exec;
                 (exec.instance, exec.place) = (instance, place);
                 self.forget(&before);
                 if before.balancer != NO_BALANCER {
