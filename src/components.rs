@@ -3,12 +3,14 @@
 //! A component is told what happened and when, and answers with a decision. It never schedules, sends or logs;
 //! randomness is handed to it.
 
+pub mod aws_scaling;
 pub mod back_off;
 pub mod balancer;
 pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
 pub mod cache;
+pub mod cloudwatch;
 pub mod concurrency;
 pub mod cpu;
 pub mod credits;
@@ -18,8 +20,11 @@ pub mod haproxy;
 pub mod health;
 pub mod heap;
 pub mod hpa;
+pub mod keda;
+pub mod kpa;
 pub mod locks;
 pub mod nginx;
+pub mod nodes;
 pub mod outlier;
 pub mod percentile;
 pub mod pool;
@@ -28,6 +33,7 @@ pub mod queue;
 pub mod rate_limit;
 pub mod replication;
 pub mod retry;
+pub mod schedule;
 pub mod task_health;
 pub mod termination;
 pub mod throttling;

@@ -5,6 +5,7 @@
 //! tables, so a request that began under one epoch ends under it, while new ones see the new settings.
 //! Strings stop here: beyond the model there are ids, and names come back through the [`catalog::Catalog`].
 
+pub mod autoscaler;
 pub mod balancers;
 pub mod catalog;
 pub mod compile;
@@ -27,7 +28,6 @@ use crate::components::cache::CacheConfig;
 use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
-use crate::components::hpa::HpaConfig;
 use crate::components::percentile::PercentileConfig;
 use crate::components::pool::family::AnyPoolConfig;
 use crate::components::queue::QueueConfig;
@@ -36,6 +36,7 @@ use crate::components::replication::FailoverConfig;
 use crate::components::retry::{OutcomeSet, RetryConfig};
 use crate::components::throttling::ThrottleConfig;
 use crate::components::volume::VolumeConfig;
+pub use autoscaler::{Autoscaler, Measure};
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
@@ -104,13 +105,18 @@ pub struct BalancerShape {
     pub group: u32,
 }
 
+/// No group of instances.
+pub const NO_GROUP: u32 = u32::MAX;
+
 /// An autoscaler, as far as it never changes.
 #[derive(Clone, Debug)]
 pub struct AutoscalerShape {
     /// Its name.
     pub name: String,
-    /// The group it scales: a service, and no other autoscaler's.
+    /// The group it scales: a service; `NO_GROUP` if it has nodes instead.
     pub group: u32,
+    /// The groups whose pods run on its nodes.
+    pub pods: Vec<u32>,
 }
 
 /// A lock: each instance of the group has a table of its own.
@@ -634,29 +640,6 @@ pub struct HealthCheck {
     pub initial: TargetHealth,
     /// What makes one believe, and when the next check is.
     pub rule: CheckRule,
-}
-
-/// An autoscaler's settings.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Autoscaler {
-    /// How it decides.
-    pub config: HpaConfig,
-    /// What it measures, metric by metric.
-    pub measures: Vec<Measure>,
-    /// From one measurement to the next.
-    pub metric_resolution: SimDuration,
-}
-
-/// What is measured of each instance for an autoscaler.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Measure {
-    /// CPU in use, in thousandths of a core.
-    Cpu {
-        /// What an instance requests, likewise.
-        request_milli: i64,
-    },
-    /// Requests waiting or executed, in thousandths.
-    InFlight,
 }
 
 /// A group's settings.

@@ -16,6 +16,10 @@ mod components {
 }
 mod support;
 
+mod components {
+    pub mod autoscalers;
+}
+
 use brownout::experiment::results::Verdict;
 use brownout::experiment::{Changes, plan, run};
 use brownout::spec::load::{Document, Loader, Override};

@@ -55,6 +55,18 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
             let component = format!("autoscalers.{}", model.autoscalers[autoscaler as usize].name);
             made("scaled", component, String::new(), format!("from {from} to {to} replicas"))
         }
+        Change::NodesAsked { autoscaler, count } => {
+            let component = format!("autoscalers.{}", model.autoscalers[autoscaler as usize].name);
+            made("nodes_asked", component, String::new(), format!("{count} nodes"))
+        }
+        Change::NodeReady { autoscaler } => {
+            let component = format!("autoscalers.{}", model.autoscalers[autoscaler as usize].name);
+            made("node_ready", component, String::new(), String::new())
+        }
+        Change::NodesGone { autoscaler, count } => {
+            let component = format!("autoscalers.{}", model.autoscalers[autoscaler as usize].name);
+            made("nodes_gone", component, String::new(), format!("{count} nodes"))
+        }
         Change::Setting { epoch } => {
             let detail = variant.settings.get(epoch as usize - 1).cloned().unwrap_or_default();
             made("setting", String::new(), String::new(), detail)

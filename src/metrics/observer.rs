@@ -104,6 +104,25 @@ pub enum Change {
         /// How many there should be now.
         to: u32,
     },
+    /// An autoscaler asked for nodes.
+    NodesAsked {
+        /// The autoscaler.
+        autoscaler: u32,
+        /// How many.
+        count: u32,
+    },
+    /// A node has come.
+    NodeReady {
+        /// The autoscaler.
+        autoscaler: u32,
+    },
+    /// Nodes are gone.
+    NodesGone {
+        /// The autoscaler.
+        autoscaler: u32,
+        /// How many.
+        count: u32,
+    },
     /// An operator changed a setting.
     Setting {
         /// The epoch that began.

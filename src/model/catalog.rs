@@ -4,6 +4,7 @@
 //! (histograms of durations), *gauges* (levels over time) and *counters*. A metric is a path and a way to compute a
 //! number from meters over a window. The world knows only ids; paths serve expectations, reports and series.
 
+mod autoscalers;
 mod balancers;
 pub mod balancing;
 mod concurrency;
@@ -97,6 +98,18 @@ pub struct AutoscalerMeters {
     pub ups: u32,
     /// Counter: decisions for fewer.
     pub downs: u32,
+    /// Counter: alarms that were set off (policies of Amazon's Auto Scaling).
+    pub alarms: u32,
+    /// Counter: times it began to panic (Knative).
+    pub panics: u32,
+    /// Counter: times a request came while there was no pod (Knative).
+    pub activations: u32,
+    /// Gauge: nodes that pods can run on (nodes).
+    pub nodes: u32,
+    /// Gauge: pods that wait for a node (nodes).
+    pub pending: u32,
+    /// Counter: nodes that were too long in coming (nodes).
+    pub given_up: u32,
 }
 
 /// Ids of the meters that belong to a balancer.
@@ -360,8 +373,8 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
         };
         b.layer(slot, kind, &path, slots);
     }
-    for autoscaler in &model.autoscalers {
-        b.autoscaler(&autoscaler.name);
+    for (index, autoscaler) in model.autoscalers.iter().enumerate() {
+        b.autoscaler(&autoscaler.name, &model.epochs[0].autoscalers[index]);
     }
     b.databases(model);
     b.costs(model);
@@ -677,18 +690,6 @@ impl Builder {
             "requests that the queue turned away before it was full (`shed`)",
             Source::CounterRate(meters.shed),
         );
-    }
-
-    fn autoscaler(&mut self, name: &str) {
-        let meters = AutoscalerMeters { ups: self.counter(), downs: self.counter() };
-        self.catalog.autoscalers.push(meters);
-        for (metric, meaning, counter) in [
-            ("scale_ups", "decisions for more replicas", meters.ups),
-            ("scale_downs", "decisions for fewer replicas", meters.downs),
-        ] {
-            let path = format!("autoscalers.{name}.{metric}");
-            self.add(path, Unit::Count("decisions"), meaning, Source::CounterTotal(counter));
-        }
     }
 
     fn edge(&mut self, index: usize, path: &str) {

@@ -220,8 +220,12 @@ impl Compiler {
             topology.autoscalers.names().collect(),
         )?;
         for (shape, (_, autoscaler)) in m.autoscalers.iter().zip(topology.autoscalers.iter()) {
-            let group = m.groups[shape.group as usize].name.as_str();
-            same("scaled service", vec![group], vec![autoscalers::service_of(autoscaler)])?;
+            let name = |group: &u32| m.groups[*group as usize].name.as_str();
+            let scaled = m.groups.get(shape.group as usize).map(|group| group.name.as_str());
+            let theirs = autoscalers::service_of(autoscaler);
+            same("scaled service", scaled.into_iter().collect(), theirs.into_iter().collect())?;
+            let theirs = autoscalers::pods_of(autoscaler).collect();
+            same("pod", shape.pods.iter().map(name).collect(), theirs)?;
         }
         for (shape, (_, clients)) in m.clients.iter().zip(topology.clients.iter()) {
             same(

@@ -4,14 +4,28 @@
 //! the run: at every `metric_resolution` a pod's mean use since the last time is taken, if its process was there all
 //! the while. At a moment when both are due, pods are measured first and the autoscaler looks then.
 
+mod aws;
+mod hpa;
+mod keda;
+mod knative;
+mod nodes;
+mod schedule;
+
 use super::World;
 use super::event::Event;
 use super::instances::Condition;
 use crate::base::{SimDuration, SimTime};
-use crate::components::hpa::{Hpa, Moment, Phase, Pod, Proposal, Reading, Sample, Scale};
+use crate::components::hpa::{Moment, Sample};
+use crate::components::keda::Keda;
+use crate::components::nodes::Nodes;
+use crate::components::schedule::Schedule;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Epoch, Measure, Model};
+use crate::model::{Autoscaler, AutoscalerShape, Epoch, Model};
+use aws::AwsState;
+use hpa::HpaState;
+use knative::KnativeState;
+use std::collections::VecDeque;
 
 /// When pods started that are there from the start of the run: so long before that nothing waits for them any more.
 const LONG_AGO: Moment = -(1 << 60);
@@ -19,31 +33,61 @@ const LONG_AGO: Moment = -(1 << 60);
 /// An autoscaler as a run has it.
 #[derive(Debug)]
 pub(super) struct AutoscalerState {
-    hpa: Hpa,
-    /// Raised to drop the sync that is scheduled.
+    kind: Kind,
+    /// Raised to drop the look that is scheduled.
     generation: u32,
-    /// When pods were last measured, and when they will be next.
+    /// When instances were last measured, and when they will be next.
     measured_at: SimTime,
     measures_at: SimTime,
-    /// Kept for their memory.
-    pods: Vec<Pod>,
-    samples: Vec<Option<Sample>>,
-    proposals: Vec<Proposal>,
+}
+
+/// What an autoscaler of a kind remembers.
+#[derive(Debug)]
+enum Kind {
+    Hpa(HpaState),
+    Aws(AwsState),
+    Scheduled(Schedule),
+    Knative(KnativeState),
+    Keda(Keda),
+    Nodes(Nodes),
 }
 
 impl AutoscalerState {
-    pub fn all(epoch: &Epoch) -> Vec<Self> {
-        let make = |settings: &crate::model::Autoscaler| Self {
-            hpa: Hpa::new(settings.config.clone()),
+    pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
+        let make = |(shape, settings): (&AutoscalerShape, &Autoscaler)| Self {
+            kind: match settings {
+                Autoscaler::Hpa(hpa) => Kind::Hpa(HpaState::new(hpa)),
+                Autoscaler::Aws(aws) => {
+                    Kind::Aws(AwsState::new(aws, model.groups[shape.group as usize].capacity))
+                }
+                Autoscaler::Scheduled(actions) => Kind::Scheduled(Schedule::new(actions.clone())),
+                Autoscaler::Nodes(settings) => Kind::Nodes(nodes::at_start(model, epoch, shape, settings)),
+                Autoscaler::Keda(keda) => Kind::Keda(Keda::new(keda.config.clone())),
+                Autoscaler::Knative(knative) => {
+                    let ready = epoch.groups[shape.group as usize].replicas;
+                    Kind::Knative(KnativeState::new(knative, SimTime::ZERO, ready))
+                }
+            },
             generation: 0,
             measured_at: SimTime::ZERO,
-            measures_at: SimTime::ZERO + settings.metric_resolution,
-            pods: Vec::new(),
-            samples: Vec::new(),
-            proposals: Vec::new(),
+            measures_at: SimTime::ZERO + settings.measured_every().unwrap_or(SimDuration::ZERO),
         };
-        epoch.autoscalers.iter().map(make).collect()
+        model.autoscalers.iter().zip(&epoch.autoscalers).map(make).collect()
     }
+}
+
+/// What an instance has used since it last became ready, or ceased to be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    /// How often it has.
+    turns: u32,
+    /// In core-nanoseconds and request-nanoseconds.
+    core_ns: f64,
+    request_ns: f64,
+    /// Request-nanoseconds ever.
+    held_ns: f64,
+    /// Requests that have come, ever.
+    requests: u64,
 }
 
 /// What is measured of an instance for its autoscaler.
@@ -65,9 +109,14 @@ pub(super) struct PodMeter {
     /// Use since the last measurement, in core-nanoseconds and request-nanoseconds.
     core_ns: f64,
     request_ns: f64,
-    /// The last measurements.
+    totals: Totals,
+    /// Whether the pod waits for a node.
+    is_pending: bool,
+    /// The last measurements that are seen.
     cpu: Option<Sample>,
     in_flight: Option<Sample>,
+    /// Those that will be, and when.
+    under_way: VecDeque<(SimTime, [Option<Sample>; 2])>,
 }
 
 impl PodMeter {
@@ -83,15 +132,23 @@ impl PodMeter {
             requests: 0,
             core_ns: 0.0,
             request_ns: 0.0,
+            totals: Totals::default(),
+            is_pending: false,
             cpu: None,
             in_flight: None,
+            under_way: VecDeque::new(),
         })
     }
 
     fn advance(&mut self, now: SimTime) {
         let ns = now.since(self.since).ns() as f64;
-        self.core_ns += (self.cores + self.free_cores as f64) * ns;
-        self.request_ns += self.requests as f64 * ns;
+        let core_ns = (self.cores + self.free_cores as f64) * ns;
+        let request_ns = self.requests as f64 * ns;
+        self.core_ns += core_ns;
+        self.request_ns += request_ns;
+        self.totals.core_ns += core_ns;
+        self.totals.request_ns += request_ns;
+        self.totals.held_ns += request_ns;
         self.since = now;
     }
 
@@ -113,15 +170,29 @@ impl PodMeter {
         self.requests = requests;
     }
 
+    /// A request has come.
+    pub fn arrives(&mut self) {
+        self.totals.requests += 1;
+    }
+
+    /// It has become ready, or ceased to be.
+    fn turns(&mut self, now: SimTime) {
+        self.advance(now);
+        self.transition = moment(now);
+        self.totals.turns += 1;
+        (self.totals.core_ns, self.totals.request_ns) = (0.0, 0.0);
+    }
+
     /// Another pod takes the place of the one before.
     fn begins(&mut self, now: SimTime) {
         self.advance(now);
         self.started = moment(now);
         self.transition = moment(now);
         (self.cpu, self.in_flight) = (None, None);
+        self.under_way.clear();
     }
 
-    fn measure(&mut self, now: SimTime, last: SimTime, condition: Condition) {
+    fn measure(&mut self, now: SimTime, last: SimTime, lag: SimDuration, condition: Condition) {
         self.advance(now);
         let window = now.since(last);
         let (core_ns, request_ns) = (std::mem::take(&mut self.core_ns), std::mem::take(&mut self.request_ns));
@@ -132,10 +203,21 @@ impl PodMeter {
             at: moment(now),
             window_ns: window.ns() as Moment,
         };
-        self.cpu = is_there.then(|| sample(core_ns));
+        let cpu = is_there.then(|| sample(core_ns));
         // Only who answers can be asked how much it does.
         let answers = matches!(condition, Condition::Up | Condition::Draining);
-        self.in_flight = (is_there && answers).then(|| sample(request_ns));
+        let in_flight = (is_there && answers).then(|| sample(request_ns));
+        self.under_way.push_back((now + lag, [cpu, in_flight]));
+    }
+
+    /// Shows the measurements that are old enough to be seen.
+    fn show(&mut self, now: SimTime) {
+        while let Some((at, [cpu, in_flight])) = self.under_way.front().copied()
+            && at <= now
+        {
+            (self.cpu, self.in_flight) = (cpu, in_flight);
+            self.under_way.pop_front();
+        }
     }
 }
 
@@ -155,73 +237,63 @@ impl<O: Observer> World<'_, O> {
         for autoscaler in 0..self.autoscalers.len() as u32 {
             self.queue.schedule(now, Rank::Control, Event::Autoscale { autoscaler, generation: 0 });
             self.schedule_measurement(autoscaler);
+            self.start_nodes(now, autoscaler);
         }
     }
 
     fn schedule_measurement(&mut self, autoscaler: u32) {
-        let at = self.autoscalers[autoscaler as usize].measures_at;
-        self.queue.schedule(at, Rank::Control, Event::MeasurePods { autoscaler });
+        if self.settings().autoscalers[autoscaler as usize].measured_every().is_some() {
+            let at = self.autoscalers[autoscaler as usize].measures_at;
+            self.queue.schedule(at, Rank::Control, Event::MeasurePods { autoscaler });
+        }
     }
 
-    /// Pods are to be measured, unless that was done at this moment or put off.
+    /// Instances are to be measured, unless that was done at this moment or put off.
     pub(super) fn on_measure_pods(&mut self, now: SimTime, autoscaler: u32) {
-        if now < self.autoscalers[autoscaler as usize].measures_at {
+        let state = &mut self.autoscalers[autoscaler as usize];
+        let Some(every) = self.model.epochs[self.epoch].autoscalers[autoscaler as usize].measured_every()
+        else {
+            return;
+        };
+        if now < state.measures_at {
             return;
         }
-        let shape = &self.model.groups[self.model.autoscalers[autoscaler as usize].group as usize];
-        let last = self.autoscalers[autoscaler as usize].measured_at;
-        for instance in shape.first..shape.first + shape.capacity {
-            let state = &mut self.instances[instance as usize];
-            if let Some(meter) = &mut state.meter {
-                meter.measure(now, last, state.condition);
-            }
+        let last = std::mem::replace(&mut state.measured_at, now);
+        state.measures_at = now + every;
+        match state.kind {
+            Kind::Hpa(_) => self.measure_pods(now, autoscaler, last),
+            Kind::Aws(_) => self.take_datapoint(now, autoscaler, last),
+            Kind::Knative(_) => self.ask_pods(now, autoscaler, last),
+            Kind::Keda(_) => self.look_at_trigger(now, autoscaler, true),
+            Kind::Scheduled(_) | Kind::Nodes(_) => {}
         }
-        let settings = &self.settings().autoscalers[autoscaler as usize];
-        let state = &mut self.autoscalers[autoscaler as usize];
-        state.measured_at = now;
-        state.measures_at = now + settings.metric_resolution;
         self.schedule_measurement(autoscaler);
     }
 
-    /// An autoscaler looks at its pods and decides.
+    /// An autoscaler looks and decides.
     pub(super) fn on_autoscale(&mut self, now: SimTime, autoscaler: u32, generation: u32) {
         if self.autoscalers[autoscaler as usize].generation != generation {
             return;
         }
-        let settings = &self.settings().autoscalers[autoscaler as usize];
-        self.after(settings.config.sync_period, Rank::Control, Event::Autoscale { autoscaler, generation });
+        if let Some(every) = self.settings().autoscalers[autoscaler as usize].looks_every() {
+            self.after(every, Rank::Control, Event::Autoscale { autoscaler, generation });
+        }
         self.on_measure_pods(now, autoscaler);
+        match self.autoscalers[autoscaler as usize].kind {
+            Kind::Hpa(_) => self.sync_hpa(now, autoscaler),
+            Kind::Aws(_) => self.evaluate_alarms(now, autoscaler),
+            Kind::Scheduled(_) => self.take_scheduled_actions(now, autoscaler),
+            Kind::Knative(_) => self.tick_knative(now, autoscaler),
+            Kind::Keda(_) => self.look_at_trigger(now, autoscaler, false),
+            Kind::Nodes(_) => self.scan_nodes(now, autoscaler),
+        }
+    }
+
+    /// An autoscaler has decided how many instances there should be.
+    fn rescale(&mut self, now: SimTime, autoscaler: u32, desired: u32) {
         let group = self.model.autoscalers[autoscaler as usize].group;
         let current = self.groups[group as usize].wanted;
-        let shape = &self.model.groups[group as usize];
-        let instances = &self.instances[shape.first as usize..(shape.first + shape.capacity) as usize];
-        let pods = || instances.iter().filter(|i| i.condition != Condition::Off);
-        let state = &mut self.autoscalers[autoscaler as usize];
-        state.proposals.clear();
-        for (number, measure) in settings.measures.iter().enumerate() {
-            state.pods.clear();
-            state.samples.clear();
-            for instance in pods() {
-                let Some(meter) = &instance.meter else { continue };
-                let (request_milli, sample) = match measure {
-                    Measure::Cpu { request_milli } => (Some(*request_milli), meter.cpu),
-                    Measure::InFlight => (None, meter.in_flight),
-                };
-                state.samples.push(sample);
-                state.pods.push(Pod {
-                    phase: Phase::Running,
-                    deleted: instance.condition == Condition::Draining && !instance.pod.returns,
-                    ready: Some(instance.condition == Condition::Up && !instance.pod.unready),
-                    started: Some(meter.started),
-                    transition: meter.transition,
-                    request_milli,
-                });
-            }
-            let scale = Scale { spec: current, status: state.pods.len() as u32 };
-            let reading = Reading::Pods(&state.samples);
-            state.proposals.push(state.hpa.propose(number, now, scale, &state.pods, reading));
-        }
-        let desired = state.hpa.decide(now, current, &state.proposals).desired;
+        let desired = desired.min(self.model.groups[group as usize].capacity);
         if desired != current {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.count(if desired > current { meters.ups } else { meters.downs });
@@ -265,24 +337,86 @@ impl<O: Observer> World<'_, O> {
             if before == after {
                 continue;
             }
+            self.follow_settings(now, autoscaler);
             let state = &mut self.autoscalers[autoscaler as usize];
-            state.hpa.reconfigure(after.config.clone());
             let generation = state.generation + 1;
-            let measures_anew = before.metric_resolution != after.metric_resolution;
+            let measures_anew = before.measured_every() != after.measured_every();
             if measures_anew {
-                state.measures_at = now + after.metric_resolution;
+                state.measures_at = now + after.measured_every().unwrap_or(SimDuration::ZERO);
             }
-            if before.config.sync_period != after.config.sync_period {
+            if before.looks_every() != after.looks_every() {
                 state.generation = generation;
-                self.after(
-                    after.config.sync_period,
-                    Rank::Control,
-                    Event::Autoscale { autoscaler, generation },
-                );
+                let event = Event::Autoscale { autoscaler, generation };
+                match after.looks_every() {
+                    Some(every) => self.after(every, Rank::Control, event),
+                    None => self.queue.schedule(now, Rank::Control, event),
+                }
+            } else if after.looks_every().is_none() {
+                state.generation = generation;
+                self.queue.schedule(now, Rank::Control, Event::Autoscale { autoscaler, generation });
             }
             if measures_anew {
                 self.schedule_measurement(autoscaler);
             }
+        }
+    }
+
+    /// Follows the settings in force, within the bounds that scheduled actions have set.
+    fn follow_settings(&mut self, now: SimTime, autoscaler: u32) {
+        let model = self.model;
+        let group = model.autoscalers[autoscaler as usize].group;
+        let settings = &model.epochs[self.epoch].autoscalers[autoscaler as usize];
+        let mut schedules = model.autoscalers.iter().zip(&self.autoscalers);
+        let schedule = schedules.find_map(|(shape, state)| match &state.kind {
+            Kind::Scheduled(schedule) if shape.group == group => Some(schedule),
+            _ => None,
+        });
+        let bounds = |min, max| schedule.map_or((min, max), |s| s.bounds(min, max));
+        let kind = match settings {
+            Autoscaler::Hpa(hpa) => {
+                let mut config = hpa.config.clone();
+                (config.min_replicas, config.max_replicas) = bounds(config.min_replicas, config.max_replicas);
+                Autoscaler::Hpa(crate::model::autoscaler::HpaSettings { config, ..hpa.clone() })
+            }
+            Autoscaler::Aws(aws) => {
+                let mut aws = aws.clone();
+                let given = aws.policy.bounds_mut();
+                (given.min, given.max) = bounds(given.min, given.max);
+                Autoscaler::Aws(aws)
+            }
+            Autoscaler::Knative(knative) => {
+                let mut knative = *knative;
+                let given = &mut knative.config;
+                (given.min_scale, given.max_scale) = bounds(given.min_scale, given.max_scale);
+                Autoscaler::Knative(knative)
+            }
+            Autoscaler::Keda(keda) => {
+                let mut keda = keda.clone();
+                let given = &mut keda.config;
+                (given.min_replica_count, given.max_replica_count) =
+                    bounds(given.min_replica_count, given.max_replica_count);
+                Autoscaler::Keda(keda)
+            }
+            Autoscaler::Scheduled(_) | Autoscaler::Nodes(_) => settings.clone(),
+        };
+        let capacity = model.groups.get(group as usize).map_or(0, |g| g.capacity);
+        match (&mut self.autoscalers[autoscaler as usize].kind, kind) {
+            (Kind::Hpa(state), Autoscaler::Hpa(hpa)) => state.hpa.reconfigure(hpa.config),
+            (Kind::Aws(state), Autoscaler::Aws(aws)) => state.policy.reconfigure(aws.policy),
+            (Kind::Scheduled(state), Autoscaler::Scheduled(actions)) => state.reconfigure(actions),
+            (Kind::Knative(state), Autoscaler::Knative(knative)) => state.kpa.reconfigure(knative.config),
+            // Another kind of autoscaler under the same name begins anew.
+            (kind, Autoscaler::Hpa(hpa)) => *kind = Kind::Hpa(HpaState::new(&hpa)),
+            (kind, Autoscaler::Aws(aws)) => *kind = Kind::Aws(AwsState::new(&aws, capacity)),
+            (Kind::Nodes(state), Autoscaler::Nodes(nodes)) => state.reconfigure(nodes.config),
+            // Nodes cannot come to be or cease on the way: the services below which they are would change.
+            (Kind::Nodes(_), _) | (_, Autoscaler::Nodes(_)) => {}
+            (Kind::Keda(state), Autoscaler::Keda(keda)) => state.reconfigure(keda.config),
+            (kind, Autoscaler::Keda(keda)) => *kind = Kind::Keda(Keda::new(keda.config)),
+            (kind, Autoscaler::Knative(knative)) => {
+                *kind = Kind::Knative(KnativeState::new(&knative, now, self.groups[group as usize].wanted));
+            }
+            (kind, Autoscaler::Scheduled(actions)) => *kind = Kind::Scheduled(Schedule::new(actions)),
         }
     }
 
@@ -299,7 +433,7 @@ impl<O: Observer> World<'_, O> {
     /// A pod has become ready, or ceased to be.
     pub(super) fn pod_turns(&mut self, now: SimTime, instance: u32) {
         if let Some(meter) = &mut self.instances[instance as usize].meter {
-            meter.transition = moment(now);
+            meter.turns(now);
         }
     }
 

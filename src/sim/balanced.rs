@@ -64,7 +64,11 @@ impl<O: Observer> World<'_, O> {
                 Some(target) => Some(target),
                 None => return,
             },
-            Product::Alb(_) | Product::Envoy(_) => self.choose(now, balancer, &call, id),
+            Product::Alb(_) | Product::Envoy(_) => {
+                let group = self.model.balancers[balancer as usize].group;
+                let picked = self.choose(now, balancer, &call, id);
+                picked.or_else(|| self.activated(now, group))
+            }
         };
         let Some(target) = picked else {
             let http = match &self.settings().balancers[balancer as usize].product {

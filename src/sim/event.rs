@@ -103,6 +103,13 @@ pub enum Event {
         /// The autoscaler.
         autoscaler: u32,
     },
+    /// A node has come.
+    NodeReady {
+        /// The autoscaler.
+        autoscaler: u32,
+        /// The node.
+        node: u32,
+    },
     /// An entry of a cache expires.
     CacheExpiry {
         /// The cache.

@@ -148,6 +148,9 @@ impl<O: Observer> World<'_, O> {
                 state.condition = Condition::Starting;
                 let (life, group) = (state.life, state.group as usize);
                 self.process_begins(now, instance);
+                if self.is_pending(instance) {
+                    return;
+                }
                 let settings = &self.settings().groups[group];
                 let path = format!("{}#{life}", self.model.instance_name(instance));
                 let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));

@@ -184,6 +184,10 @@ impl<O: Observer> World<'_, O> {
                 self.discover(instance);
             }
         }
+        // Balancers are made with all targets that there can ever be.
+        for balancer in 0..self.balancers.len() as u32 {
+            self.reset_eligible(balancer);
+        }
     }
 
     /// Moves the gauges of what a running instance adds to its group.
@@ -238,7 +242,7 @@ impl<O: Observer> World<'_, O> {
         let settings = &self.settings().groups[group];
         let instance = &mut self.instances[arrival.instance as usize];
         let has_worker = settings.workers.is_none_or(|workers| instance.busy < workers);
-        if has_worker && instance.queue.is_empty() && !instance.is_hung {
+        if has_worker && instance.queue.is_empty() && !instance.is_hung && instance.answers() {
             self.take_worker(now, id, arrival.instance);
             self.begin(now, id);
             return;
@@ -316,6 +320,9 @@ impl<O: Observer> World<'_, O> {
         if let Some(door) = &mut instance.door {
             door.push();
         }
+        if let (Some(meter), false) = (&mut instance.meter, arrival.is_check) {
+            meter.arrives();
+        }
         self.meter_requests(now, arrival.instance);
         id
     }
@@ -324,7 +331,8 @@ impl<O: Observer> World<'_, O> {
     fn refusal(&mut self, now: SimTime, id: FrameId, instance: u32, call: &Call) -> Option<Outcome> {
         let state = &self.instances[instance as usize];
         let group = state.group as usize;
-        if !state.answers() || state.pod.refuses {
+        let waits = !state.answers() && self.waits_for(instance);
+        if (!state.answers() && !waits) || state.pod.refuses {
             if matches!(self.frames.get(id), Some(Frame { kind: Kind::Exec(e), .. }) if !e.is_check) {
                 self.count_refused(instance);
             }
@@ -530,7 +538,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Takes an execution out of its instance's list; the last one takes its place.
-    fn forget(&mut self, exec: &Exec) {
+    pub(super) fn forget(&mut self, exec: &Exec) {
         let instance = &mut self.instances[exec.instance as usize];
         if let Some(door) = &mut instance.door {
             door.swap_remove(exec.place);
@@ -572,7 +580,7 @@ impl<O: Observer> World<'_, O> {
         let workers = self.settings().groups[group].workers;
         loop {
             let state = &mut self.instances[instance as usize];
-            if state.is_hung || workers.is_some_and(|w| state.busy >= w) {
+            if state.is_hung || !state.answers() || workers.is_some_and(|w| state.busy >= w) {
                 return;
             }
             let Some(next) = state.queue.pop(now) else { return };
@@ -674,7 +682,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn meter_requests(&mut self, now: SimTime, instance: u32) {
+    pub(super) fn meter_requests(&mut self, now: SimTime, instance: u32) {
         let state = &mut self.instances[instance as usize];
         if let Some(meter) = &mut state.meter {
             meter.holds(now, state.execs.len());

@@ -39,6 +39,9 @@ impl<O: Observer> World<'_, O> {
         let delay = restart_delay + settings.start_up.sample_duration(&mut rng);
         self.process_begins(now + restart_delay, instance);
         self.instances[instance as usize].condition = Condition::Starting;
+        if self.is_pending(instance) {
+            return;
+        }
         let life = self.instances[instance as usize].life;
         self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
         self.primary_lost(now, instance, Some(delay));
@@ -246,6 +249,7 @@ impl<O: Observer> World<'_, O> {
             self.discover(instance);
         }
         self.task_is_up(now, instance);
+        self.leave_activator(now, instance);
     }
 
     /// An instance that drains has no time left: what it still works on is cut off.
@@ -307,6 +311,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].faults.clear();
         self.apply_faults(now, instance);
         self.pod_is_gone(now, instance);
+        self.leave_node(now, instance);
     }
 
     // ---- settings ----
@@ -413,21 +418,20 @@ impl<O: Observer> World<'_, O> {
         match state.condition {
             Condition::Off => {
                 state.condition = Condition::Starting;
-                let (life, group) = (state.life, state.group as usize);
                 self.pod_begins(now, instance);
                 self.process_begins(now, instance);
                 self.strike_newcomer(now, instance);
                 if self.instances[instance as usize].condition != Condition::Starting {
                     return;
                 }
-                let settings = &self.settings().groups[group];
-                let path = format!("{}#{life}", self.model.instance_name(instance));
-                let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
                 self.observer.change(now, Change::Starting { instance });
-                self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
+                if let Some(pull) = self.place_pod(now, instance) {
+                    self.process_begins(now + pull, instance);
+                    self.start_pod(now, instance, pull);
+                }
             }
             Condition::Draining => {
-                if self.wants_again(instance) {
+                if self.is_evicted(instance) || self.wants_again(instance) {
                     return;
                 }
                 let state = &mut self.instances[instance as usize];
@@ -468,7 +472,11 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Condition::Starting | Condition::Down => {
-                state.life += 1;
+                // Who waits for it with an activator.
+                if !state.execs.is_empty() {
+                    self.empty(now, instance);
+                }
+                self.instances[instance as usize].life += 1;
                 self.switch_off(now, instance);
             }
             Condition::Draining => self.wants_no_more(now, instance),

@@ -161,7 +161,7 @@ impl<O: Observer> World<'_, O> {
                 } else {
                     state.discovery.pick(&mut state.rng, 0)
                 };
-                match picked {
+                match picked.or_else(|| self.activated(now, group)) {
                     Some(target) => {
                         let arrival = Arrival {
                             parent,
@@ -186,7 +186,9 @@ impl<O: Observer> World<'_, O> {
         if settings.product.watches() {
             return self.enter_balanced(now, call, parent, balancer);
         }
-        let Some(target) = self.choose(now, balancer, &call, parent) else {
+        let picked = self.choose(now, balancer, &call, parent);
+        let group = self.model.balancers[balancer as usize].group;
+        let Some(target) = picked.or_else(|| self.activated(now, group)) else {
             self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
             self.observer.count(meters.http_503);
             self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
@@ -198,7 +200,6 @@ impl<O: Observer> World<'_, O> {
         }
         state.policy.on_start(target);
         self.observer.moved(now, meters.in_flight, 1);
-        let group = self.model.balancers[balancer as usize].group;
         let instance = self.model.groups[group as usize].first + target;
         let mut parent = parent;
         let limit = self.settings().balancers[balancer as usize].idle_timeout;
@@ -312,7 +313,8 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn reset_eligible(&mut self, balancer: u32) {
+    /// Makes those targets eligible that are believed healthy, or registered if it is open.
+    pub(super) fn reset_eligible(&mut self, balancer: u32) {
         let sends = self.settings().balancers[balancer as usize].sends_when_open();
         for target in 0..self.balancers[balancer as usize].registered.len() as u32 {
             let believed = self.is_believed(balancer, target);

@@ -1,14 +1,37 @@
 //! Autoscalers: what changes the number of replicas of a service while it runs.
 
+pub mod aws;
+pub mod keda;
+pub mod knative;
+pub mod nodes;
+
 use super::quantity::{Cores, Seconds, Usage};
 use super::source::Spanned;
 use crate::{choice, record};
+use aws::{Scheduled, SimpleScaling, StepScaling, TargetTracking};
+use keda::Keda;
+use knative::KnativeKpa;
+use nodes::ClusterAutoscaler;
 
 choice! {
-    /// What changes the number of replicas of a service while it runs.
+    /// What changes the number of replicas of a service while it runs, or of the nodes below them.
     pub enum Autoscaler {
         /// The HorizontalPodAutoscaler of Kubernetes (`autoscaling/v2`).
         Hpa(Hpa),
+        /// Keeps a metric at a target (Amazon's Auto Scaling).
+        TargetTracking(TargetTracking),
+        /// By more the further a metric is off (Amazon's Auto Scaling).
+        StepScaling(StepScaling),
+        /// By one number, and waits (Amazon EC2 Auto Scaling).
+        SimpleScaling(SimpleScaling),
+        /// At set times (Amazon's Auto Scaling).
+        Scheduled(Scheduled),
+        /// By requests in flight, down to none (Knative).
+        KnativeKpa(KnativeKpa),
+        /// By how much waits somewhere, down to none (KEDA).
+        Keda(Keda),
+        /// Nodes below the pods of services (Kubernetes' Cluster Autoscaler).
+        ClusterAutoscaler(ClusterAutoscaler),
     }
 }
 
@@ -43,6 +66,9 @@ record! {
         /// From one measurement of the pods to the next (metrics-server's `--metric-resolution`). A measurement is
         /// the mean since the one before, of pods that were there all that time; the autoscaler sees the last one.
         metric_resolution: Seconds = "15s",
+        /// How old a measurement is when the autoscaler first sees it: kubelets take theirs every 10 to 15 seconds,
+        /// and usage is a rate over two of them.
+        metric_lag: Seconds = "0s",
         /// How fast it may scale. Without it one sync at most doubles the replicas, or goes to 4; that is not the
         /// same as `Behavior()`.
         behavior: Option<Behavior> = None,
