@@ -5,6 +5,7 @@
 
 pub mod balancer;
 pub mod breaker;
+pub mod broker;
 pub mod budget;
 pub mod bulkhead;
 pub mod cache;

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod compile;
 pub mod keys;
 pub mod profile;
+pub mod queues;
 
 use crate::base::count::Count;
 use crate::base::dist::Dist;
@@ -28,6 +29,7 @@ use crate::components::retry::RetryConfig;
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
+use queues::{QueueSettings, QueueShape};
 use std::ops::Range;
 
 /// A compiled system.
@@ -65,6 +67,8 @@ pub struct Model {
     pub epochs: Vec<Epoch>,
     /// Every metric, with its path, unit and meaning.
     pub catalog: Catalog,
+    /// Message queues, in order of name.
+    pub queues: Vec<QueueShape>,
 }
 
 /// A client population, as far as it never changes during a run.
@@ -254,6 +258,13 @@ pub enum Step {
         /// The salt of the draw.
         salt: u64,
     },
+    /// Puts a message into a queue.
+    Publish {
+        /// The queue.
+        queue: u32,
+        /// The salt of the message's random numbers.
+        salt: u64,
+    },
     /// Goes on elsewhere.
     Jump(u32),
     /// The end of a program.
@@ -422,6 +433,8 @@ pub struct Epoch {
     pub slots: Vec<SlotUse>,
     /// Autoscalers.
     pub autoscalers: Vec<Autoscaler>,
+    /// Message queues.
+    pub queues: Vec<QueueSettings>,
 }
 
 /// When a population sends requests.

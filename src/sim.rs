@@ -33,6 +33,7 @@ mod limits;
 mod lives;
 mod pools;
 mod programs;
+mod queues;
 pub mod script;
 mod sources;
 mod targets;
@@ -53,6 +54,7 @@ use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
 use pools::PoolState;
+use queues::QueueState;
 use script::Script;
 use sources::Source;
 use std::collections::VecDeque;
@@ -84,6 +86,8 @@ enum Task {
     Serve(u32),
     /// A turn at a rate limit came while its process hung.
     RateTurn(u32),
+    /// A consumer of a queue goes on.
+    Consume(u32, u32),
 }
 
 /// Requests of one client population: they always add up.
@@ -126,6 +130,8 @@ pub struct RunSummary {
     pub stop: Stop,
     /// What was still held at the end.
     pub rest: Rest,
+    /// Messages by queue.
+    pub queues: Vec<crate::components::broker::Tally>,
 }
 
 /// What a run still holds: nothing at all once the last request has ended and no caller is left behind.
@@ -199,6 +205,8 @@ pub struct World<'m, O> {
     lasting: Vec<u32>,
     /// What fails at random, in the order of the script.
     failures: Vec<FailureState>,
+    /// Message queues.
+    queues: Vec<QueueState>,
     tallies: Vec<Tally>,
     fingerprint: u64,
     events: u64,
@@ -246,6 +254,7 @@ impl<'m, O: Observer> World<'m, O> {
                 |group| model.groups[group as usize].capacity,
                 streams,
             ),
+            queues: QueueState::all(model, epoch),
             tallies: vec![Tally::default(); model.clients.len()],
             fingerprint: 0,
             events: 0,
@@ -268,12 +277,15 @@ impl<'m, O: Observer> World<'m, O> {
             assert!(tally.is_conserved(), "requests sent = ended + in flight: {tally:?}");
         }
         let rest = self.rest();
+        // They add up, too.
+        let queues = self.queues.iter().map(QueueState::tally).collect();
         let summary = RunSummary {
             events: self.events,
             tallies: self.tallies,
             fingerprint: self.fingerprint,
             stop,
             rest,
+            queues,
         };
         (summary, self.observer)
     }
@@ -343,6 +355,10 @@ impl<'m, O: Observer> World<'m, O> {
             Event::CacheExpiry { cache } => self.on_cache_expiry(now, cache),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
+            Event::Broker { queue } => self.on_broker(now, queue),
+            Event::Consume { queue, consumer } => self.consume(now, queue, consumer),
+            Event::Told { queue, consumer } => self.on_told(now, queue, consumer),
+            Event::LookAtQueues => self.on_look_at_queues(now),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -364,6 +380,7 @@ impl<'m, O: Observer> World<'m, O> {
                 Task::QueueTimeout(frame) => self.on_queue_timeout(now, frame),
                 Task::Serve(instance) => self.serve_next(now, instance),
                 Task::RateTurn(limiter) => self.on_rate_turn(now, limiter),
+                Task::Consume(queue, consumer) => self.consume(now, queue, consumer),
             }
             if tasks > AT_ONE_INSTANT_MAX {
                 break;
@@ -387,6 +404,7 @@ impl<'m, O: Observer> World<'m, O> {
         }
         self.start_failures();
         self.start_levels(now);
+        self.start_queues(now);
         self.start_checks(now);
         self.start_autoscalers(now);
         for client in 0..self.sources.len() as u32 {
@@ -472,6 +490,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.reconfigure_groups(now);
         self.reconfigure_balancers(now);
         self.reconfigure_autoscalers(now);
+        self.reconfigure_queues(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
         }

@@ -27,6 +27,7 @@ pub mod node;
 mod over;
 pub mod policy;
 pub mod quantity;
+pub mod queue;
 pub mod rare;
 pub mod reference;
 pub mod runs;

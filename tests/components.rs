@@ -6,6 +6,10 @@
 
 mod support;
 
+mod components {
+    pub mod queues;
+}
+
 use brownout::experiment::results::Verdict;
 use brownout::experiment::{Changes, plan, run};
 use brownout::spec::load::{Document, Loader, Override};

@@ -6,6 +6,7 @@
 
 mod costs;
 mod layers;
+pub mod queues;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, Model, SlotUse};
 use crate::base::Outcome;
@@ -156,6 +157,8 @@ pub struct Catalog {
     pub cost: Option<(u32, u32)>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
+    /// Meters of message queues.
+    pub queues: Vec<queues::QueueMeters>,
     /// How many reds; timers 0 to this are theirs.
     pub reds: u32,
     /// How many timers.
@@ -258,6 +261,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
         b.autoscaler(&autoscaler.name);
     }
     b.costs(model);
+    model.queues.iter().for_each(|queue| b.queue(queue));
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

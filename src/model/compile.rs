@@ -8,6 +8,7 @@ mod autoscalers;
 mod limits;
 mod policies;
 mod programs;
+mod queues;
 mod settings;
 
 use super::{
@@ -123,6 +124,7 @@ impl Compiler {
             this.model.balancers.push(BalancerShape { name: name.to_string(), group });
         }
         this.model.autoscalers = autoscalers::shapes(first);
+        this.model.queues = queues::shapes(epochs);
         for shape in &mut this.model.groups {
             shape.price = price(first, shape);
         }
@@ -235,7 +237,7 @@ impl Compiler {
             };
             same("endpoint", ours, theirs)?;
         }
-        Ok(())
+        queues::same_shape(m, topology, epoch)
     }
 
     fn epoch(&mut self, topology: &Topology) {
@@ -250,6 +252,7 @@ impl Compiler {
                 .iter()
                 .map(|(_, a)| autoscalers::settings(a, topology))
                 .collect(),
+            queues: queues::settings(&self.model, topology),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
@@ -368,6 +371,7 @@ fn empty_model(topology: &Topology) -> Model {
         slots: super::SlotCounts::default(),
         epochs: Vec::new(),
         catalog: catalog::Catalog::default(),
+        queues: Vec::new(),
     }
 }
 

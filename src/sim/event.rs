@@ -124,6 +124,27 @@ pub enum Event {
         /// Which of its processes.
         member: u32,
     },
+    /// Something is due at a message broker.
+    Broker {
+        /// The queue.
+        queue: u32,
+    },
+    /// A message arrives at a consumer, or a consumer asks again.
+    Consume {
+        /// The queue.
+        queue: u32,
+        /// The consumer.
+        consumer: u32,
+    },
+    /// What a consumer has told its broker arrives.
+    Told {
+        /// The queue.
+        queue: u32,
+        /// The consumer.
+        consumer: u32,
+    },
+    /// The age of the oldest messages is looked at.
+    LookAtQueues,
     /// A window of measuring ends.
     Window,
     /// A second is over.

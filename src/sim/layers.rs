@@ -262,6 +262,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Attempt { .. } => self.end_attempt(now, id, outcome),
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
+                Kind::Message { .. } => return self.end_message(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
                 Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional => {
                     return self.branch_ended(now, id, outcome);
@@ -556,7 +557,11 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
             Kind::Attempt { .. } => self.end_attempt(now, id, Outcome::Cancelled),
-            Kind::Repeat { .. } | Kind::Optional | Kind::Request(_) | Kind::Check { .. } => {
+            Kind::Repeat { .. }
+            | Kind::Optional
+            | Kind::Request(_)
+            | Kind::Check { .. }
+            | Kind::Message { .. } => {
                 self.frames.remove(id);
             }
         }

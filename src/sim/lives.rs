@@ -58,6 +58,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].condition = Condition::Starting;
         self.pod_turns(now, instance);
         self.process_begins(now, instance);
+        self.consumers_die(now, instance);
         self.empty(now, instance);
         self.instances[instance as usize].life += 1;
         self.discover(instance);
@@ -128,7 +129,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Attempt { .. }
             | Kind::Branch(_)
             | Kind::Request(_)
-            | Kind::Check { .. } => {}
+            | Kind::Check { .. }
+            | Kind::Message { .. } => {}
         }
     }
 
@@ -206,8 +208,9 @@ impl<O: Observer> World<'_, O> {
         self.apply_faults(now, instance);
         self.join(now, instance, false);
         if self.instances[instance as usize].condition != Condition::Up {
-            self.discover(instance);
+            return self.discover(instance);
         }
+        self.consumers_begin(now, instance);
     }
 
     /// An instance that drains has no time left: what it still works on is cut off.
@@ -218,6 +221,7 @@ impl<O: Observer> World<'_, O> {
         if state.life == life && state.condition == Condition::Draining && is_due {
             self.anybody_killed = true;
             self.anybody_left = true;
+            self.consumers_die(now, instance);
             self.empty(now, instance);
             // The last request that was cut off has stopped it already.
             self.stop(now, instance);
@@ -363,6 +367,7 @@ impl<O: Observer> World<'_, O> {
                 state.condition = Condition::Up;
                 state.drain_ends = None;
                 self.join(now, instance, false);
+                self.consumers_begin(now, instance);
             }
             Condition::Starting | Condition::Up | Condition::Down => {}
         }
@@ -376,6 +381,7 @@ impl<O: Observer> World<'_, O> {
                 let (life, group) = (state.life, state.group);
                 self.observer.change(now, Change::Draining { instance });
                 self.leave_balancers(now, instance);
+                self.consumers_leave(now, instance);
                 self.discover(instance);
                 let delays = self.model.balancers.iter().zip(&self.settings().balancers);
                 let delay =

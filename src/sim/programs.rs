@@ -4,6 +4,7 @@ use super::frame::{Branch, Call, Exec, Frame, Kind, NO_POOL, Rounds, Runner};
 use super::layers::sample;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
+use crate::components::broker::{Message, Published};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 use crate::model::{GroupKind, Step};
@@ -190,6 +191,21 @@ impl<O: Observer> World<'_, O> {
                         return self.end_program(now, id, Outcome::Error);
                     }
                     pc += 1;
+                }
+                Step::Publish { queue, salt } => {
+                    let message = Message {
+                        key: mix(run.key, *salt),
+                        about: host.affinity,
+                        priority: host.priority,
+                        tenant: host.tenant,
+                        is_keyed: host.is_keyed,
+                    };
+                    match self.publish(now, id, *queue, message) {
+                        Published::Accepted => pc += 1,
+                        Published::Refused => return self.end_program(now, id, Outcome::Error),
+                        // It tries again once the broker reads on.
+                        Published::Blocked => return self.set_runner(id, |r| r.pc = pc),
+                    }
                 }
                 Step::Jump(to) => pc = *to,
                 Step::End => {

@@ -11,6 +11,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod queues;
 mod rare;
 mod sweep;
 mod theory;
@@ -32,6 +33,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     names::check(topology, &mut cx);
     values::check(topology, &mut cx);
     autoscalers::check(topology, &mut cx);
+    queues::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }
@@ -72,7 +74,12 @@ pub fn each_step<'s>(steps: &'s [Step], visit: &mut dyn FnMut(&'s Step)) {
             Step::Repeat(r) => each_step(&r.steps, visit),
             Step::Optional(o) => each_step(&o.steps, visit),
             Step::While(w) => each_step(&w.steps, visit),
-            Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Hold(_) | Step::Fail(_) => {}
+            Step::Work(_)
+            | Step::Wait(_)
+            | Step::Call(_)
+            | Step::Hold(_)
+            | Step::Fail(_)
+            | Step::Publish(_) => {}
         }
     }
 }

@@ -236,6 +236,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "Message queues",
+        "Work that is done later: programs publish messages, and consumers in services handle them.",
+        &["Publish", "MessageQueue", "Sqs", "RedrivePolicy", "SqsConsumer", "SqsFailure"],
+    ),
+    (
         "The experiment",
         "What a file that asks a question about a topology holds.",
         &["Experiment", "Variant", "Objective", "Recovery", "Theory", "Value", "Over", "Precise"],

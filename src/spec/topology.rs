@@ -7,6 +7,7 @@ use super::decode::Map;
 use super::dist::Distribution;
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
+use super::queue::{MessageQueue, Publish};
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -31,6 +32,8 @@ record! {
         policies: Map<Vec<Layer>> = {},
         /// What changes the number of replicas of services.
         autoscalers: Map<Autoscaler> = {},
+        /// Message queues: work that is done later, by whoever consumes them.
+        queues: Map<MessageQueue> = {},
     }
 }
 
@@ -641,5 +644,7 @@ choice! {
         Fail(Fail),
         /// Does the same again and again, as long as chance will have it.
         While(While),
+        /// Puts a message into a queue.
+        Publish(Publish),
     }
 }

@@ -120,6 +120,7 @@ impl Compiler {
                 let body = self.program(scope, caller, &w.steps, path);
                 out.push(Step::While { body, chance: w.chance.0, salt: salt(path) });
             }
+            st::Step::Publish(p) => self.publish(scope.topology, p, path, out),
             st::Step::Hold(h) => out.push(Step::Hold(h.size.0)),
             st::Step::Fail(f) => out.push(Step::Fail { ratio: f.ratio.0, salt: salt(path) }),
         }

@@ -302,8 +302,13 @@ fn steps(program: &[Step], cx: &mut Context) {
                 cx.fail::<()>(w.place("chance"), "`chance` must be below 100%: the rounds would never end");
             }
         }
-        Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {
-        }
+        Step::Work(_)
+        | Step::Wait(_)
+        | Step::Call(_)
+        | Step::Optional(_)
+        | Step::Hold(_)
+        | Step::Fail(_)
+        | Step::Publish(_) => {}
     });
 }
 

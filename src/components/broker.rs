@@ -1,0 +1,188 @@
+//! Message brokers: who gets which message when, and what becomes of it.
+//!
+//! One machine for each product. Each holds its messages, is told what happened and when, and answers whom it delivers
+//! to. Two things are the same for all: every message that was accepted is, at any moment, in exactly one of the places
+//! that [`Tally::is_conserved`] adds up; and nothing but an acknowledgement, a limit that the product has (retention,
+//! TTL, length) or a dead-letter rule ever takes a message away: delivery is at least once.
+
+pub mod sqs;
+
+use crate::base::SimTime;
+use sqs::{Sqs, SqsConfig};
+
+/// What a message carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// The key of its random numbers.
+    pub key: u64,
+    /// What it is about: the message group (SQS), the record's key (Kafka).
+    pub about: u32,
+    /// Its priority.
+    pub priority: u8,
+    /// The number of the tenant that it is made for; 0 if none.
+    pub tenant: u8,
+    /// Whether `about` is a key that others may ask for, too.
+    pub is_keyed: bool,
+}
+
+/// A message on its way to a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message's number in its queue.
+    pub id: u64,
+    /// How often it has been delivered, this time included: what tells this delivery from others of the message.
+    pub receipt: u32,
+    /// What it carries.
+    pub message: Message,
+}
+
+/// What became of something that was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The broker has it.
+    Accepted,
+    /// The broker does not take it; the publisher learns that.
+    Refused,
+    /// The broker does not read from its publishers now: they wait.
+    Blocked,
+}
+
+/// Where messages went that left a queue: filled by the machines, emptied by whoever calls them.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    /// When those were published that have been acknowledged.
+    pub acknowledged: Vec<SimTime>,
+    /// Dead letters, and when they were first published.
+    pub dead: Vec<(SimTime, Message)>,
+}
+
+/// Messages of one queue: they always add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages accepted.
+    pub published: u64,
+    /// Messages that left because a consumer had handled them.
+    pub acknowledged: u64,
+    /// Messages that left as dead letters.
+    pub dead_lettered: u64,
+    /// Messages that left because they were too old.
+    pub expired: u64,
+    /// Messages that left because the queue was too long, or because nobody could handle them.
+    pub dropped: u64,
+    /// Messages that can be delivered, now or after a delay.
+    pub waiting: u64,
+    /// Messages that are with a consumer.
+    pub in_flight: u64,
+    /// Deliveries.
+    pub delivered: u64,
+    /// Deliveries of messages that had been delivered before.
+    pub redelivered: u64,
+    /// Times that a message was handled well which had been handled well before.
+    pub duplicates: u64,
+    /// Messages that were not accepted.
+    pub refused: u64,
+    /// Times that partitions were given out anew (Kafka).
+    pub rebalances: u64,
+}
+
+impl Tally {
+    /// Whether messages published = acknowledged + dead-lettered + expired + dropped + waiting + in flight.
+    pub fn is_conserved(&self) -> bool {
+        let gone = self.acknowledged + self.dead_lettered + self.expired + self.dropped;
+        self.published == gone + self.waiting + self.in_flight
+    }
+}
+
+/// The settings of a broker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BrokerConfig {
+    /// Amazon SQS.
+    Sqs(SqsConfig),
+}
+
+/// A broker of any product.
+#[derive(Clone, Debug)]
+pub enum Broker {
+    /// Amazon SQS.
+    Sqs(Sqs),
+}
+
+/// Does the same with whichever product it is.
+macro_rules! each {
+    ($broker:expr, $b:ident => $do:expr) => {
+        match $broker {
+            Broker::Sqs($b) => $do,
+        }
+    };
+}
+
+impl Broker {
+    /// An empty one.
+    pub fn new(config: BrokerConfig) -> Self {
+        match config {
+            BrokerConfig::Sqs(config) => Self::Sqs(Sqs::new(config)),
+        }
+    }
+
+    /// New settings, of the same product.
+    pub fn reconfigure(&mut self, now: SimTime, config: BrokerConfig) {
+        let _ = now;
+        match (self, config) {
+            (Self::Sqs(b), BrokerConfig::Sqs(config)) => b.reconfigure(config),
+        }
+    }
+
+    /// Somebody publishes a message, which first came to a queue at `since`: now, or earlier if it is a dead letter.
+    pub fn publish(&mut self, now: SimTime, since: SimTime, message: Message, out: &mut Outbox) -> Published {
+        let _ = &out;
+        each!(self, b => b.publish(now, since, message))
+    }
+
+    /// A consumer asks for messages, and waits until it gets some.
+    pub fn poll(&mut self, consumer: u32) {
+        each!(self, b => b.poll(consumer));
+    }
+
+    /// A consumer asks no more.
+    pub fn stop_polling(&mut self, consumer: u32) {
+        each!(self, b => b.stop_polling(consumer));
+    }
+
+    /// The next consumer that gets messages, which are added to `batch`; `None` if nobody does now.
+    pub fn deliver(&mut self, now: SimTime, batch: &mut Vec<Delivery>, out: &mut Outbox) -> Option<u32> {
+        each!(self, b => b.deliver(now, batch, out))
+    }
+
+    /// A consumer has handled a message, well or not.
+    pub fn settle(&mut self, now: SimTime, delivery: &Delivery, is_done: bool, out: &mut Outbox) {
+        each!(self, b => b.settle(now, delivery, is_done, out));
+    }
+
+    /// Time has passed: does what was due.
+    pub fn advance(&mut self, now: SimTime) {
+        each!(self, b => b.advance(now));
+    }
+
+    /// When something is due next.
+    pub fn alarm(&mut self) -> Option<SimTime> {
+        each!(self, b => b.alarm())
+    }
+
+    /// When the oldest message was published that has not left.
+    pub fn oldest(&mut self) -> Option<SimTime> {
+        each!(self, b => b.oldest())
+    }
+
+    /// What became of all messages.
+    pub fn tally(&self) -> &Tally {
+        each!(self, b => b.tally())
+    }
+
+    /// Messages waiting and in flight, counted one by one.
+    pub fn counted(&self) -> (u64, u64) {
+        each!(self, b => b.counted())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! What holds for all brokers, whatever consumers do: messages add up, and nothing leaves but by the rules.
+
+use super::sqs::SqsConfig;
+use super::{Broker, BrokerConfig, Delivery, Message, Outbox, Published};
+use crate::base::{SimDuration, SimTime};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What may happen to a small system.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Somebody publishes.
+    Publish(u8),
+    /// Time passes, in seconds.
+    Pass(u8),
+    /// A consumer asks.
+    Poll(u8),
+    /// A consumer has handled what it got first, well or not.
+    Settle(u8, bool),
+    /// A consumer's process dies, with all that it was given.
+    Crash(u8),
+}
+
+const CONSUMERS: u8 = 3;
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..4u8).prop_map(Step::Publish),
+        2 => (1..20u8).prop_map(Step::Pass),
+        3 => (0..CONSUMERS).prop_map(Step::Poll),
+        4 => (0..CONSUMERS, prop::bool::weighted(0.8)).prop_map(|(c, ok)| Step::Settle(c, ok)),
+        1 => (0..CONSUMERS).prop_map(Step::Crash),
+    ]
+}
+
+fn sqs() -> impl Strategy<Value = BrokerConfig> {
+    let times = (1..40u64, 0..5u64, prop::option::of(60..120u64));
+    (times, 1..6u32, any::<bool>(), prop::option::of(1..4u32), 1..10u32, any::<bool>()).prop_map(
+        |((visible, delay, kept), in_flight_max, fifo, max_receive_count, batch, releases)| {
+            BrokerConfig::Sqs(SqsConfig {
+                visibility_timeout: SimDuration::from_secs(visible),
+                delay: SimDuration::from_secs(delay),
+                retention: SimDuration::from_secs(kept.unwrap_or(1_000_000)),
+                in_flight_max,
+                fifo,
+                max_receive_count,
+                batch,
+                releases,
+            })
+        },
+    )
+}
+
+/// A broker with consumers that may fail in any way.
+struct System {
+    broker: Broker,
+    out: Outbox,
+    now: SimTime,
+    /// What each consumer was given and has not settled.
+    given: BTreeMap<u32, Vec<Delivery>>,
+    /// Keys of messages accepted, handled well by somebody, and dead.
+    accepted: BTreeSet<u64>,
+    handled: BTreeSet<u64>,
+    dead: BTreeSet<u64>,
+    acknowledged: u64,
+}
+
+impl System {
+    fn new(config: BrokerConfig) -> Self {
+        Self {
+            broker: Broker::new(config),
+            out: Outbox::default(),
+            now: SimTime::ZERO,
+            given: BTreeMap::new(),
+            accepted: BTreeSet::new(),
+            handled: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            acknowledged: 0,
+        }
+    }
+
+    fn play(&mut self, step: &Step) {
+        match *step {
+            Step::Publish(about) => {
+                let key = self.accepted.len() as u64 + self.broker.tally().refused;
+                let message = Message { key, about: u32::from(about), ..Message::default() };
+                let published = self.broker.publish(self.now, self.now, message, &mut self.out);
+                if published == Published::Accepted {
+                    self.accepted.insert(key);
+                }
+            }
+            Step::Pass(seconds) => {
+                let end = self.now + SimDuration::from_secs(u64::from(seconds));
+                while let Some(at) = self.broker.alarm().filter(|at| *at <= end) {
+                    self.now = self.now.max(at);
+                    self.broker.advance(self.now);
+                    self.deliver();
+                }
+                self.now = end;
+            }
+            Step::Poll(consumer) => self.broker.poll(u32::from(consumer)),
+            Step::Settle(consumer, is_done) => {
+                let given = self.given.entry(u32::from(consumer)).or_default();
+                if !given.is_empty() {
+                    let delivery = given.remove(0);
+                    if is_done {
+                        self.handled.insert(delivery.message.key);
+                    }
+                    self.broker.settle(self.now, &delivery, is_done, &mut self.out);
+                }
+            }
+            Step::Crash(consumer) => {
+                self.given.remove(&u32::from(consumer));
+                self.broker.stop_polling(u32::from(consumer));
+            }
+        }
+        self.deliver();
+        self.check();
+    }
+
+    fn deliver(&mut self) {
+        let mut batch = Vec::new();
+        while let Some(consumer) = self.broker.deliver(self.now, &mut batch, &mut self.out) {
+            self.given.entry(consumer).or_default().append(&mut batch);
+        }
+    }
+
+    fn check(&mut self) {
+        self.acknowledged += self.out.acknowledged.drain(..).len() as u64;
+        for (_, message) in self.out.dead.drain(..) {
+            assert!(self.dead.insert(message.key), "{message:?} is dead twice");
+        }
+        let tally = *self.broker.tally();
+        assert!(tally.is_conserved(), "{tally:?}");
+        assert_eq!((tally.waiting, tally.in_flight), self.broker.counted());
+        assert_eq!(tally.published, self.accepted.len() as u64);
+        assert_eq!(tally.acknowledged, self.acknowledged);
+        assert_eq!(tally.dead_lettered, self.dead.len() as u64);
+        assert!(tally.acknowledged <= self.handled.len() as u64, "acknowledged without being handled");
+        assert!(self.broker.alarm().is_none_or(|at| at >= self.now), "an alarm in the past");
+    }
+
+    /// Everybody works well from now on; returns what is left when nothing more happens.
+    fn recover(&mut self) -> u64 {
+        for _ in 0..10_000 {
+            let tally = *self.broker.tally();
+            if tally.waiting + tally.in_flight == 0 {
+                return 0;
+            }
+            for consumer in 0..CONSUMERS {
+                self.play(&Step::Poll(consumer));
+                while self.given.get(&u32::from(consumer)).is_some_and(|g| !g.is_empty()) {
+                    self.play(&Step::Settle(consumer, true));
+                }
+            }
+            self.play(&Step::Pass(1));
+        }
+        let tally = self.broker.tally();
+        tally.waiting + tally.in_flight
+    }
+}
+
+/// Plays a script, and then lets everybody recover: what was accepted was handled, or left by a rule that counts it.
+fn nothing_is_lost(config: BrokerConfig, steps: &[Step]) {
+    let mut system = System::new(config);
+    steps.iter().for_each(|s| system.play(s));
+    assert_eq!(system.recover(), 0, "something stays for ever: {:?}", system.broker.tally());
+    let never = system.accepted.difference(&system.handled).filter(|key| !system.dead.contains(key));
+    let never = never.count() as u64;
+    let tally = system.broker.tally();
+    let excused = tally.expired + tally.dropped;
+    assert!(never <= excused, "{never} were never handled, {tally:?}");
+    if excused + tally.dead_lettered == 0 {
+        assert_eq!(tally.acknowledged, system.accepted.len() as u64);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn sqs_loses_nothing(config in sqs(), steps in prop::collection::vec(step(), 1..60)) {
+        nothing_is_lost(config, &steps);
+    }
+}

@@ -1,0 +1,138 @@
+//! Message queues from the specification.
+
+use super::{Compiler, ShapeError, draw};
+use crate::base::dist::Dist;
+use crate::base::salt;
+use crate::components::broker::BrokerConfig;
+use crate::components::broker::sqs::SqsConfig;
+use crate::model::queues::{ConsumerSettings, QueueSettings, QueueShape};
+use crate::model::{GroupKind, Model, Step};
+use crate::spec::queue::{MessageQueue, Publish, Sqs, SqsFailure};
+use crate::spec::topology::Topology;
+
+/// What never changes of the queues.
+pub(super) fn shapes(epochs: &[Topology]) -> Vec<QueueShape> {
+    let first = &epochs[0];
+    let shape = |(name, queue): (&str, &MessageQueue)| QueueShape {
+        name: name.to_string(),
+        consumer: service_of(first, queue),
+        consumers_max: epochs
+            .iter()
+            .filter_map(|e| e.queues.get(name)?.consumer().map(|c| c.count))
+            .max()
+            .unwrap_or(0),
+    };
+    first.queues.iter().map(shape).collect()
+}
+
+/// The group that consumes a queue: services come first among the groups.
+fn service_of(topology: &Topology, queue: &MessageQueue) -> Option<u32> {
+    let (service, _) = queue.consumer()?.endpoint.value.split_once('/')?;
+    topology.services.position(service).map(|at| at as u32)
+}
+
+fn product(queue: &MessageQueue) -> &'static str {
+    match queue {
+        MessageQueue::Sqs(q) if q.fifo => "a FIFO queue of SQS",
+        MessageQueue::Sqs(_) => "a standard queue of SQS",
+    }
+}
+
+/// Why an epoch's queues do not fit those at the start.
+pub(super) fn same_shape(model: &Model, topology: &Topology, epoch: usize) -> Result<(), ShapeError> {
+    let fail = |what: String| Err(ShapeError { what, epoch });
+    if let Some(name) = topology.queues.names().find(|n| model.queues.iter().all(|q| q.name != *n)) {
+        return fail(format!("add the queue `{name}`"));
+    }
+    for (at, shape) in model.queues.iter().enumerate() {
+        let Some(queue) = topology.queues.get(&shape.name) else {
+            return fail(format!("remove the queue `{}`", shape.name));
+        };
+        if service_of(topology, queue) != shape.consumer {
+            return fail(format!("change which service consumes the queue `{}`", shape.name));
+        }
+        let first = model.epochs.first().and_then(|e| e.queues.get(at));
+        if first.is_some_and(|first| !is_same_kind(&first.config, &config(queue))) {
+            return fail(format!("make the queue `{}` {}", shape.name, product(queue)));
+        }
+    }
+    Ok(())
+}
+
+fn is_same_kind(a: &BrokerConfig, b: &BrokerConfig) -> bool {
+    match (a, b) {
+        (BrokerConfig::Sqs(a), BrokerConfig::Sqs(b)) => a.fifo == b.fifo,
+    }
+}
+
+/// The settings of all queues.
+pub(super) fn settings(model: &Model, topology: &Topology) -> Vec<QueueSettings> {
+    topology.queues.iter().map(|(_, queue)| one(model, topology, queue)).collect()
+}
+
+fn one(model: &Model, topology: &Topology, queue: &MessageQueue) -> QueueSettings {
+    let consumer = queue.consumer().and_then(|consumer| {
+        let (service, name) = consumer.endpoint.value.split_once('/')?;
+        let is_it = |g: &&crate::model::GroupShape| g.kind == GroupKind::Service && g.name == service;
+        let group = model.groups.iter().find(is_it)?;
+        let endpoint = group.endpoints.clone().find(|e| model.endpoints[*e as usize].name == name)?;
+        Some(ConsumerSettings {
+            endpoint,
+            count: consumer.count,
+            latency: consumer.latency.duration(),
+            pause: pause(queue),
+        })
+    });
+    QueueSettings {
+        config: config(queue),
+        dead_letter: queue
+            .dead_letter()
+            .and_then(|to| topology.queues.position(&to.value))
+            .map(|at| at as u32),
+        consumer,
+    }
+}
+
+fn pause(queue: &MessageQueue) -> Option<crate::base::SimDuration> {
+    match queue {
+        MessageQueue::Sqs(Sqs { consumer: Some(c), .. }) if c.wait_time.0 == 0.0 => {
+            Some(c.poll_interval.duration())
+        }
+        MessageQueue::Sqs(_) => None,
+    }
+}
+
+fn config(queue: &MessageQueue) -> BrokerConfig {
+    match queue {
+        MessageQueue::Sqs(q) => BrokerConfig::Sqs(sqs(q)),
+    }
+}
+
+/// The most messages in flight (developer guide, 2023).
+const IN_FLIGHT_MAX: [u32; 2] = [120_000, 20_000];
+
+fn sqs(q: &Sqs) -> SqsConfig {
+    SqsConfig {
+        visibility_timeout: q.visibility_timeout.duration(),
+        delay: q.delay.duration(),
+        retention: q.message_retention_period.duration(),
+        in_flight_max: q.max_in_flight.unwrap_or(IN_FLIGHT_MAX[usize::from(q.fifo)]),
+        fifo: q.fifo,
+        max_receive_count: q.redrive_policy.as_ref().map(|r| r.max_receive_count),
+        batch: q.consumer.as_ref().map_or(1, |c| c.max_number_of_messages),
+        releases: q.consumer.as_ref().is_some_and(|c| matches!(c.on_failure, SqsFailure::Release)),
+    }
+}
+
+impl Compiler {
+    /// Publishing is a wait until the broker has the message, and then what the broker says.
+    pub(super) fn publish(&mut self, topology: &Topology, step: &Publish, path: &str, out: &mut Vec<Step>) {
+        let Some(queue) = topology.queues.get(&step.queue.value) else { return };
+        let latency = &queue.publish_latency().dist;
+        if !matches!(latency, Dist::Constant(time) if *time == 0.0) {
+            out.push(Step::Wait(draw(latency, &format!("{path}.publish_latency"))));
+        }
+        let number = topology.queues.position(&step.queue.value).unwrap_or(0) as u32;
+        out.push(Step::Publish { queue: number, salt: salt(path) });
+    }
+}

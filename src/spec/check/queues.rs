@@ -1,0 +1,156 @@
+//! Message queues: names that exist, dead letters that come to rest, values within the products' limits.
+
+use super::each_step;
+use super::names::{Component, find};
+use super::values::MANY;
+use crate::spec::decode::Context;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::quantity::Seconds;
+use crate::spec::queue::{MessageQueue, Sqs};
+use crate::spec::source::{Span, Spanned};
+use crate::spec::topology::{Step, Topology};
+
+pub(super) fn check(topology: &Topology, cx: &mut Context) {
+    for (_, service) in topology.services.iter() {
+        for (_, steps) in service.endpoints.iter() {
+            each_step(steps, &mut |step| {
+                if let Step::Publish(publish) = step {
+                    known(topology, &publish.queue, cx);
+                }
+            });
+        }
+    }
+    for (_, database) in topology.databases.iter() {
+        for (_, steps) in database.queries.iter() {
+            each_step(steps, &mut |step| {
+                if let Step::Publish(publish) = step {
+                    cx.fail::<()>(publish.span, "a query cannot publish messages");
+                }
+            });
+        }
+    }
+    for (name, queue) in topology.queues.iter() {
+        if let Some(consumer) = queue.consumer() {
+            endpoint(topology, consumer.endpoint, cx);
+            if !(1..=CONSUMERS_MAX).contains(&consumer.count) {
+                cx.fail::<()>(
+                    consumer.endpoint.span,
+                    format!("each instance must have from 1 to {CONSUMERS_MAX} consumers of a queue"),
+                );
+            }
+        }
+        dead_letter(topology, name, queue, cx);
+        match queue {
+            MessageQueue::Sqs(q) => sqs(q, cx),
+        }
+    }
+}
+
+/// The most consumers of a queue that an instance has.
+const CONSUMERS_MAX: u32 = 10_000;
+
+fn known(topology: &Topology, queue: &Spanned<String>, cx: &mut Context) -> bool {
+    let is_known = topology.queues.get(&queue.value).is_some();
+    if !is_known {
+        cx.diagnostics.push(
+            Diagnostic::error(queue.span, format!("there is no queue `{}`", queue.value))
+                .nearest(&queue.value, topology.queues.names()),
+        );
+    }
+    is_known
+}
+
+/// Messages are handled by an endpoint of a service.
+fn endpoint(topology: &Topology, to: &Spanned<String>, cx: &mut Context) {
+    let Some((name, endpoint)) = to.value.split_once('/') else {
+        cx.diagnostics.push(
+            Diagnostic::error(to.span, format!("`{}` names no endpoint", to.value))
+                .help("write `service/endpoint`, such as \"worker/handle\""),
+        );
+        return;
+    };
+    let Some(service) = topology.services.get(name) else {
+        let error = Diagnostic::error(to.span, format!("there is no service `{name}`"));
+        cx.diagnostics.push(match find(topology, name) {
+            Some(Component::Balancer(_)) => error.help(
+                "instances take messages themselves: name the service, not the balancer in front of it",
+            ),
+            Some(_) => error.help("messages are handled by services"),
+            None => error.nearest(name, topology.services.names()),
+        });
+        return;
+    };
+    if service.endpoints.get(endpoint).is_none() {
+        cx.diagnostics.push(
+            Diagnostic::error(to.span, format!("`{name}` has no endpoint `{endpoint}`"))
+                .nearest(endpoint, service.endpoints.names()),
+        );
+    }
+}
+
+/// Dead letters go to another queue, and come to rest somewhere.
+fn dead_letter(topology: &Topology, name: &str, queue: &MessageQueue, cx: &mut Context) {
+    let Some(first) = queue.dead_letter() else { return };
+    if !known(topology, first, cx) {
+        return;
+    }
+    if let (MessageQueue::Sqs(from), Some(to)) = (queue, topology.queues.get(&first.value)) {
+        match to {
+            MessageQueue::Sqs(to) if to.fifo == from.fifo => {}
+            _ => {
+                let kind = if from.fifo { "a FIFO queue" } else { "a standard queue" };
+                cx.fail::<()>(first.span, format!("the dead-letter queue of {kind} of SQS must be one, too"));
+            }
+        }
+    }
+    let mut trail = vec![name];
+    let mut next = Some(first);
+    while let Some(to) = next {
+        if trail.contains(&to.value.as_str()) {
+            trail.push(&to.value);
+            // Said once, at the first of them by name.
+            if to.value == name && trail.iter().min() == Some(&name) {
+                let circle = trail.join(" -> ");
+                cx.fail::<()>(first.span, format!("these dead letters never come to rest: {circle}"));
+            }
+            return;
+        }
+        trail.push(&to.value);
+        next = topology.queues.get(&to.value).and_then(MessageQueue::dead_letter);
+    }
+}
+
+fn range(value: Seconds, what: &str, [least, most]: [(f64, &str); 2], span: Span, cx: &mut Context) {
+    if !(least.0..=most.0).contains(&value.0) {
+        cx.fail::<()>(span, format!("`{what}` must be from {} to {}", least.1, most.1));
+    }
+}
+
+fn sqs(q: &Sqs, cx: &mut Context) {
+    let none = (0.0, "0s");
+    let most = (43_200.0, "12h");
+    range(q.visibility_timeout, "visibility_timeout", [none, most], q.place("visibility_timeout"), cx);
+    range(q.delay, "delay", [none, (900.0, "15m")], q.place("delay"), cx);
+    let place = q.place("message_retention_period");
+    let limits = [(60.0, "60s"), (1_209_600.0, "14d")];
+    range(q.message_retention_period, "message_retention_period", limits, place, cx);
+    if q.max_in_flight == Some(0) {
+        cx.fail::<()>(q.place("max_in_flight"), "`max_in_flight` must be at least 1");
+    }
+    if let Some(redrive) = &q.redrive_policy
+        && !(1..=1000).contains(&redrive.max_receive_count)
+    {
+        let message = "`max_receive_count` must be from 1 to 1000";
+        cx.fail::<()>(redrive.place("max_receive_count"), message);
+    }
+    let Some(c) = &q.consumer else { return };
+    if !(1..=10).contains(&c.max_number_of_messages) {
+        let message = "`max_number_of_messages` must be from 1 to 10";
+        cx.fail::<()>(c.place("max_number_of_messages"), message);
+    }
+    range(c.wait_time, "wait_time", [none, (20.0, "20s")], c.place("wait_time"), cx);
+    if c.wait_time.0 == 0.0 {
+        let limits = [(0.001, "1ms"), (f64::from(MANY), "11d")];
+        range(c.poll_interval, "poll_interval", limits, c.place("poll_interval"), cx);
+    }
+}
