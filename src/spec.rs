@@ -28,6 +28,7 @@ mod over;
 pub mod policy;
 pub mod quantity;
 pub mod queue;
+pub mod queue_kafka;
 pub mod rare;
 pub mod reference;
 pub mod runs;

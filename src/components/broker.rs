@@ -5,9 +5,11 @@
 //! that [`Tally::is_conserved`] adds up; and nothing but an acknowledgement, a limit that the product has (retention,
 //! TTL, length) or a dead-letter rule ever takes a message away: delivery is at least once.
 
+pub mod kafka;
 pub mod sqs;
 
 use crate::base::SimTime;
+use kafka::{Kafka, KafkaConfig};
 use sqs::{Sqs, SqsConfig};
 
 /// What a message carries.
@@ -98,6 +100,8 @@ impl Tally {
 pub enum BrokerConfig {
     /// Amazon SQS.
     Sqs(SqsConfig),
+    /// Apache Kafka.
+    Kafka(KafkaConfig),
 }
 
 /// A broker of any product.
@@ -105,6 +109,8 @@ pub enum BrokerConfig {
 pub enum Broker {
     /// Amazon SQS.
     Sqs(Sqs),
+    /// Apache Kafka.
+    Kafka(Kafka),
 }
 
 /// Does the same with whichever product it is.
@@ -112,6 +118,7 @@ macro_rules! each {
     ($broker:expr, $b:ident => $do:expr) => {
         match $broker {
             Broker::Sqs($b) => $do,
+            Broker::Kafka($b) => $do,
         }
     };
 }
@@ -121,26 +128,33 @@ impl Broker {
     pub fn new(config: BrokerConfig) -> Self {
         match config {
             BrokerConfig::Sqs(config) => Self::Sqs(Sqs::new(config)),
+            BrokerConfig::Kafka(config) => Self::Kafka(Kafka::new(config)),
         }
     }
 
     /// New settings, of the same product.
-    pub fn reconfigure(&mut self, now: SimTime, config: BrokerConfig) {
-        let _ = now;
+    pub fn reconfigure(&mut self, config: BrokerConfig) {
         match (self, config) {
             (Self::Sqs(b), BrokerConfig::Sqs(config)) => b.reconfigure(config),
+            (Self::Kafka(b), BrokerConfig::Kafka(config)) => b.reconfigure(config),
+            (_, other) => debug_assert!(false, "a queue is made {other:?}"),
         }
     }
 
     /// Somebody publishes a message, which first came to a queue at `since`: now, or earlier if it is a dead letter.
-    pub fn publish(&mut self, now: SimTime, since: SimTime, message: Message, out: &mut Outbox) -> Published {
-        let _ = &out;
-        each!(self, b => b.publish(now, since, message))
+    pub fn publish(&mut self, now: SimTime, since: SimTime, message: Message) -> Published {
+        match self {
+            Self::Sqs(b) => b.publish(now, since, message),
+            Self::Kafka(b) => b.publish(since, message),
+        }
     }
 
     /// A consumer asks for messages, and waits until it gets some.
-    pub fn poll(&mut self, consumer: u32) {
-        each!(self, b => b.poll(consumer));
+    pub fn poll(&mut self, now: SimTime, consumer: u32, out: &mut Outbox) {
+        match self {
+            Self::Sqs(b) => b.poll(consumer),
+            Self::Kafka(b) => b.poll(now, consumer, out),
+        }
     }
 
     /// A consumer asks no more.
@@ -148,19 +162,60 @@ impl Broker {
         each!(self, b => b.stop_polling(consumer));
     }
 
+    /// A consumer ends in good order: it gives up what it was given and has not settled.
+    pub fn leave(&mut self, now: SimTime, consumer: u32, out: &mut Outbox) {
+        match self {
+            Self::Sqs(b) => b.stop_polling(consumer),
+            Self::Kafka(b) => b.leave(now, consumer, out),
+        }
+    }
+
+    /// The process of a consumer dies.
+    pub fn lose(&mut self, now: SimTime, consumer: u32) {
+        match self {
+            Self::Sqs(b) => b.stop_polling(consumer),
+            Self::Kafka(b) => b.lose(now, consumer),
+        }
+    }
+
+    /// The process of a consumer hangs, or goes on.
+    pub fn hear(&mut self, now: SimTime, consumer: u32, is_heard: bool, out: &mut Outbox) {
+        if let Self::Kafka(b) = self {
+            b.hear(now, consumer, is_heard);
+            b.advance(now, out);
+        }
+    }
+
     /// The next consumer that gets messages, which are added to `batch`; `None` if nobody does now.
     pub fn deliver(&mut self, now: SimTime, batch: &mut Vec<Delivery>, out: &mut Outbox) -> Option<u32> {
-        each!(self, b => b.deliver(now, batch, out))
+        match self {
+            Self::Sqs(b) => b.deliver(now, batch, out),
+            Self::Kafka(b) => b.deliver(now, batch),
+        }
+    }
+
+    /// Whether a consumer should still begin with what it was given: a consumer of SQS cannot know.
+    pub fn is_current(&self, consumer: u32, delivery: &Delivery) -> bool {
+        match self {
+            Self::Sqs(_) => true,
+            Self::Kafka(b) => b.is_current(consumer, delivery),
+        }
     }
 
     /// A consumer has handled a message, well or not.
-    pub fn settle(&mut self, now: SimTime, delivery: &Delivery, is_done: bool, out: &mut Outbox) {
-        each!(self, b => b.settle(now, delivery, is_done, out));
+    pub fn settle(&mut self, consumer: u32, delivery: &Delivery, is_done: bool, out: &mut Outbox) {
+        match self {
+            Self::Sqs(b) => b.settle(delivery, is_done, out),
+            Self::Kafka(b) => b.settle(consumer, delivery, is_done, out),
+        }
     }
 
     /// Time has passed: does what was due.
-    pub fn advance(&mut self, now: SimTime) {
-        each!(self, b => b.advance(now));
+    pub fn advance(&mut self, now: SimTime, out: &mut Outbox) {
+        match self {
+            Self::Sqs(b) => b.advance(now),
+            Self::Kafka(b) => b.advance(now, out),
+        }
     }
 
     /// When something is due next.

@@ -32,8 +32,10 @@ pub struct ConsumerSettings {
     pub endpoint: u32,
     /// How many consumers each instance has.
     pub count: u32,
-    /// One way between broker and consumer.
+    /// The time that messages take to a consumer.
     pub latency: SimDuration,
+    /// The time from the end of a handler until the broker learns of it.
+    pub tells_after: SimDuration,
     /// The pause after asking in vain; without it, asking waits for messages.
     pub pause: Option<SimDuration>,
 }

@@ -127,6 +127,9 @@ impl<O: Observer> World<'_, O> {
             cpu.set_speed(now, if hung { 0.0 } else { 1.0 });
             self.watch_cpu(now, instance);
         }
+        if was_hung != hung && !self.queues.is_empty() {
+            self.consumers_hang(now, instance, hung);
+        }
         if was_hung && !hung {
             self.unpark(instance);
         }

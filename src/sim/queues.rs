@@ -140,7 +140,7 @@ impl<O: Observer> World<'_, O> {
 
     fn publish_to(&mut self, now: SimTime, queue: u32, since: SimTime, message: Message) -> Published {
         let state = &mut self.queues[queue as usize];
-        let published = state.broker.publish(now, since, message, &mut state.out);
+        let published = state.broker.publish(now, since, message);
         self.pump(now, queue);
         published
     }
@@ -214,6 +214,9 @@ impl<O: Observer> World<'_, O> {
         if tally.in_flight != shown.in_flight {
             self.observer.level(now, meters.in_flight, levels.in_flight);
         }
+        if tally.waiting + tally.in_flight != shown.waiting + shown.in_flight {
+            self.observer.level(now, meters.lag, levels.backlog + levels.in_flight);
+        }
         self.observer.level(now, meters.oldest, levels.oldest_age.ns() / 1_000_000);
     }
 
@@ -232,7 +235,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         state.alarm = None;
-        state.broker.advance(now);
+        state.broker.advance(now, &mut state.out);
         self.pump(now, queue);
     }
 
@@ -254,15 +257,18 @@ impl<O: Observer> World<'_, O> {
             // It is still on its way, and comes with an event of its own.
             Some((at, _)) if *at > now => return,
             Some(_) => {
-                if let Some((_, delivery)) = one.given.pop_front() {
-                    self.handle_message(now, queue, consumer, delivery);
+                while let Some((_, delivery)) = one.given.pop_front() {
+                    if state.broker.is_current(consumer, &delivery) {
+                        return self.handle_message(now, queue, consumer, delivery);
+                    }
                 }
-                return;
             }
-            None if one.leaves || one.number >= settings.count || one.asks_at > now => return,
             None => {}
         }
-        state.broker.poll(consumer);
+        if one.leaves || one.number >= settings.count || one.asks_at > now {
+            return;
+        }
+        state.broker.poll(now, consumer, &mut state.out);
         self.pump(now, queue);
         let one = &mut self.queues[queue as usize].consumers[consumer as usize];
         if let Some(pause) = settings.pause
@@ -315,7 +321,7 @@ impl<O: Observer> World<'_, O> {
         };
         self.stamp(now, delivery.message.key, outcome);
         let settings = self.settings().queues[queue as usize].consumer.as_ref();
-        let latency = settings.map_or(SimDuration::ZERO, |c| c.latency);
+        let latency = settings.map_or(SimDuration::ZERO, |c| c.tells_after);
         let one = &mut self.queues[queue as usize].consumers[consumer as usize];
         // The process that would have told the broker is gone.
         if one.generation != generation {
@@ -339,7 +345,7 @@ impl<O: Observer> World<'_, O> {
             && at <= now
         {
             one.told.pop_front();
-            state.broker.settle(now, &delivery, is_done, &mut state.out);
+            state.broker.settle(consumer, &delivery, is_done, &mut state.out);
         }
         self.pump(now, queue);
         self.leave_if_done(now, queue, consumer);
@@ -350,7 +356,8 @@ impl<O: Observer> World<'_, O> {
         let one = &mut self.queues[queue as usize].consumers[consumer as usize];
         if one.leaves && one.is_on && !one.is_busy && one.told.is_empty() {
             one.is_on = false;
-            self.queues[queue as usize].broker.stop_polling(consumer);
+            let state = &mut self.queues[queue as usize];
+            state.broker.leave(now, consumer, &mut state.out);
             self.pump(now, queue);
         }
     }
@@ -399,7 +406,18 @@ impl<O: Observer> World<'_, O> {
             one.given.clear();
             one.told.clear();
             if std::mem::take(&mut one.is_on) {
-                state.broker.stop_polling(consumer);
+                state.broker.lose(now, consumer);
+                world.pump(now, queue);
+            }
+        });
+    }
+
+    /// A process hangs, or goes on.
+    pub(super) fn consumers_hang(&mut self, now: SimTime, instance: u32, is_hung: bool) {
+        self.each_consumer(instance, |world, queue, consumer| {
+            let state = &mut world.queues[queue as usize];
+            if state.consumers[consumer as usize].is_on {
+                state.broker.hear(now, consumer, !is_hung, &mut state.out);
                 world.pump(now, queue);
             }
         });
@@ -410,7 +428,7 @@ impl<O: Observer> World<'_, O> {
         for queue in 0..self.queues.len() as u32 {
             let settings = &self.settings().queues[queue as usize];
             let state = &mut self.queues[queue as usize];
-            state.broker.reconfigure(now, settings.config);
+            state.broker.reconfigure(settings.config);
             for consumer in 0..state.consumers.len() as u32 {
                 let is_wanted = settings
                     .consumer

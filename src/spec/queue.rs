@@ -2,6 +2,7 @@
 
 use super::dist::Distribution;
 use super::quantity::Seconds;
+pub use super::queue_kafka::{Kafka, KafkaAssignor, KafkaCommit, KafkaConsumer};
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -14,6 +15,8 @@ choice! {
     pub enum MessageQueue {
         /// Amazon SQS.
         Sqs(Sqs),
+        /// A topic of Apache Kafka with one consumer group.
+        Kafka(Kafka),
     }
 }
 
@@ -120,6 +123,11 @@ impl MessageQueue {
                 count: c.pollers,
                 latency: c.latency,
             }),
+            Self::Kafka(q) => q.consumer.as_ref().map(|c| AnyConsumer {
+                endpoint: &c.endpoint,
+                count: c.consumers,
+                latency: c.latency,
+            }),
         }
     }
 
@@ -127,6 +135,7 @@ impl MessageQueue {
     pub fn dead_letter(&self) -> Option<&Spanned<String>> {
         match self {
             Self::Sqs(q) => q.redrive_policy.as_ref().and_then(|r| r.dead_letter.as_ref()),
+            Self::Kafka(q) => q.consumer.as_ref().and_then(|c| c.dead_letter.as_ref()),
         }
     }
 
@@ -134,6 +143,7 @@ impl MessageQueue {
     pub fn publish_latency(&self) -> &Distribution {
         match self {
             Self::Sqs(q) => &q.publish_latency,
+            Self::Kafka(q) => &q.publish_latency,
         }
     }
 }

@@ -238,7 +238,18 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
     (
         "Message queues",
         "Work that is done later: programs publish messages, and consumers in services handle them.",
-        &["Publish", "MessageQueue", "Sqs", "RedrivePolicy", "SqsConsumer", "SqsFailure"],
+        &[
+            "Publish",
+            "MessageQueue",
+            "Sqs",
+            "RedrivePolicy",
+            "SqsConsumer",
+            "SqsFailure",
+            "Kafka",
+            "KafkaConsumer",
+            "KafkaAssignor",
+            "KafkaCommit",
+        ],
     ),
     (
         "The experiment",

@@ -56,6 +56,46 @@ fn a_backlog_of_sqs_drains_in_backlog_over_spare_capacity() {
 }
 
 #[test]
+fn a_backlog_of_kafka_drains_in_backlog_over_spare_capacity() {
+    // Many partitions, and keys that spread evenly; hanging for less than the session's time rebalances nothing.
+    drains_as_theory_says(
+        r#""orders": Kafka(partitions: 400, consumer: KafkaConsumer(endpoint: "worker/handle",
+            session_timeout: "10m", max_poll_records: 1, commit: EachPoll))"#,
+    );
+}
+
+#[test]
+fn consumers_beyond_the_partitions_do_nothing() {
+    let backlog = |partitions, replicas| {
+        let queue = format!(
+            r#""orders": Kafka(partitions: {partitions},
+                consumer: KafkaConsumer(endpoint: "worker/handle", commit: EachRecord,
+                    group_initial_rebalance_delay: "0s"))"#
+        );
+        let worker = format!(r#"replicas: {replicas}, endpoints: {{ "handle": [ Wait("100ms") ] }}"#);
+        quick(&system(20, &queue, &worker), 100).value("queues.orders.throughput")
+    };
+    assert!((backlog(1, 8) - 10.0).abs() < 0.5, "one at a time, each 100 ms");
+    assert!(backlog(16, 8) > 18.5);
+}
+
+#[test]
+fn a_crash_of_a_consumer_of_kafka_repeats_what_was_not_committed() {
+    let queue = r#""orders": Kafka(partitions: 4,
+        consumer: KafkaConsumer(endpoint: "worker/handle", session_timeout: "10s", auto_commit_interval: "4s"))"#;
+    let worker = r#"replicas: 1, endpoints: { "handle": [ Wait("10ms") ] }"#;
+    let fields = r#"duration: "100s", timeline: [ At("51.5s", Crash(target: "worker")) ]"#;
+    let run = experiment(&system(20, queue, worker), fields);
+    conserved(&run);
+    let tally = run.played.summary.queues[0];
+    // At most four seconds' records, and all of them were handled before.
+    assert!((1..=100).contains(&tally.duplicates), "{tally:?}");
+    assert!(tally.redelivered >= tally.duplicates && tally.redelivered <= tally.duplicates + 1, "{tally:?}");
+    assert_eq!((tally.rebalances, tally.dropped), (2, 0));
+    assert!(tally.published - tally.acknowledged < 100, "{tally:?}");
+}
+
+#[test]
 fn a_killed_consumer_leaves_its_message_to_the_visibility_timeout() {
     let queue = r#""orders": Sqs(visibility_timeout: "10s",
         consumer: SqsConsumer(endpoint: "worker/handle", wait_time: "20s"))"#;

@@ -243,7 +243,7 @@ impl Sqs {
     }
 
     /// A message was handled: deleted if that went well, and the receipt is the latest.
-    pub fn settle(&mut self, _now: SimTime, delivery: &Delivery, is_done: bool, out: &mut Outbox) {
+    pub fn settle(&mut self, delivery: &Delivery, is_done: bool, out: &mut Outbox) {
         let (fifo, releases) = (self.config.fifo, self.config.releases);
         let Some(entry) = self.entry(delivery.id) else {
             self.tally.duplicates += u64::from(is_done);

@@ -1,5 +1,6 @@
 //! What holds for all brokers, whatever consumers do: messages add up, and nothing leaves but by the rules.
 
+use super::kafka::{Assignor, Commit, KafkaConfig};
 use super::sqs::SqsConfig;
 use super::{Broker, BrokerConfig, Delivery, Message, Outbox, Published};
 use crate::base::{SimDuration, SimTime};
@@ -19,6 +20,10 @@ enum Step {
     Settle(u8, bool),
     /// A consumer's process dies, with all that it was given.
     Crash(u8),
+    /// A consumer's process hangs, or goes on if it did.
+    Hang(u8),
+    /// A consumer ends in good order.
+    Leave(u8),
 }
 
 const CONSUMERS: u8 = 3;
@@ -30,6 +35,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..CONSUMERS).prop_map(Step::Poll),
         4 => (0..CONSUMERS, prop::bool::weighted(0.8)).prop_map(|(c, ok)| Step::Settle(c, ok)),
         1 => (0..CONSUMERS).prop_map(Step::Crash),
+        1 => (0..CONSUMERS).prop_map(Step::Hang),
+        1 => (0..CONSUMERS).prop_map(Step::Leave),
     ]
 }
 
@@ -51,6 +58,31 @@ fn sqs() -> impl Strategy<Value = BrokerConfig> {
     )
 }
 
+fn kafka() -> impl Strategy<Value = BrokerConfig> {
+    let times = (5..60u64, 1..5u64, 5..90u64, 0..4u64);
+    let commit = prop_oneof![
+        (1..8u64).prop_map(|s| Commit::Auto(SimDuration::from_secs(s))),
+        Just(Commit::EachPoll),
+        Just(Commit::EachRecord)
+    ];
+    (1..5u32, any::<bool>(), times, 1..6u32, commit, 1..4u32, any::<bool>()).prop_map(
+        |(partitions, is_range, (session, beat, poll, delay), most, commit, attempts, has_dead_letters)| {
+            BrokerConfig::Kafka(KafkaConfig {
+                partitions,
+                assignor: if is_range { Assignor::Range } else { Assignor::CooperativeSticky },
+                session_timeout: SimDuration::from_secs(session),
+                heartbeat_interval: SimDuration::from_secs(beat),
+                max_poll_interval: SimDuration::from_secs(poll),
+                max_poll_records: most,
+                commit,
+                initial_rebalance_delay: SimDuration::from_secs(delay),
+                attempts,
+                has_dead_letters,
+            })
+        },
+    )
+}
+
 /// A broker with consumers that may fail in any way.
 struct System {
     broker: Broker,
@@ -58,6 +90,7 @@ struct System {
     now: SimTime,
     /// What each consumer was given and has not settled.
     given: BTreeMap<u32, Vec<Delivery>>,
+    hung: BTreeSet<u32>,
     /// Keys of messages accepted, handled well by somebody, and dead.
     accepted: BTreeSet<u64>,
     handled: BTreeSet<u64>,
@@ -72,6 +105,7 @@ impl System {
             out: Outbox::default(),
             now: SimTime::ZERO,
             given: BTreeMap::new(),
+            hung: BTreeSet::new(),
             accepted: BTreeSet::new(),
             handled: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -84,7 +118,7 @@ impl System {
             Step::Publish(about) => {
                 let key = self.accepted.len() as u64 + self.broker.tally().refused;
                 let message = Message { key, about: u32::from(about), ..Message::default() };
-                let published = self.broker.publish(self.now, self.now, message, &mut self.out);
+                let published = self.broker.publish(self.now, self.now, message);
                 if published == Published::Accepted {
                     self.accepted.insert(key);
                 }
@@ -93,25 +127,47 @@ impl System {
                 let end = self.now + SimDuration::from_secs(u64::from(seconds));
                 while let Some(at) = self.broker.alarm().filter(|at| *at <= end) {
                     self.now = self.now.max(at);
-                    self.broker.advance(self.now);
+                    self.broker.advance(self.now, &mut self.out);
                     self.deliver();
                 }
                 self.now = end;
             }
-            Step::Poll(consumer) => self.broker.poll(u32::from(consumer)),
+            Step::Poll(consumer) => {
+                let consumer = u32::from(consumer);
+                let given = self.given.entry(consumer).or_default();
+                given.retain(|d| self.broker.is_current(consumer, d));
+                if !self.hung.contains(&consumer) && given.is_empty() {
+                    self.broker.poll(self.now, consumer, &mut self.out);
+                }
+            }
             Step::Settle(consumer, is_done) => {
-                let given = self.given.entry(u32::from(consumer)).or_default();
-                if !given.is_empty() {
+                let consumer = u32::from(consumer);
+                let given = self.given.entry(consumer).or_default();
+                if !self.hung.contains(&consumer) && !given.is_empty() {
                     let delivery = given.remove(0);
                     if is_done {
                         self.handled.insert(delivery.message.key);
                     }
-                    self.broker.settle(self.now, &delivery, is_done, &mut self.out);
+                    self.broker.settle(consumer, &delivery, is_done, &mut self.out);
                 }
             }
             Step::Crash(consumer) => {
-                self.given.remove(&u32::from(consumer));
-                self.broker.stop_polling(u32::from(consumer));
+                let consumer = u32::from(consumer);
+                self.given.remove(&consumer);
+                self.hung.remove(&consumer);
+                self.broker.lose(self.now, consumer);
+            }
+            Step::Hang(consumer) => {
+                let consumer = u32::from(consumer);
+                let goes_on = self.hung.remove(&consumer) || !self.hung.insert(consumer);
+                self.broker.hear(self.now, consumer, goes_on, &mut self.out);
+            }
+            Step::Leave(consumer) => {
+                let consumer = u32::from(consumer);
+                if !self.hung.contains(&consumer) {
+                    self.given.remove(&consumer);
+                    self.broker.leave(self.now, consumer, &mut self.out);
+                }
             }
         }
         self.deliver();
@@ -142,6 +198,9 @@ impl System {
 
     /// Everybody works well from now on; returns what is left when nothing more happens.
     fn recover(&mut self) -> u64 {
+        for consumer in self.hung.clone() {
+            self.play(&Step::Hang(consumer as u8));
+        }
         for _ in 0..10_000 {
             let tally = *self.broker.tally();
             if tally.waiting + tally.in_flight == 0 {
@@ -176,10 +235,15 @@ fn nothing_is_lost(config: BrokerConfig, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn sqs_loses_nothing(config in sqs(), steps in prop::collection::vec(step(), 1..60)) {
+        nothing_is_lost(config, &steps);
+    }
+
+    #[test]
+    fn kafka_loses_nothing(config in kafka(), steps in prop::collection::vec(step(), 1..60)) {
         nothing_is_lost(config, &steps);
     }
 }

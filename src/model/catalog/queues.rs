@@ -14,6 +14,8 @@ pub struct QueueMeters {
     pub backlog: u32,
     /// Gauge: messages with consumers.
     pub in_flight: u32,
+    /// Gauge: both together.
+    pub lag: u32,
     /// Gauge, in milliseconds: age of the oldest message.
     pub oldest: u32,
     /// Timer: from publish to acknowledgement.
@@ -43,6 +45,7 @@ impl Builder {
             counters,
             backlog: self.gauge(),
             in_flight: self.gauge(),
+            lag: self.gauge(),
             oldest: self.gauge(),
             latency: self.timer(),
         };
@@ -60,6 +63,11 @@ impl Builder {
         for (name, meaning, gauge) in [
             ("backlog", "messages waiting to be delivered", meters.backlog),
             ("in_flight", "messages with consumers, not acknowledged", meters.in_flight),
+            (
+                "lag",
+                "messages not acknowledged: backlog and in flight (Kafka: end less committed offset)",
+                meters.lag,
+            ),
         ] {
             self.level(format!("{path}.{name}"), messages, meaning, gauge, 1.0);
         }

@@ -2,12 +2,16 @@
 
 use super::{Compiler, ShapeError, draw};
 use crate::base::dist::Dist;
-use crate::base::salt;
+use crate::base::{SimDuration, salt};
 use crate::components::broker::BrokerConfig;
+use crate::components::broker::kafka::{Assignor, Commit, KafkaConfig};
 use crate::components::broker::sqs::SqsConfig;
 use crate::model::queues::{ConsumerSettings, QueueSettings, QueueShape};
 use crate::model::{GroupKind, Model, Step};
-use crate::spec::queue::{MessageQueue, Publish, Sqs, SqsFailure};
+use crate::spec::quantity::Seconds;
+use crate::spec::queue::{
+    Kafka, KafkaAssignor, KafkaCommit, KafkaConsumer, MessageQueue, Publish, Sqs, SqsFailure,
+};
 use crate::spec::topology::Topology;
 
 /// What never changes of the queues.
@@ -35,6 +39,7 @@ fn product(queue: &MessageQueue) -> &'static str {
     match queue {
         MessageQueue::Sqs(q) if q.fifo => "a FIFO queue of SQS",
         MessageQueue::Sqs(_) => "a standard queue of SQS",
+        MessageQueue::Kafka(_) => "a topic of Kafka with another number of partitions",
     }
 }
 
@@ -62,6 +67,8 @@ pub(super) fn same_shape(model: &Model, topology: &Topology, epoch: usize) -> Re
 fn is_same_kind(a: &BrokerConfig, b: &BrokerConfig) -> bool {
     match (a, b) {
         (BrokerConfig::Sqs(a), BrokerConfig::Sqs(b)) => a.fifo == b.fifo,
+        (BrokerConfig::Kafka(a), BrokerConfig::Kafka(b)) => a.partitions == b.partitions,
+        _ => false,
     }
 }
 
@@ -80,6 +87,11 @@ fn one(model: &Model, topology: &Topology, queue: &MessageQueue) -> QueueSetting
             endpoint,
             count: consumer.count,
             latency: consumer.latency.duration(),
+            // Consumers of Kafka keep account themselves, and commit when they poll.
+            tells_after: match queue {
+                MessageQueue::Kafka(_) => SimDuration::ZERO,
+                MessageQueue::Sqs(_) => consumer.latency.duration(),
+            },
             pause: pause(queue),
         })
     });
@@ -93,18 +105,44 @@ fn one(model: &Model, topology: &Topology, queue: &MessageQueue) -> QueueSetting
     }
 }
 
-fn pause(queue: &MessageQueue) -> Option<crate::base::SimDuration> {
+fn pause(queue: &MessageQueue) -> Option<SimDuration> {
     match queue {
         MessageQueue::Sqs(Sqs { consumer: Some(c), .. }) if c.wait_time.0 == 0.0 => {
             Some(c.poll_interval.duration())
         }
-        MessageQueue::Sqs(_) => None,
+        MessageQueue::Sqs(_) | MessageQueue::Kafka(_) => None,
     }
 }
 
 fn config(queue: &MessageQueue) -> BrokerConfig {
     match queue {
         MessageQueue::Sqs(q) => BrokerConfig::Sqs(sqs(q)),
+        MessageQueue::Kafka(q) => BrokerConfig::Kafka(kafka(q)),
+    }
+}
+
+/// A topic that nobody consumes has a group without members: what it would be like does not matter.
+fn kafka(q: &Kafka) -> KafkaConfig {
+    let c = q.consumer.as_ref();
+    let time = |of: fn(&KafkaConsumer) -> Seconds| c.map_or(SimDuration::from_secs(1), |c| of(c).duration());
+    KafkaConfig {
+        partitions: q.partitions,
+        assignor: match c.map(|c| &c.partition_assignment_strategy) {
+            Some(KafkaAssignor::CooperativeSticky) => Assignor::CooperativeSticky,
+            Some(KafkaAssignor::Range) | None => Assignor::Range,
+        },
+        session_timeout: time(|c| c.session_timeout),
+        heartbeat_interval: time(|c| c.heartbeat_interval),
+        max_poll_interval: time(|c| c.max_poll_interval),
+        max_poll_records: c.map_or(1, |c| c.max_poll_records),
+        commit: match c.map(|c| &c.commit) {
+            Some(KafkaCommit::EachPoll) => Commit::EachPoll,
+            Some(KafkaCommit::EachRecord) => Commit::EachRecord,
+            Some(KafkaCommit::Auto) | None => Commit::Auto(time(|c| c.auto_commit_interval)),
+        },
+        initial_rebalance_delay: time(|c| c.group_initial_rebalance_delay),
+        attempts: c.map_or(1, |c| c.attempts),
+        has_dead_letters: c.is_some_and(|c| c.dead_letter.is_some()),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::each_step;
 use super::names::{Component, find};
-use super::values::MANY;
+use super::values::{MANY, at_least_one, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::quantity::Seconds;
-use crate::spec::queue::{MessageQueue, Sqs};
+use crate::spec::queue::{Kafka, MessageQueue, Sqs};
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::{Step, Topology};
 
@@ -42,6 +42,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         dead_letter(topology, name, queue, cx);
         match queue {
             MessageQueue::Sqs(q) => sqs(q, cx),
+            MessageQueue::Kafka(q) => kafka(q, cx),
         }
     }
 }
@@ -153,4 +154,23 @@ fn sqs(q: &Sqs, cx: &mut Context) {
         let limits = [(0.001, "1ms"), (f64::from(MANY), "11d")];
         range(c.poll_interval, "poll_interval", limits, c.place("poll_interval"), cx);
     }
+}
+
+/// The most partitions of a topic: the brokers of a cluster have some thousands each.
+const PARTITIONS_MAX: u32 = 10_000;
+
+fn kafka(q: &Kafka, cx: &mut Context) {
+    if !(1..=PARTITIONS_MAX).contains(&q.partitions) {
+        cx.fail::<()>(q.place("partitions"), format!("`partitions` must be from 1 to {PARTITIONS_MAX}"));
+    }
+    let Some(c) = &q.consumer else { return };
+    positive_time(c.session_timeout, "session_timeout", c.place("session_timeout"), cx);
+    positive_time(c.heartbeat_interval, "heartbeat_interval", c.place("heartbeat_interval"), cx);
+    positive_time(c.max_poll_interval, "max_poll_interval", c.place("max_poll_interval"), cx);
+    if c.heartbeat_interval.0 >= c.session_timeout.0 {
+        cx.fail::<()>(c.place("heartbeat_interval"), "`heartbeat_interval` must be below `session_timeout`");
+    }
+    at_least_one(c.max_poll_records, "max_poll_records", c.place("max_poll_records"), cx);
+    at_least_one(c.attempts, "attempts", c.place("attempts"), cx);
+    positive_time(c.auto_commit_interval, "auto_commit_interval", c.place("auto_commit_interval"), cx);
 }

@@ -56,13 +56,13 @@ fn a_receipt_that_is_not_the_latest_deletes_nothing() {
     send(&mut queue, 0, 0);
     let first = receive(&mut queue, 0, &mut out)[0];
     let second = receive(&mut queue, 30, &mut out)[0];
-    queue.settle(at(35), &first, true, &mut out);
+    queue.settle(&first, true, &mut out);
     assert_eq!(queue.tally().acknowledged, 0);
-    queue.settle(at(36), &second, true, &mut out);
+    queue.settle(&second, true, &mut out);
     let tally = *queue.tally();
     assert_eq!((tally.acknowledged, tally.duplicates), (1, 1));
     // Whoever is even later has worked in vain, too.
-    queue.settle(at(37), &first, true, &mut out);
+    queue.settle(&first, true, &mut out);
     assert_eq!(queue.tally().duplicates, 2);
 }
 
@@ -73,7 +73,7 @@ fn a_late_delete_works_for_a_standard_queue_and_fails_for_fifo() {
         send(&mut queue, 0, 0);
         let first = receive(&mut queue, 0, &mut out)[0];
         queue.advance(at(31));
-        queue.settle(at(32), &first, true, &mut out);
+        queue.settle(&first, true, &mut out);
         assert_eq!(queue.tally().acknowledged, acknowledged, "fifo: {fifo}");
     }
 }
@@ -115,9 +115,9 @@ fn a_group_waits_while_one_of_its_messages_is_in_flight() {
     let first = receive(&mut queue, 1, &mut out);
     assert_eq!(ids(&first), [0, 1]);
     assert_eq!(ids(&receive(&mut queue, 2, &mut out)), [3], "the other group");
-    queue.settle(at(3), &first[0], true, &mut out);
+    queue.settle(&first[0], true, &mut out);
     assert!(receive(&mut queue, 3, &mut out).is_empty(), "one is still in flight");
-    queue.settle(at(4), &first[1], true, &mut out);
+    queue.settle(&first[1], true, &mut out);
     assert_eq!(ids(&receive(&mut queue, 4, &mut out)), [2]);
 }
 
@@ -127,10 +127,10 @@ fn a_group_goes_on_in_order_after_a_failure() {
     let (mut queue, mut out) = (Sqs::new(config), Outbox::default());
     (0..3).for_each(|_| send(&mut queue, 0, 1));
     let all = receive(&mut queue, 1, &mut out);
-    queue.settle(at(2), &all[1], false, &mut out);
+    queue.settle(&all[1], false, &mut out);
     assert!(receive(&mut queue, 2, &mut out).is_empty());
-    queue.settle(at(3), &all[0], false, &mut out);
-    queue.settle(at(3), &all[2], false, &mut out);
+    queue.settle(&all[0], false, &mut out);
+    queue.settle(&all[2], false, &mut out);
     assert_eq!(ids(&receive(&mut queue, 3, &mut out)), [0, 1, 2]);
 }
 
@@ -142,7 +142,7 @@ fn nothing_is_received_beyond_the_most_in_flight() {
     let first = receive(&mut queue, 0, &mut out);
     assert_eq!(first.len(), 3);
     assert!(receive(&mut queue, 1, &mut out).is_empty());
-    queue.settle(at(2), &first[0], true, &mut out);
+    queue.settle(&first[0], true, &mut out);
     assert_eq!(receive(&mut queue, 2, &mut out).len(), 1);
 }
 
