@@ -29,6 +29,7 @@ pub mod policy;
 pub mod quantity;
 pub mod queue;
 pub mod queue_kafka;
+pub mod queue_rabbit;
 pub mod rare;
 pub mod reference;
 pub mod runs;

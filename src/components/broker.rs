@@ -6,10 +6,12 @@
 //! TTL, length) or a dead-letter rule ever takes a message away: delivery is at least once.
 
 pub mod kafka;
+pub mod rabbit;
 pub mod sqs;
 
 use crate::base::SimTime;
 use kafka::{Kafka, KafkaConfig};
+use rabbit::{Rabbit, RabbitConfig};
 use sqs::{Sqs, SqsConfig};
 
 /// What a message carries.
@@ -102,6 +104,8 @@ pub enum BrokerConfig {
     Sqs(SqsConfig),
     /// Apache Kafka.
     Kafka(KafkaConfig),
+    /// RabbitMQ.
+    Rabbit(RabbitConfig),
 }
 
 /// A broker of any product.
@@ -111,6 +115,8 @@ pub enum Broker {
     Sqs(Sqs),
     /// Apache Kafka.
     Kafka(Kafka),
+    /// RabbitMQ.
+    Rabbit(Rabbit),
 }
 
 /// Does the same with whichever product it is.
@@ -119,6 +125,7 @@ macro_rules! each {
         match $broker {
             Broker::Sqs($b) => $do,
             Broker::Kafka($b) => $do,
+            Broker::Rabbit($b) => $do,
         }
     };
 }
@@ -129,6 +136,7 @@ impl Broker {
         match config {
             BrokerConfig::Sqs(config) => Self::Sqs(Sqs::new(config)),
             BrokerConfig::Kafka(config) => Self::Kafka(Kafka::new(config)),
+            BrokerConfig::Rabbit(config) => Self::Rabbit(Rabbit::new(config)),
         }
     }
 
@@ -137,15 +145,24 @@ impl Broker {
         match (self, config) {
             (Self::Sqs(b), BrokerConfig::Sqs(config)) => b.reconfigure(config),
             (Self::Kafka(b), BrokerConfig::Kafka(config)) => b.reconfigure(config),
+            (Self::Rabbit(b), BrokerConfig::Rabbit(config)) => b.reconfigure(config),
             (_, other) => debug_assert!(false, "a queue is made {other:?}"),
         }
     }
 
     /// Somebody publishes a message, which first came to a queue at `since`: now, or earlier if it is a dead letter.
-    pub fn publish(&mut self, now: SimTime, since: SimTime, message: Message) -> Published {
+    pub fn publish(
+        &mut self,
+        now: SimTime,
+        since: SimTime,
+        message: Message,
+        is_dead_letter: bool,
+        out: &mut Outbox,
+    ) -> Published {
         match self {
             Self::Sqs(b) => b.publish(now, since, message),
             Self::Kafka(b) => b.publish(since, message),
+            Self::Rabbit(b) => b.publish(now, since, message, is_dead_letter, out),
         }
     }
 
@@ -154,6 +171,7 @@ impl Broker {
         match self {
             Self::Sqs(b) => b.poll(consumer),
             Self::Kafka(b) => b.poll(now, consumer, out),
+            Self::Rabbit(b) => b.poll(consumer),
         }
     }
 
@@ -167,14 +185,16 @@ impl Broker {
         match self {
             Self::Sqs(b) => b.stop_polling(consumer),
             Self::Kafka(b) => b.leave(now, consumer, out),
+            Self::Rabbit(b) => b.close(consumer, out),
         }
     }
 
     /// The process of a consumer dies.
-    pub fn lose(&mut self, now: SimTime, consumer: u32) {
+    pub fn lose(&mut self, now: SimTime, consumer: u32, out: &mut Outbox) {
         match self {
             Self::Sqs(b) => b.stop_polling(consumer),
             Self::Kafka(b) => b.lose(now, consumer),
+            Self::Rabbit(b) => b.close(consumer, out),
         }
     }
 
@@ -191,6 +211,7 @@ impl Broker {
         match self {
             Self::Sqs(b) => b.deliver(now, batch, out),
             Self::Kafka(b) => b.deliver(now, batch),
+            Self::Rabbit(b) => b.deliver(now, batch, out),
         }
     }
 
@@ -199,6 +220,7 @@ impl Broker {
         match self {
             Self::Sqs(_) => true,
             Self::Kafka(b) => b.is_current(consumer, delivery),
+            Self::Rabbit(b) => b.is_current(consumer, delivery),
         }
     }
 
@@ -207,6 +229,7 @@ impl Broker {
         match self {
             Self::Sqs(b) => b.settle(delivery, is_done, out),
             Self::Kafka(b) => b.settle(consumer, delivery, is_done, out),
+            Self::Rabbit(b) => b.settle(consumer, delivery, is_done, out),
         }
     }
 
@@ -215,6 +238,15 @@ impl Broker {
         match self {
             Self::Sqs(b) => b.advance(now),
             Self::Kafka(b) => b.advance(now, out),
+            Self::Rabbit(b) => b.advance(now, out),
+        }
+    }
+
+    /// How many more messages it takes before those who publish have to wait.
+    pub fn room(&self) -> u64 {
+        match self {
+            Self::Rabbit(b) => b.room(),
+            Self::Sqs(_) | Self::Kafka(_) => u64::MAX,
         }
     }
 

@@ -121,26 +121,34 @@ impl<O: Observer> World<'_, O> {
         self.after(LOOK, Rank::Probe, Event::LookAtQueues);
     }
 
-    /// The age of the oldest messages is shown once a second.
+    /// The age of the oldest messages is shown once a second, and who might have been forgotten goes on: a publisher that
+    /// was let on and whose process died before it could publish.
     pub(super) fn on_look_at_queues(&mut self, now: SimTime) {
         self.after(LOOK, Rank::Probe, Event::LookAtQueues);
-        (0..self.queues.len() as u32).for_each(|queue| self.show_queue(now, queue));
+        (0..self.queues.len() as u32).for_each(|queue| self.pump(now, queue));
     }
 
     // ---- publishers ----
 
     /// A program publishes a message.
     pub(super) fn publish(&mut self, now: SimTime, id: FrameId, queue: u32, message: Message) -> Published {
-        let published = self.publish_to(now, queue, now, message);
+        let published = self.publish_to(now, queue, now, message, false);
         if published == Published::Blocked {
             self.queues[queue as usize].blocked.push_back(id);
         }
         published
     }
 
-    fn publish_to(&mut self, now: SimTime, queue: u32, since: SimTime, message: Message) -> Published {
+    fn publish_to(
+        &mut self,
+        now: SimTime,
+        queue: u32,
+        since: SimTime,
+        message: Message,
+        is_dead_letter: bool,
+    ) -> Published {
         let state = &mut self.queues[queue as usize];
-        let published = state.broker.publish(now, since, message);
+        let published = state.broker.publish(now, since, message, is_dead_letter, &mut state.out);
         self.pump(now, queue);
         published
     }
@@ -174,13 +182,23 @@ impl<O: Observer> World<'_, O> {
         }
         self.show_queue(now, queue);
         let state = &mut self.queues[queue as usize];
+        let mut room = state.broker.room();
+        while room > 0
+            && let Some(id) = state.blocked.pop_front()
+        {
+            // Each tries again, and may have to wait once more.
+            if self.frames.get(id).is_some() {
+                self.tasks.push_back(Task::Advance(id));
+                room -= 1;
+            }
+        }
         if state.out.dead.is_empty() {
             return;
         }
         let dead = std::mem::take(&mut state.out.dead);
         if let Some(to) = self.settings().queues[queue as usize].dead_letter {
             for (since, message) in dead {
-                self.publish_to(now, to, since, message);
+                self.publish_to(now, to, since, message, true);
             }
         }
     }
@@ -406,7 +424,7 @@ impl<O: Observer> World<'_, O> {
             one.given.clear();
             one.told.clear();
             if std::mem::take(&mut one.is_on) {
-                state.broker.lose(now, consumer);
+                state.broker.lose(now, consumer, &mut state.out);
                 world.pump(now, queue);
             }
         });

@@ -3,6 +3,9 @@
 use super::dist::Distribution;
 use super::quantity::Seconds;
 pub use super::queue_kafka::{Kafka, KafkaAssignor, KafkaCommit, KafkaConsumer};
+pub use super::queue_rabbit::{
+    RabbitConsumer, RabbitFailure, RabbitMemory, RabbitMq, RabbitOverflow, RabbitQueueType,
+};
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -17,6 +20,8 @@ choice! {
         Sqs(Sqs),
         /// A topic of Apache Kafka with one consumer group.
         Kafka(Kafka),
+        /// A queue of RabbitMQ.
+        RabbitMq(RabbitMq),
     }
 }
 
@@ -128,6 +133,11 @@ impl MessageQueue {
                 count: c.consumers,
                 latency: c.latency,
             }),
+            Self::RabbitMq(q) => q.consumer.as_ref().map(|c| AnyConsumer {
+                endpoint: &c.endpoint,
+                count: c.consumers,
+                latency: c.latency,
+            }),
         }
     }
 
@@ -136,6 +146,7 @@ impl MessageQueue {
         match self {
             Self::Sqs(q) => q.redrive_policy.as_ref().and_then(|r| r.dead_letter.as_ref()),
             Self::Kafka(q) => q.consumer.as_ref().and_then(|c| c.dead_letter.as_ref()),
+            Self::RabbitMq(q) => q.dead_letter.as_ref(),
         }
     }
 
@@ -144,6 +155,7 @@ impl MessageQueue {
         match self {
             Self::Sqs(q) => &q.publish_latency,
             Self::Kafka(q) => &q.publish_latency,
+            Self::RabbitMq(q) => &q.publish_latency,
         }
     }
 }

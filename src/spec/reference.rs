@@ -249,6 +249,12 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "KafkaConsumer",
             "KafkaAssignor",
             "KafkaCommit",
+            "RabbitMq",
+            "RabbitQueueType",
+            "RabbitOverflow",
+            "RabbitMemory",
+            "RabbitConsumer",
+            "RabbitFailure",
         ],
     ),
     (

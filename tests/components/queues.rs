@@ -65,6 +65,135 @@ fn a_backlog_of_kafka_drains_in_backlog_over_spare_capacity() {
 }
 
 #[test]
+fn a_backlog_of_rabbitmq_drains_in_backlog_over_spare_capacity() {
+    drains_as_theory_says(
+        r#""orders": RabbitMq(consumer: RabbitConsumer(endpoint: "worker/handle", prefetch: 1))"#,
+    );
+}
+
+#[test]
+fn a_consumer_of_rabbitmq_does_prefetch_over_round_trip_and_handling() {
+    for (prefetch, expected) in [(1, 40.0), (2, 80.0), (4, 160.0), (5, 200.0), (20, 200.0)] {
+        let queue = format!(
+            r#""orders": RabbitMq(consumer: RabbitConsumer(endpoint: "worker/handle", prefetch: {prefetch},
+                latency: "10ms"))"#
+        );
+        let run = quick(&system(400, &queue, r#"endpoints: { "handle": [ Wait("5ms") ] }"#), 30);
+        let throughput = run.value("queues.orders.throughput");
+        assert!((throughput / expected - 1.0).abs() < 0.03, "{prefetch}: {throughput}/s, not {expected}/s");
+    }
+}
+
+#[test]
+fn the_memory_alarm_lets_publishers_wait_and_loses_nothing() {
+    let queue = r#""orders": RabbitMq(
+        memory: RabbitMemory(size: "1MB", high_watermark: "50%", message_size: "5kB"),
+        consumer: RabbitConsumer(endpoint: "worker/handle", prefetch: 1))"#;
+    let topology = system(20, queue, WORKER);
+    // Consumers hang for a minute. There is room for 100 messages, which is 5 s; all others wait to be published.
+    let fields =
+        r#"duration: "300s", timeline: [ At("20s", Hang(target: "worker", lasts: "60s", name: "stop")) ]"#;
+    let run = experiment(&topology, fields);
+    conserved(&run);
+    assert_eq!(run.value("queues.orders.lag.max"), 100.0);
+    assert_eq!((run.value("queues.orders.refused"), run.value("clients.shop.error_ratio")), (0.0, 0.0));
+    let longest = run.value("clients.shop.latency.max");
+    assert!((50.0..62.0).contains(&longest), "{longest}");
+    let [tally] = run.played.summary.queues[..] else { panic!() };
+    assert!(tally.published - tally.acknowledged < 20, "{tally:?}");
+}
+
+#[test]
+fn a_full_queue_of_rabbitmq_refuses_or_drops_the_oldest() {
+    let run = |overflow| {
+        let queue = format!(
+            r#""orders": RabbitMq(max_length: 10, overflow: {overflow},
+                consumer: RabbitConsumer(endpoint: "worker/handle", prefetch: 1))"#
+        );
+        let run = quick(&system(80, &queue, WORKER), 100);
+        conserved(&run);
+        run
+    };
+    let (rejects, drops) = (run("RejectPublish"), run("DropHead"));
+    // Four at a time, 100 ms each: half of what comes.
+    for run in [&rejects, &drops] {
+        assert!((run.value("queues.orders.throughput") - 40.0).abs() < 1.0);
+    }
+    assert!((rejects.value("clients.shop.error_ratio") - 0.5).abs() < 0.05);
+    assert_eq!(drops.value("clients.shop.error_ratio"), 0.0);
+    assert!((drops.value("queues.orders.dropped") - 4000.0).abs() < 400.0);
+}
+
+#[test]
+fn stale_messages_that_expire_shorten_what_the_rest_waits_for() {
+    let latency = |ttl: &str| {
+        let queue = format!(
+            r#""orders": RabbitMq({ttl} consumer: RabbitConsumer(endpoint: "worker/handle", prefetch: 1))"#
+        );
+        let fields = r#"duration: "140s", timeline: [ At("20s", Hang(target: "worker", lasts: "60s", name: "stop")) ]"#;
+        let run = experiment(&system(20, &queue, WORKER), fields);
+        conserved(&run);
+        run.series("queues.orders.latency.mean")[100]
+    };
+    assert!(latency("") > 10.0);
+    assert!(latency(r#"message_ttl: "5s","#) < 1.0);
+}
+
+/// Systems whose consumers crash, hang, are taken away and are started again at random, on every broker: what was
+/// published is acknowledged in the end.
+#[test]
+fn nothing_published_is_lost_whatever_happens_to_consumers() {
+    let queues = [
+        r#"Sqs(visibility_timeout: "7s", consumer: SqsConsumer(endpoint: "worker/handle", pollers: 2, LATENCY
+            max_number_of_messages: 3, wait_time: "20s"))"#,
+        r#"Sqs(fifo: true, visibility_timeout: "7s", consumer: SqsConsumer(endpoint: "worker/handle", LATENCY
+            max_number_of_messages: 3, on_failure: Release))"#,
+        r#"Kafka(partitions: 5, consumer: KafkaConsumer(endpoint: "worker/handle", session_timeout: "8s", LATENCY
+            max_poll_records: 20, max_poll_interval: "20s", attempts: 1000))"#,
+        r#"Kafka(partitions: 5, consumer: KafkaConsumer(endpoint: "worker/handle", session_timeout: "8s", LATENCY
+            max_poll_records: 20, partition_assignment_strategy: CooperativeSticky, attempts: 1000,
+            commit: EachPoll))"#,
+        r#"RabbitMq(queue_type: Classic, consumer: RabbitConsumer(endpoint: "worker/handle", consumers: 2, LATENCY
+            prefetch: 5, consumer_timeout: "15s"))"#,
+        r#"RabbitMq(delivery_limit: 1000, memory: RabbitMemory(size: "1MB", message_size: "20kB"),
+            consumer: RabbitConsumer(endpoint: "worker/handle", LATENCY))"#,
+    ];
+    let latencies = ["", r#"latency: "20ms","#];
+    let mut redelivered = vec![0; queues.len()];
+    for number in 0..48_usize {
+        let queue = queues[number % queues.len()].replace("LATENCY", latencies[number / 6 % 2]);
+        let queue = format!(r#""orders": {queue}"#).replace(", )", ")");
+        let topology = system(10, &queue, WORKER_THAT_FAILS)
+            .replace(r#"Clients(arrivals"#, r#"Clients(profile: [ Steps([Point("60s", 0)]) ], arrivals"#);
+        let fields = format!(
+            r#"duration: "400s", seed: {number}, timeline: [
+                At("10s", Crash(target: "worker", instances: Number(2), name: "crash")),
+                At("18s", Hang(target: "worker", instances: Number(2), lasts: "12s", name: "hang")),
+                At("25s", Down(target: "worker", instances: Number(1), lasts: "15s", name: "down")),
+                At("41s", Set("services.worker.replicas", 1)),
+                At("47s", Set("services.worker.replicas", 4)),
+                At("52s", Crash(target: "worker", name: "all")),
+            ]"#
+        );
+        let run = experiment(&topology, &fields);
+        conserved(&run);
+        let [tally] = run.played.summary.queues[..] else { panic!() };
+        assert_eq!(
+            tally.acknowledged, tally.published,
+            "{queue}
+{tally:?}"
+        );
+        assert!(tally.published > 400);
+        assert_eq!(run.played.summary.rest, Default::default(), "{queue}");
+        redelivered[number % queues.len()] += tally.redelivered;
+    }
+    assert!(redelivered.iter().all(|n| *n > 20), "faults do something: {redelivered:?}");
+}
+
+const WORKER_THAT_FAILS: &str = r#"replicas: 4, workers: 4, restart_delay: "3s",
+    endpoints: { "handle": [ Work("30ms"), Fail("5%"), Wait(Exponential("40ms")) ] }"#;
+
+#[test]
 fn consumers_beyond_the_partitions_do_nothing() {
     let backlog = |partitions, replicas| {
         let queue = format!(

@@ -1,6 +1,7 @@
 //! What holds for all brokers, whatever consumers do: messages add up, and nothing leaves but by the rules.
 
 use super::kafka::{Assignor, Commit, KafkaConfig};
+use super::rabbit::{Overflow, RabbitConfig};
 use super::sqs::SqsConfig;
 use super::{Broker, BrokerConfig, Delivery, Message, Outbox, Published};
 use crate::base::{SimDuration, SimTime};
@@ -24,6 +25,8 @@ enum Step {
     Hang(u8),
     /// A consumer ends in good order.
     Leave(u8),
+    /// The broker is started again (RabbitMQ; the others are clusters that nobody starts again).
+    Restart,
 }
 
 const CONSUMERS: u8 = 3;
@@ -37,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..CONSUMERS).prop_map(Step::Crash),
         1 => (0..CONSUMERS).prop_map(Step::Hang),
         1 => (0..CONSUMERS).prop_map(Step::Leave),
+        1 => Just(Step::Restart),
     ]
 }
 
@@ -83,6 +87,26 @@ fn kafka() -> impl Strategy<Value = BrokerConfig> {
     )
 }
 
+fn rabbit() -> impl Strategy<Value = BrokerConfig> {
+    let limits = (prop::option::of(0..4u32), prop::option::of(5..60u64), prop::option::of(1..8u32));
+    let more = (any::<bool>(), 0..3u8, 5..60u64, 2..30u64, any::<bool>(), any::<bool>());
+    (0..5u32, limits, more).prop_map(|(prefetch, (delivery_limit, ttl, max_length), more)| {
+        let (rejects, max_priority, timeout, messages_max, requeues, has_dead_letters) = more;
+        BrokerConfig::Rabbit(RabbitConfig {
+            prefetch,
+            delivery_limit,
+            message_ttl: ttl.map(SimDuration::from_secs),
+            max_length,
+            overflow: if rejects { Overflow::RejectPublish } else { Overflow::DropHead },
+            max_priority,
+            consumer_timeout: SimDuration::from_secs(timeout),
+            messages_max,
+            requeues,
+            has_dead_letters,
+        })
+    })
+}
+
 /// A broker with consumers that may fail in any way.
 struct System {
     broker: Broker,
@@ -96,6 +120,7 @@ struct System {
     handled: BTreeSet<u64>,
     dead: BTreeSet<u64>,
     acknowledged: u64,
+    tried: u64,
 }
 
 impl System {
@@ -110,15 +135,17 @@ impl System {
             handled: BTreeSet::new(),
             dead: BTreeSet::new(),
             acknowledged: 0,
+            tried: 0,
         }
     }
 
     fn play(&mut self, step: &Step) {
         match *step {
             Step::Publish(about) => {
-                let key = self.accepted.len() as u64 + self.broker.tally().refused;
-                let message = Message { key, about: u32::from(about), ..Message::default() };
-                let published = self.broker.publish(self.now, self.now, message);
+                self.tried += 1;
+                let key = self.tried;
+                let message = Message { key, about: u32::from(about), priority: about, ..Message::default() };
+                let published = self.broker.publish(self.now, self.now, message, false, &mut self.out);
                 if published == Published::Accepted {
                     self.accepted.insert(key);
                 }
@@ -155,12 +182,17 @@ impl System {
                 let consumer = u32::from(consumer);
                 self.given.remove(&consumer);
                 self.hung.remove(&consumer);
-                self.broker.lose(self.now, consumer);
+                self.broker.lose(self.now, consumer, &mut self.out);
             }
             Step::Hang(consumer) => {
                 let consumer = u32::from(consumer);
                 let goes_on = self.hung.remove(&consumer) || !self.hung.insert(consumer);
                 self.broker.hear(self.now, consumer, goes_on, &mut self.out);
+            }
+            Step::Restart => {
+                if let Broker::Rabbit(rabbit) = &mut self.broker {
+                    rabbit.restart(&mut self.out);
+                }
             }
             Step::Leave(consumer) => {
                 let consumer = u32::from(consumer);
@@ -239,6 +271,11 @@ proptest! {
 
     #[test]
     fn sqs_loses_nothing(config in sqs(), steps in prop::collection::vec(step(), 1..60)) {
+        nothing_is_lost(config, &steps);
+    }
+
+    #[test]
+    fn rabbit_loses_nothing(config in rabbit(), steps in prop::collection::vec(step(), 1..60)) {
         nothing_is_lost(config, &steps);
     }
 

@@ -5,12 +5,14 @@ use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::broker::BrokerConfig;
 use crate::components::broker::kafka::{Assignor, Commit, KafkaConfig};
+use crate::components::broker::rabbit::{Overflow, RabbitConfig};
 use crate::components::broker::sqs::SqsConfig;
 use crate::model::queues::{ConsumerSettings, QueueSettings, QueueShape};
 use crate::model::{GroupKind, Model, Step};
 use crate::spec::quantity::Seconds;
 use crate::spec::queue::{
-    Kafka, KafkaAssignor, KafkaCommit, KafkaConsumer, MessageQueue, Publish, Sqs, SqsFailure,
+    Kafka, KafkaAssignor, KafkaCommit, KafkaConsumer, MessageQueue, Publish, RabbitFailure, RabbitMemory,
+    RabbitMq, RabbitOverflow, RabbitQueueType, Sqs, SqsFailure,
 };
 use crate::spec::topology::Topology;
 
@@ -39,6 +41,7 @@ fn product(queue: &MessageQueue) -> &'static str {
     match queue {
         MessageQueue::Sqs(q) if q.fifo => "a FIFO queue of SQS",
         MessageQueue::Sqs(_) => "a standard queue of SQS",
+        MessageQueue::RabbitMq(_) => "a queue of RabbitMQ of another type",
         MessageQueue::Kafka(_) => "a topic of Kafka with another number of partitions",
     }
 }
@@ -67,6 +70,10 @@ pub(super) fn same_shape(model: &Model, topology: &Topology, epoch: usize) -> Re
 fn is_same_kind(a: &BrokerConfig, b: &BrokerConfig) -> bool {
     match (a, b) {
         (BrokerConfig::Sqs(a), BrokerConfig::Sqs(b)) => a.fifo == b.fifo,
+        // A policy can change all but the type, which is what has the limits of deliveries and the priorities.
+        (BrokerConfig::Rabbit(a), BrokerConfig::Rabbit(b)) => {
+            a.delivery_limit.is_some() == b.delivery_limit.is_some() && a.max_priority == b.max_priority
+        }
         (BrokerConfig::Kafka(a), BrokerConfig::Kafka(b)) => a.partitions == b.partitions,
         _ => false,
     }
@@ -90,7 +97,7 @@ fn one(model: &Model, topology: &Topology, queue: &MessageQueue) -> QueueSetting
             // Consumers of Kafka keep account themselves, and commit when they poll.
             tells_after: match queue {
                 MessageQueue::Kafka(_) => SimDuration::ZERO,
-                MessageQueue::Sqs(_) => consumer.latency.duration(),
+                MessageQueue::Sqs(_) | MessageQueue::RabbitMq(_) => consumer.latency.duration(),
             },
             pause: pause(queue),
         })
@@ -110,7 +117,7 @@ fn pause(queue: &MessageQueue) -> Option<SimDuration> {
         MessageQueue::Sqs(Sqs { consumer: Some(c), .. }) if c.wait_time.0 == 0.0 => {
             Some(c.poll_interval.duration())
         }
-        MessageQueue::Sqs(_) | MessageQueue::Kafka(_) => None,
+        MessageQueue::Sqs(_) | MessageQueue::Kafka(_) | MessageQueue::RabbitMq(_) => None,
     }
 }
 
@@ -118,6 +125,7 @@ fn config(queue: &MessageQueue) -> BrokerConfig {
     match queue {
         MessageQueue::Sqs(q) => BrokerConfig::Sqs(sqs(q)),
         MessageQueue::Kafka(q) => BrokerConfig::Kafka(kafka(q)),
+        MessageQueue::RabbitMq(q) => BrokerConfig::Rabbit(rabbit(q)),
     }
 }
 
@@ -143,6 +151,32 @@ fn kafka(q: &Kafka) -> KafkaConfig {
         initial_rebalance_delay: time(|c| c.group_initial_rebalance_delay),
         attempts: c.map_or(1, |c| c.attempts),
         has_dead_letters: c.is_some_and(|c| c.dead_letter.is_some()),
+    }
+}
+
+/// The delivery limit of quorum queues since RabbitMQ 4.0.
+const DELIVERY_LIMIT: u32 = 20;
+
+fn rabbit(q: &RabbitMq) -> RabbitConfig {
+    let c = q.consumer.as_ref();
+    let room = |m: &RabbitMemory| (m.size.0 as f64 * m.high_watermark.0 / m.message_size.0 as f64) as u64;
+    RabbitConfig {
+        prefetch: c.map_or(0, |c| c.prefetch),
+        delivery_limit: match q.queue_type {
+            RabbitQueueType::Quorum => Some(q.delivery_limit.unwrap_or(DELIVERY_LIMIT)),
+            RabbitQueueType::Classic => None,
+        },
+        message_ttl: q.message_ttl.map(|ttl| ttl.duration()),
+        max_length: q.max_length,
+        overflow: match q.overflow {
+            RabbitOverflow::DropHead => Overflow::DropHead,
+            RabbitOverflow::RejectPublish => Overflow::RejectPublish,
+        },
+        max_priority: q.max_priority.unwrap_or(0),
+        consumer_timeout: c.map_or(SimDuration::MAX, |c| c.consumer_timeout.duration()),
+        messages_max: q.memory.as_ref().map_or(u64::MAX, room),
+        requeues: c.is_none_or(|c| matches!(c.on_failure, RabbitFailure::Requeue)),
+        has_dead_letters: q.dead_letter.is_some(),
     }
 }
 

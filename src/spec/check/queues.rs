@@ -6,7 +6,7 @@ use super::values::{MANY, at_least_one, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::quantity::Seconds;
-use crate::spec::queue::{Kafka, MessageQueue, Sqs};
+use crate::spec::queue::{Kafka, MessageQueue, RabbitMq, RabbitQueueType, Sqs};
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::{Step, Topology};
 
@@ -43,6 +43,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         match queue {
             MessageQueue::Sqs(q) => sqs(q, cx),
             MessageQueue::Kafka(q) => kafka(q, cx),
+            MessageQueue::RabbitMq(q) => rabbit(q, cx),
         }
     }
 }
@@ -173,4 +174,34 @@ fn kafka(q: &Kafka, cx: &mut Context) {
     at_least_one(c.max_poll_records, "max_poll_records", c.place("max_poll_records"), cx);
     at_least_one(c.attempts, "attempts", c.place("attempts"), cx);
     positive_time(c.auto_commit_interval, "auto_commit_interval", c.place("auto_commit_interval"), cx);
+}
+
+fn rabbit(q: &RabbitMq, cx: &mut Context) {
+    match q.queue_type {
+        RabbitQueueType::Quorum if q.max_priority.is_some() => {
+            cx.fail::<()>(q.place("max_priority"), "only a classic queue has `max_priority`");
+        }
+        RabbitQueueType::Classic if q.delivery_limit.is_some() => {
+            cx.fail::<()>(q.place("delivery_limit"), "only a quorum queue has a `delivery_limit`");
+        }
+        _ => {}
+    }
+    if let Some(ttl) = q.message_ttl {
+        positive_time(ttl, "message_ttl", q.place("message_ttl"), cx);
+    }
+    if let Some(length) = q.max_length {
+        at_least_one(length, "max_length", q.place("max_length"), cx);
+    } else if q.places.of("overflow").is_some() {
+        cx.fail::<()>(q.place("overflow"), "`overflow` has no effect without a `max_length`");
+    }
+    if let Some(memory) = &q.memory {
+        if memory.message_size.0 == 0 {
+            cx.fail::<()>(memory.place("message_size"), "`message_size` must be at least 1B");
+        } else if memory.size.0 as f64 * memory.high_watermark.0 < memory.message_size.0 as f64 {
+            cx.fail::<()>(memory.span, "there is no room for a single message below the watermark");
+        }
+    }
+    if let Some(c) = &q.consumer {
+        positive_time(c.consumer_timeout, "consumer_timeout", c.place("consumer_timeout"), cx);
+    }
 }
