@@ -358,6 +358,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Broker { queue } => self.on_broker(now, queue),
             Event::Consume { queue, consumer } => self.consume(now, queue, consumer),
             Event::Told { queue, consumer } => self.on_told(now, queue, consumer),
+            Event::PublishersGiveUp { queue } => self.on_publishers_give_up(now, queue),
             Event::LookAtQueues => self.on_look_at_queues(now),
             Event::Window => self.observer.window(now),
             Event::Second => {

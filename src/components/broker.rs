@@ -9,7 +9,7 @@ pub mod kafka;
 pub mod rabbit;
 pub mod sqs;
 
-use crate::base::SimTime;
+use crate::base::{SimDuration, SimTime};
 use kafka::{Kafka, KafkaConfig};
 use rabbit::{Rabbit, RabbitConfig};
 use sqs::{Sqs, SqsConfig};
@@ -239,6 +239,24 @@ impl Broker {
             Self::Sqs(b) => b.advance(now),
             Self::Kafka(b) => b.advance(now, out),
             Self::Rabbit(b) => b.advance(now, out),
+        }
+    }
+
+    /// The broker cannot be reached any more, or can again.
+    pub fn set_down(&mut self, now: SimTime, is_down: bool, out: &mut Outbox) {
+        match self {
+            Self::Sqs(b) => b.set_down(is_down),
+            Self::Kafka(b) => b.set_down(now, is_down, out),
+            Self::Rabbit(b) => b.set_down(is_down, out),
+        }
+    }
+
+    /// How long those who publish go on trying while the broker cannot be reached, before they fail; Kafka's producers
+    /// have a buffer and `delivery.timeout.ms`, the others have neither.
+    pub fn patience(&self) -> Option<SimDuration> {
+        match self {
+            Self::Kafka(_) => Some(kafka::DELIVERY_TIMEOUT),
+            Self::Sqs(_) | Self::Rabbit(_) => None,
         }
     }
 

@@ -143,6 +143,11 @@ pub enum Event {
         /// The consumer.
         consumer: u32,
     },
+    /// Publishers that cannot reach the broker have tried for long enough.
+    PublishersGiveUp {
+        /// The queue.
+        queue: u32,
+    },
     /// The age of the oldest messages is looked at.
     LookAtQueues,
     /// A window of measuring ends.

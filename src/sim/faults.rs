@@ -43,6 +43,7 @@ impl<O: Observer> World<'_, O> {
                 self.sources[*client as usize].spike *= factor;
                 self.rescheduled(now, *client);
             }
+            Effect::Broker { queue } => self.broker_fails(now, *queue, true),
             Effect::Strike { group, which, blow } => {
                 for instance in self.chosen(*group, *which, &f.name) {
                     match blow {
@@ -72,6 +73,7 @@ impl<O: Observer> World<'_, O> {
                 self.sources[source as usize].spike = spike;
                 self.rescheduled(now, source);
             }
+            Effect::Broker { queue } => self.broker_fails(now, *queue, false),
             Effect::Strike { group, .. } => {
                 let shape = &self.model.groups[*group as usize];
                 for instance in shape.first..shape.first + shape.capacity {

@@ -217,6 +217,16 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// The broker could not be reached for too long.
+    pub(super) fn fail_publish(&mut self, now: SimTime, id: FrameId) {
+        let Some((_, host)) = self.runner(now, id) else { return };
+        if self.instances[host.instance as usize].is_hung {
+            // It tries once more when it goes on, and learns then.
+            return self.park(host.instance, Task::Advance(id));
+        }
+        self.end_program(now, id, Outcome::Error);
+    }
+
     /// How long a wait takes, faults included.
     fn wait_time(&self, instance: u32, draw: &crate::model::Draw, key: u64) -> SimDuration {
         let state = &self.instances[instance as usize];

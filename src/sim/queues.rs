@@ -15,6 +15,9 @@ use crate::metrics::Observer;
 use crate::model::{Epoch, Model};
 use std::collections::VecDeque;
 
+/// The place of the messages refused among the counters.
+const REFUSED: u32 = 8;
+
 /// How often the age of the oldest message is looked at.
 const LOOK: SimDuration = SimDuration::from_secs(1);
 
@@ -53,7 +56,9 @@ pub(super) struct QueueState {
     /// So many for each instance of the group.
     consumers: Vec<Consumer>,
     /// Publishers that the broker lets wait.
-    blocked: VecDeque<FrameId>,
+    blocked: VecDeque<(SimTime, FrameId)>,
+    /// Faults that keep everybody away from the broker.
+    down: u32,
     batch: Vec<Delivery>,
 }
 
@@ -91,6 +96,7 @@ impl QueueState {
                 alarm: None,
                 consumers,
                 blocked: VecDeque::new(),
+                down: 0,
                 batch: Vec::new(),
             }
         };
@@ -132,9 +138,21 @@ impl<O: Observer> World<'_, O> {
 
     /// A program publishes a message.
     pub(super) fn publish(&mut self, now: SimTime, id: FrameId, queue: u32, message: Message) -> Published {
-        let published = self.publish_to(now, queue, now, message, false);
+        let state = &mut self.queues[queue as usize];
+        let patience = state.broker.patience();
+        let published = match (state.down > 0, patience) {
+            (false, _) => self.publish_to(now, queue, now, message, false),
+            (true, None) => {
+                self.observer.count(self.model.catalog.queues[queue as usize].counters + REFUSED);
+                Published::Refused
+            }
+            (true, Some(patience)) => {
+                self.after(patience, Rank::Timer, Event::PublishersGiveUp { queue });
+                Published::Blocked
+            }
+        };
         if published == Published::Blocked {
-            self.queues[queue as usize].blocked.push_back(id);
+            self.queues[queue as usize].blocked.push_back((now, id));
         }
         published
     }
@@ -182,9 +200,9 @@ impl<O: Observer> World<'_, O> {
         }
         self.show_queue(now, queue);
         let state = &mut self.queues[queue as usize];
-        let mut room = state.broker.room();
+        let mut room = if state.down > 0 { 0 } else { state.broker.room() };
         while room > 0
-            && let Some(id) = state.blocked.pop_front()
+            && let Some((_, id)) = state.blocked.pop_front()
         {
             // Each tries again, and may have to wait once more.
             if self.frames.get(id).is_some() {
@@ -257,6 +275,37 @@ impl<O: Observer> World<'_, O> {
         self.pump(now, queue);
     }
 
+    /// The broker of a queue cannot be reached any more, or can again.
+    pub(super) fn broker_fails(&mut self, now: SimTime, queue: u32, begins: bool) {
+        let state = &mut self.queues[queue as usize];
+        let before = state.down > 0;
+        state.down = if begins { state.down + 1 } else { state.down.saturating_sub(1) };
+        let is_down = state.down > 0;
+        if is_down != before {
+            state.broker.set_down(now, is_down, &mut state.out);
+            if is_down && state.broker.patience().is_none() {
+                // Who waits for a broker's memory loses the connection.
+                let waiting: Vec<FrameId> = state.blocked.drain(..).map(|(_, id)| id).collect();
+                waiting.into_iter().for_each(|id| self.fail_publish(now, id));
+            } else if !is_down {
+                let all = 0..state.consumers.len() as u32;
+                self.tasks.extend(all.map(|consumer| Task::Consume(queue, consumer)));
+            }
+            self.pump(now, queue);
+        }
+    }
+
+    /// Those who have tried to publish for too long fail.
+    pub(super) fn on_publishers_give_up(&mut self, now: SimTime, queue: u32) {
+        let state = &mut self.queues[queue as usize];
+        let Some(patience) = state.broker.patience() else { return };
+        let late = state.blocked.iter().take_while(|(since, _)| *since + patience <= now).count();
+        let late: Vec<FrameId> = state.blocked.drain(..late).map(|(_, id)| id).collect();
+        for id in late {
+            self.fail_publish(now, id);
+        }
+    }
+
     // ---- consumers ----
 
     /// A consumer goes on: it begins with the next message that it has, or asks for more.
@@ -283,7 +332,8 @@ impl<O: Observer> World<'_, O> {
             }
             None => {}
         }
-        if one.leaves || one.number >= settings.count || one.asks_at > now {
+        // Who cannot reach the broker asks once it can.
+        if state.down > 0 || one.leaves || one.number >= settings.count || one.asks_at > now {
             return;
         }
         state.broker.poll(now, consumer, &mut state.out);

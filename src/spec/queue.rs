@@ -39,6 +39,7 @@ record! {
     /// receive, so a message of a batch that waits for its turn uses it up, and a handler that takes longer works on what
     /// somebody else has received again; deleting with a receipt that is not the latest deletes nothing. A dead letter
     /// keeps the time of its first enqueue, so the dead-letter queue must keep messages for longer than its source.
+    /// While the queue is `Down`, sending fails, and nothing is received or deleted; visibility timeouts go on.
     /// Left out: extending the visibility timeout, deduplication within 5 minutes, and the throughput limits of FIFO
     /// queues.
     pub struct Sqs {

@@ -12,7 +12,9 @@ record! {
     /// only when it has handled the records that it has; a process that died and came back is a new member, and the
     /// rebalance that it begins waits until the session of the old one has timed out. `backlog` is what was not
     /// delivered; `lag` is what was not committed. How long rebalances take in a real cluster is not claimed: requests to
-    /// the coordinator take no time here. Left out: retention, and what happens when brokers fail.
+    /// the coordinator take no time here. While the brokers are `Down`, producers go on trying for 120 s
+    /// (`delivery.timeout.ms`) before the request fails, nothing is fetched or committed, and sessions begin anew
+    /// afterwards. Left out: retention, compaction, and single brokers that fail.
     pub struct Kafka {
         /// Partitions of the topic; they never change during a run.
         partitions: u32 = 1,

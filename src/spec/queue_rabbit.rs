@@ -11,8 +11,8 @@ record! {
     /// if it is slow or hangs, until its connection closes or an acknowledgement is overdue; a message that cannot be
     /// handled goes round for ever in a classic queue; the memory alarm does not refuse what is published, it blocks those
     /// who publish. A process that dies closes its connection at once, and a message in flight is delivered again at the
-    /// place in the queue that it had. Left out: a network that loses connections without closing them, and brokers that
-    /// fail.
+    /// place in the queue that it had. While the node is `Down`, publishing fails, and all channels are closed. Left out: a
+    /// network that loses connections without closing them, and nodes of a cluster that fail one by one.
     pub struct RabbitMq {
         /// What kind of queue it is.
         queue_type: RabbitQueueType = Quorum,

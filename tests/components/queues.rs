@@ -170,6 +170,7 @@ fn nothing_published_is_lost_whatever_happens_to_consumers() {
                 At("10s", Crash(target: "worker", instances: Number(2), name: "crash")),
                 At("18s", Hang(target: "worker", instances: Number(2), lasts: "12s", name: "hang")),
                 At("25s", Down(target: "worker", instances: Number(1), lasts: "15s", name: "down")),
+                At("33s", Down(target: "orders", lasts: "5s", name: "broker")),
                 At("41s", Set("services.worker.replicas", 1)),
                 At("47s", Set("services.worker.replicas", 4)),
                 At("52s", Crash(target: "worker", name: "all")),
@@ -192,6 +193,38 @@ fn nothing_published_is_lost_whatever_happens_to_consumers() {
 
 const WORKER_THAT_FAILS: &str = r#"replicas: 4, workers: 4, restart_delay: "3s",
     endpoints: { "handle": [ Work("30ms"), Fail("5%"), Wait(Exponential("40ms")) ] }"#;
+
+#[test]
+fn without_a_broker_publishers_fail_and_those_of_kafka_go_on_trying() {
+    let run = |queue: &str, lasts| {
+        let fields = format!(
+            r#"duration: "400s", timeline: [ At("50s", Down(target: "orders", lasts: "{lasts}", name: "out")) ]"#
+        );
+        let run = experiment(&system(20, &format!(r#""orders": {queue}"#), WORKER), &fields);
+        conserved(&run);
+        let tally = run.played.summary.queues[0];
+        assert!(tally.published - tally.acknowledged < 200, "{tally:?}");
+        run
+    };
+    let sqs = r#"Sqs(consumer: SqsConsumer(endpoint: "worker/handle", wait_time: "20s"))"#;
+    let rabbit = r#"RabbitMq(consumer: RabbitConsumer(endpoint: "worker/handle", prefetch: 2))"#;
+    for queue in [sqs, rabbit] {
+        let run = run(queue, "30s");
+        assert!((run.value("clients.shop.error_ratio") - 0.075).abs() < 0.02, "30 of 400 s");
+        assert!((run.value("queues.orders.refused") - 600.0).abs() < 100.0);
+        assert_eq!(run.series("queues.orders.delivered")[60], 0.0);
+        assert!(run.series("queues.orders.delivered")[90] > 5.0);
+    }
+    let kafka =
+        r#"Kafka(partitions: 40, consumer: KafkaConsumer(endpoint: "worker/handle", commit: EachRecord))"#;
+    let short = run(kafka, "30s");
+    assert_eq!(short.value("clients.shop.error_ratio"), 0.0);
+    assert!((29.0..=30.0).contains(&short.value("clients.shop.latency.max")));
+    // Longer than `delivery.timeout.ms`: who came in the first 30 s of 150 has given up.
+    let long = run(kafka, "150s");
+    assert!((long.value("clients.shop.error_ratio") - 0.075).abs() < 0.02);
+    assert!((long.value("clients.shop.latency.max") - 120.0).abs() < 1.0);
+}
 
 #[test]
 fn consumers_beyond_the_partitions_do_nothing() {

@@ -136,8 +136,13 @@ pub struct Kafka {
     phase: Phase,
     /// Consumers for which there may be records.
     candidates: VecDeque<u32>,
+    /// Whether nobody can reach the brokers: nothing is fetched or committed, and nobody is missed.
+    is_down: bool,
     tally: Tally,
 }
+
+/// How long producers go on trying (`delivery.timeout.ms`).
+pub const DELIVERY_TIMEOUT: SimDuration = SimDuration::from_secs(120);
 
 /// The partition and the offset of a record.
 fn place_of(id: u64) -> (usize, u64) {
@@ -154,6 +159,7 @@ impl Kafka {
             members: Vec::new(),
             phase: Phase::Empty,
             candidates: VecDeque::new(),
+            is_down: false,
             tally: Tally::default(),
         }
     }
@@ -162,6 +168,18 @@ impl Kafka {
     pub fn reconfigure(&mut self, config: KafkaConfig) {
         debug_assert_eq!(self.config.partitions, config.partitions, "partitions are never added");
         self.config = config;
+    }
+
+    /// Nobody can reach the brokers, or everybody can again: sessions begin anew then.
+    pub fn set_down(&mut self, now: SimTime, is_down: bool, out: &mut Outbox) {
+        self.is_down = is_down;
+        if !is_down {
+            for member in &mut self.members {
+                member.lost_at = member.lost_at.map(|_| now + self.config.session_timeout);
+                self.candidates.push_back(member.consumer);
+            }
+            self.advance(now, out);
+        }
     }
 
     /// A record is appended to the partition of its key.
@@ -204,7 +222,7 @@ impl Kafka {
 
     /// What a member does in a poll, and whenever it is due while it waits there.
     fn go_on(&mut self, now: SimTime, consumer: u32, out: &mut Outbox) {
-        let Some(at) = self.member(consumer) else { return };
+        let Some(at) = self.member(consumer).filter(|_| !self.is_down) else { return };
         let member = &self.members[at];
         if !member.is_polling || member.outstanding > 0 || member.lost_at.is_some() {
             return;
@@ -328,7 +346,9 @@ impl Kafka {
 
     /// A member that polls gets records of its partitions, from one after the other.
     pub fn deliver(&mut self, now: SimTime, batch: &mut Vec<Delivery>) -> Option<u32> {
-        while let Some(consumer) = self.candidates.pop_front() {
+        while !self.is_down
+            && let Some(consumer) = self.candidates.pop_front()
+        {
             let Some(at) = self.member(consumer) else { continue };
             let member = &mut self.members[at];
             if !member.is_polling || member.lost_at.is_some() || member.assigned.is_empty() {
@@ -427,7 +447,9 @@ impl Kafka {
     /// Commits what was handled, from the committed offset on.
     fn commit_partition(&mut self, partition: usize, out: &mut Outbox) {
         let p = &mut self.partitions[partition];
-        while let Some(record) = p.log.front().copied().filter(|r| r.place == Place::Done) {
+        while !self.is_down
+            && let Some(record) = p.log.front().copied().filter(|r| r.place == Place::Done)
+        {
             p.log.pop_front();
             p.committed += 1;
             self.tally.in_flight -= 1;
@@ -572,6 +594,9 @@ impl Kafka {
 
     /// Sessions and polls time out, members learn of rebalances, offsets are committed, rounds end.
     pub fn advance(&mut self, now: SimTime, out: &mut Outbox) {
+        if self.is_down {
+            return;
+        }
         while let Some(at) = self
             .members
             .iter()
@@ -599,6 +624,9 @@ impl Kafka {
 
     /// When something is due next.
     pub fn alarm(&self) -> Option<SimTime> {
+        if self.is_down {
+            return None;
+        }
         let is_joining = matches!(self.phase, Phase::Joining(_));
         let of_member = |m: &Member| {
             let is_idle = m.is_polling && m.outstanding == 0 && m.lost_at.is_none();

@@ -97,6 +97,8 @@ pub struct Rabbit {
     ring: VecDeque<Subscription>,
     /// When deliveries must have been acknowledged: moment, number, receipt.
     due: BinaryHeap<Reverse<(SimTime, u64, u32)>>,
+    /// Whether the node is down.
+    is_down: bool,
     tally: Tally,
 }
 
@@ -110,6 +112,7 @@ impl Rabbit {
             ready: BinaryHeap::new(),
             ring: VecDeque::new(),
             due: BinaryHeap::new(),
+            is_down: false,
             tally: Tally::default(),
         }
     }
@@ -238,8 +241,9 @@ impl Rabbit {
         self.shorten(out);
     }
 
-    /// The node is started again: all channels are gone, and nothing that was ready or with consumers is lost.
-    pub fn restart(&mut self, out: &mut Outbox) {
+    /// The node is down, or up again: all channels are gone, and nothing that was ready or with consumers is lost.
+    pub fn set_down(&mut self, is_down: bool, out: &mut Outbox) {
+        self.is_down = is_down;
         while let Some(consumer) = self.ring.front().map(|s| s.consumer) {
             self.close(consumer, out);
         }
@@ -272,6 +276,9 @@ impl Rabbit {
 
     /// The next consumer that may have one more gets the message at the head.
     pub fn deliver(&mut self, now: SimTime, batch: &mut Vec<Delivery>, out: &mut Outbox) -> Option<u32> {
+        if self.is_down {
+            return None;
+        }
         self.expire(now, out);
         let prefetch = self.config.prefetch;
         let at = self.ring.iter().position(|s| s.is_on && (prefetch == 0 || s.unacked < prefetch))?;
@@ -349,6 +356,9 @@ impl Rabbit {
 
     /// Messages at the head expire; channels are closed on which an acknowledgement is overdue.
     pub fn advance(&mut self, now: SimTime, out: &mut Outbox) {
+        if self.is_down {
+            return;
+        }
         while let Some(Reverse((at, id, receipt))) = self.due.peek().copied()
             && at <= now
         {
@@ -364,6 +374,9 @@ impl Rabbit {
 
     /// When something is due next.
     pub fn alarm(&mut self) -> Option<SimTime> {
+        if self.is_down {
+            return None;
+        }
         while let Some(Reverse((_, id, receipt))) = self.due.peek().copied()
             && !self.entry(id).is_some_and(|e| e.receipt == receipt && matches!(e.place, Place::Unacked(_)))
         {

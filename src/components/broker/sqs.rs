@@ -82,6 +82,8 @@ pub struct Sqs {
     due: BinaryHeap<Reverse<(SimTime, u64, u32)>>,
     /// Consumers that wait for messages, in the order in which they asked.
     polls: VecDeque<u32>,
+    /// Whether nobody can reach it: nothing is received or deleted.
+    is_down: bool,
     tally: Tally,
 }
 
@@ -98,6 +100,7 @@ impl Sqs {
             heads: BinaryHeap::new(),
             due: BinaryHeap::new(),
             polls: VecDeque::new(),
+            is_down: false,
             tally: Tally::default(),
         }
     }
@@ -106,6 +109,11 @@ impl Sqs {
     pub fn reconfigure(&mut self, config: SqsConfig) {
         debug_assert_eq!(self.config.fifo, config.fifo, "whether a queue is FIFO never changes");
         self.config = config;
+    }
+
+    /// Nobody can reach the queue, or everybody can again.
+    pub fn set_down(&mut self, is_down: bool) {
+        self.is_down = is_down;
     }
 
     fn entry(&mut self, id: u64) -> Option<&mut Entry> {
@@ -176,7 +184,7 @@ impl Sqs {
 
     /// The consumer that has waited longest receives messages, if there are any.
     pub fn deliver(&mut self, now: SimTime, batch: &mut Vec<Delivery>, out: &mut Outbox) -> Option<u32> {
-        let consumer = *self.polls.front()?;
+        let consumer = *self.polls.front().filter(|_| !self.is_down)?;
         let before = batch.len();
         if self.config.fifo {
             self.receive_groups(now, batch, out);
@@ -244,21 +252,22 @@ impl Sqs {
 
     /// A message was handled: deleted if that went well, and the receipt is the latest.
     pub fn settle(&mut self, delivery: &Delivery, is_done: bool, out: &mut Outbox) {
-        let (fifo, releases) = (self.config.fifo, self.config.releases);
+        let (fifo, releases, is_down) = (self.config.fifo, self.config.releases, self.is_down);
         let Some(entry) = self.entry(delivery.id) else {
             self.tally.duplicates += u64::from(is_done);
             return;
         };
         let is_latest = entry.receipt == delivery.receipt;
         if !is_done {
-            if releases && is_latest && entry.place == Place::InFlight {
+            if releases && is_latest && !is_down && entry.place == Place::InFlight {
                 self.reappear(delivery.id);
             }
             return;
         }
         let is_repeated = std::mem::replace(&mut entry.is_handled, true);
         let place = entry.place;
-        let is_deleted = is_latest && (place == Place::InFlight || (place == Place::Visible && !fifo));
+        let is_deleted =
+            is_latest && !is_down && (place == Place::InFlight || (place == Place::Visible && !fifo));
         if is_deleted {
             entry.place = Place::Gone;
             out.acknowledged.push(entry.since);

@@ -25,8 +25,8 @@ enum Step {
     Hang(u8),
     /// A consumer ends in good order.
     Leave(u8),
-    /// The broker is started again (RabbitMQ; the others are clusters that nobody starts again).
-    Restart,
+    /// The broker cannot be reached, or can again if it could not.
+    Down,
 }
 
 const CONSUMERS: u8 = 3;
@@ -40,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..CONSUMERS).prop_map(Step::Crash),
         1 => (0..CONSUMERS).prop_map(Step::Hang),
         1 => (0..CONSUMERS).prop_map(Step::Leave),
-        1 => Just(Step::Restart),
+        1 => Just(Step::Down),
     ]
 }
 
@@ -115,6 +115,7 @@ struct System {
     /// What each consumer was given and has not settled.
     given: BTreeMap<u32, Vec<Delivery>>,
     hung: BTreeSet<u32>,
+    is_down: bool,
     /// Keys of messages accepted, handled well by somebody, and dead.
     accepted: BTreeSet<u64>,
     handled: BTreeSet<u64>,
@@ -131,6 +132,7 @@ impl System {
             now: SimTime::ZERO,
             given: BTreeMap::new(),
             hung: BTreeSet::new(),
+            is_down: false,
             accepted: BTreeSet::new(),
             handled: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -141,7 +143,7 @@ impl System {
 
     fn play(&mut self, step: &Step) {
         match *step {
-            Step::Publish(about) => {
+            Step::Publish(about) if !self.is_down => {
                 self.tried += 1;
                 let key = self.tried;
                 let message = Message { key, about: u32::from(about), priority: about, ..Message::default() };
@@ -150,6 +152,7 @@ impl System {
                     self.accepted.insert(key);
                 }
             }
+            Step::Publish(_) => {}
             Step::Pass(seconds) => {
                 let end = self.now + SimDuration::from_secs(u64::from(seconds));
                 while let Some(at) = self.broker.alarm().filter(|at| *at <= end) {
@@ -163,7 +166,7 @@ impl System {
                 let consumer = u32::from(consumer);
                 let given = self.given.entry(consumer).or_default();
                 given.retain(|d| self.broker.is_current(consumer, d));
-                if !self.hung.contains(&consumer) && given.is_empty() {
+                if !self.is_down && !self.hung.contains(&consumer) && given.is_empty() {
                     self.broker.poll(self.now, consumer, &mut self.out);
                 }
             }
@@ -189,10 +192,9 @@ impl System {
                 let goes_on = self.hung.remove(&consumer) || !self.hung.insert(consumer);
                 self.broker.hear(self.now, consumer, goes_on, &mut self.out);
             }
-            Step::Restart => {
-                if let Broker::Rabbit(rabbit) = &mut self.broker {
-                    rabbit.restart(&mut self.out);
-                }
+            Step::Down => {
+                self.is_down = !self.is_down;
+                self.broker.set_down(self.now, self.is_down, &mut self.out);
             }
             Step::Leave(consumer) => {
                 let consumer = u32::from(consumer);
@@ -230,6 +232,9 @@ impl System {
 
     /// Everybody works well from now on; returns what is left when nothing more happens.
     fn recover(&mut self) -> u64 {
+        if self.is_down {
+            self.play(&Step::Down);
+        }
         for consumer in self.hung.clone() {
             self.play(&Step::Hang(consumer as u8));
         }

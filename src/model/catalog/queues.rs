@@ -32,7 +32,7 @@ pub const COUNTERS: [(&str, &str); 10] = [
     ("dead_lettered", "messages that left as dead letters"),
     ("expired", "messages that left because they were too old"),
     ("dropped", "messages that left because the queue was too long, or because they could not be handled"),
-    ("refused", "messages that the broker did not take"),
+    ("refused", "messages that the broker did not take, or that did not reach it"),
     ("rebalances", "times that partitions were given out anew (Kafka)"),
 ];
 

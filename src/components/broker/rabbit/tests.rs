@@ -192,7 +192,8 @@ fn a_restart_of_the_node_returns_what_consumers_have() {
     [7, 8].into_iter().for_each(|c| queue.rabbit.poll(c));
     (0..3).for_each(|_| assert_eq!(queue.publish(0), Published::Accepted));
     assert_eq!(queue.deliver(0).len(), 3);
-    queue.rabbit.restart(&mut queue.out);
+    queue.rabbit.set_down(true, &mut queue.out);
+    queue.rabbit.set_down(false, &mut queue.out);
     assert!(queue.deliver(5).is_empty(), "nobody has a channel");
     queue.rabbit.poll(8);
     assert_eq!(places(&queue.deliver(6)), [(8, 0), (8, 1)]);
