@@ -1,8 +1,8 @@
 //! Message queues: programs publish, brokers deliver, and consumers make executions of their endpoints.
 //!
-//! A consumer belongs to a process. It asks the broker, keeps what it was given until it can begin with it, handles one
-//! message after the other, and tells the broker how that went. When the process dies it forgets all of that; what the
-//! broker then does is the product's affair.
+//! A consumer belongs to a process. It asks the broker, keeps what it was given until it can begin with it, handles
+//! one message after the other, and tells the broker how that went. When the process dies it forgets all of that;
+//! what the broker then does is the product's affair.
 
 use super::event::Event;
 use super::frame::{Call, Frame, Kind, NO_BALANCER, NO_POOL};
@@ -127,8 +127,8 @@ impl<O: Observer> World<'_, O> {
         self.after(LOOK, Rank::Probe, Event::LookAtQueues);
     }
 
-    /// The age of the oldest messages is shown once a second, and who might have been forgotten goes on: a publisher that
-    /// was let on and whose process died before it could publish.
+    /// The age of the oldest messages is shown once a second, and who might have been forgotten goes on: a publisher
+    /// that was let on and whose process died before it could publish.
     pub(super) fn on_look_at_queues(&mut self, now: SimTime) {
         self.after(LOOK, Rank::Probe, Event::LookAtQueues);
         (0..self.queues.len() as u32).for_each(|queue| self.pump(now, queue));

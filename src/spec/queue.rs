@@ -10,11 +10,11 @@ use super::source::Spanned;
 use crate::{choice, record};
 
 choice! {
-    /// A message queue of some product, and who handles its messages. A message is published by the step `Publish`, and
-    /// handled as a request to an endpoint of a service: through the workers, the queue and the CPU of the instance
-    /// whose consumer got it. Nobody waits for the answer: if the endpoint succeeds the message is acknowledged, if it
-    /// fails or its process dies the message is delivered again by the rules of the product. Delivery is at least once;
-    /// the metric `duplicates` counts what was done more than once.
+    /// A message queue of some product, and who handles its messages. A message is published by the step `Publish`,
+    /// and handled as a request to an endpoint of a service: through the workers, the queue and the CPU of the
+    /// instance whose consumer got it. Nobody waits for the answer: if the endpoint succeeds the message is
+    /// acknowledged, if it fails or its process dies the message is delivered again by the rules of the product.
+    /// Delivery is at least once; the metric `duplicates` counts what was done more than once.
     pub enum MessageQueue {
         /// Amazon SQS.
         Sqs(Sqs),
@@ -26,8 +26,8 @@ choice! {
 }
 
 record! {
-    /// Puts a message into a queue, and goes on when the broker has confirmed that. If the broker refuses the message,
-    /// the request fails. The message carries the request's key, tenant and priority.
+    /// Puts a message into a queue, and goes on when the broker has confirmed that. If the broker refuses the
+    /// message, the request fails. The message carries the request's key, tenant and priority.
     pub struct Publish [queue] {
         /// The queue.
         queue: Spanned<String>,
@@ -35,17 +35,17 @@ record! {
 }
 
 record! {
-    /// An Amazon SQS queue (developer guide and API reference, 2023). Surprising: the visibility timeout counts from the
-    /// receive, so a message of a batch that waits for its turn uses it up, and a handler that takes longer works on what
-    /// somebody else has received again; deleting with a receipt that is not the latest deletes nothing. A dead letter
-    /// keeps the time of its first enqueue, so the dead-letter queue must keep messages for longer than its source.
-    /// While the queue is `Down`, sending fails, and nothing is received or deleted; visibility timeouts go on.
-    /// Left out: extending the visibility timeout, deduplication within 5 minutes, and the throughput limits of FIFO
-    /// queues.
+    /// An Amazon SQS queue (developer guide and API reference, 2023). Surprising: the visibility timeout counts from
+    /// the receive, so a message of a batch that waits for its turn uses it up, and a handler that takes longer
+    /// works on what somebody else has received again; deleting with a receipt that is not the latest deletes
+    /// nothing. A dead letter keeps the time of its first enqueue, so the dead-letter queue must keep messages for
+    /// longer than its source. While the queue is `Down`, sending fails, and nothing is received or deleted;
+    /// visibility timeouts go on. Left out: extending the visibility timeout, deduplication within 5 minutes, and
+    /// the throughput limits of FIFO queues.
     pub struct Sqs {
-        /// Whether messages of a group are delivered in order, and a group waits while one of its messages is in flight.
-        /// The group is the request's key, or its user if it has none. A standard queue promises no order; here its
-        /// oldest message goes first.
+        /// Whether messages of a group are delivered in order, and a group waits while one of its messages is in
+        /// flight. The group is the request's key, or its user if it has none. A standard queue promises no order;
+        /// here its oldest message goes first.
         fifo: bool = false,
         /// How long a message that was received is invisible to others (`VisibilityTimeout`); 0 to 12 hours.
         visibility_timeout: Seconds = "30s",
@@ -53,8 +53,8 @@ record! {
         delay: Seconds = "0s",
         /// How long a message is kept, from its first enqueue (`MessageRetentionPeriod`); 60 seconds to 14 days.
         message_retention_period: Seconds = "4d",
-        /// The most messages in flight, beyond which receives return nothing; 120,000 for a standard queue and 20,000 for
-        /// FIFO if not given, which only AWS can change.
+        /// The most messages in flight, beyond which receives return nothing; 120,000 for a standard queue and
+        /// 20,000 for FIFO if not given, which only AWS can change.
         max_in_flight: Option<u32> = None,
         /// What becomes of messages that are received again and again; for ever, if not given.
         redrive_policy: Option<RedrivePolicy> = None,
@@ -68,8 +68,8 @@ record! {
 record! {
     /// Moves messages that were received too often to another queue.
     pub struct RedrivePolicy {
-        /// The dead-letter queue (`deadLetterTargetArn`): another SQS queue of the same kind. Without one, dead letters
-        /// are only counted.
+        /// The dead-letter queue (`deadLetterTargetArn`): another SQS queue of the same kind. Without one, dead
+        /// letters are only counted.
         dead_letter: Option<Spanned<String>> = None,
         /// The most receives (`maxReceiveCount`): a message that would be received once more is moved instead. The
         /// console proposes 10.
@@ -78,8 +78,8 @@ record! {
 }
 
 record! {
-    /// Pollers of an SQS queue. Each receives a batch, handles its messages one after the other, deletes each that was
-    /// handled well, and receives again.
+    /// Pollers of an SQS queue. Each receives a batch, handles its messages one after the other, deletes each that
+    /// was handled well, and receives again.
     pub struct SqsConsumer {
         /// What handles a message: `service/endpoint`. Each instance that runs has its pollers.
         endpoint: Spanned<String>,
@@ -87,8 +87,8 @@ record! {
         pollers: u32 = 1,
         /// The most messages of a receive (`MaxNumberOfMessages`), 1 to 10.
         max_number_of_messages: u32 = 1,
-        /// How long a receive waits for a message (`WaitTimeSeconds`), up to 20 seconds: long polling, renewed at once.
-        /// At 0, a receive that finds nothing returns at once (short polling).
+        /// How long a receive waits for a message (`WaitTimeSeconds`), up to 20 seconds: long polling, renewed at
+        /// once. At 0, a receive that finds nothing returns at once (short polling).
         wait_time: Seconds = "0s",
         /// With short polling, the pause before the next receive after one that found nothing.
         poll_interval: Seconds = "1s",

@@ -1,18 +1,19 @@
-//! A topic of Apache Kafka 3.9 with one consumer group, as the classic protocol has it (consumer configuration of 3.9).
+//! A topic of Apache Kafka 3.9 with one consumer group, as the classic protocol has it (consumer configuration of
+//! 3.9).
 //!
 //! - A partition is consumed by one member, in order: there is no more parallelism than partitions.
-//! - What counts is the committed offset. A member that is lost has done everything since its last commit for nothing: it
-//!   is consumed again by whoever gets the partition. Offsets are committed in `poll`, where all that the last poll
-//!   returned has been handled, so nothing is lost.
+//! - What counts is the committed offset. A member that is lost has done everything since its last commit for
+//!   nothing: it is consumed again by whoever gets the partition. Offsets are committed in `poll`, where all that
+//!   the last poll returned has been handled, so nothing is lost.
 //! - A member that crashes or hangs is noticed when its session times out; one that handles the records of a poll for
 //!   longer than `max.poll.interval.ms` leaves by itself; one that closes leaves at once.
-//! - **A rebalance waits for the slowest member**: each joins at its next poll after a heartbeat has told it, so after the
-//!   records that it has. A process that died and came back joins as a new member, and the rebalance that it begins waits
-//!   for its dead predecessor's session to time out. With the eager protocol (`Range`) nobody consumes meanwhile; with the
-//!   cooperative one only what moves stops, and it moves in a second round.
+//! - **A rebalance waits for the slowest member**: each joins at its next poll after a heartbeat has told it, so
+//!   after the records that it has. A process that died and came back joins as a new member, and the rebalance that
+//!   it begins waits for its dead predecessor's session to time out. With the eager protocol (`Range`) nobody
+//!   consumes meanwhile; with the cooperative one only what moves stops, and it moves in a second round.
 //!
-//! How long the rounds take in a real cluster is not claimed: requests to the coordinator take no time here, heartbeats
-//! are sent at whole intervals from the join.
+//! How long the rounds take in a real cluster is not claimed: requests to the coordinator take no time here,
+//! heartbeats are sent at whole intervals from the join.
 
 use super::{Delivery, Message, Outbox, Published, Tally};
 use crate::base::{SimDuration, SimTime, mix};
@@ -296,7 +297,7 @@ impl Kafka {
         self.end_round_if_all(now, out);
     }
 
-    /// A consumer asks no more, for now.
+    /// A consumer asks no more.
     pub fn stop_polling(&mut self, consumer: u32) {
         if let Some(at) = self.member(consumer) {
             self.members[at].is_polling = false;
@@ -562,8 +563,8 @@ impl Kafka {
         }
     }
 
-    /// Everybody keeps what it has, up to a fair share; what is free is given to those who have less, and what somebody
-    /// has too much of is to be given up, for the next round.
+    /// Everybody keeps what it has, up to a fair share; what is free is given to those who have less, and what
+    /// somebody has too much of is to be given up, for the next round.
     fn assign_sticky(&mut self) {
         let (partitions, members) = (self.partitions.len(), self.members.len());
         let (share, mut extra) = (partitions / members, partitions % members);

@@ -3,8 +3,9 @@
 //! - Messages are pushed to consumers, one to each in turn, until a consumer has `prefetch` of them that it has not
 //!   acknowledged; 0 is no limit. Throughput of a consumer is at most prefetch over (round trip + handling).
 //! - What is returned (a handler failed, a channel or a connection closed) keeps its place in the queue.
-//! - A quorum queue counts returns: a message that has been returned more often than the delivery limit (20 since 4.0) is a
-//!   dead letter, or dropped. A classic queue has no such limit, and a message that cannot be handled goes round for ever.
+//! - A quorum queue counts returns: a message that has been returned more often than the delivery limit (20 since
+//!   4.0) is a dead letter, or dropped. A classic queue has no such limit, and a message that cannot be handled goes
+//!   round for ever.
 //! - Messages expire at the head of the queue, and only while they are ready.
 //! - A queue that is too long drops its head, or refuses what is published. Only ready messages count.
 //! - A consumer that does not acknowledge a message in time has its channel closed; all that it holds is returned.

@@ -1,14 +1,14 @@
 //! Amazon SQS (developer guide, 2023): a message that was received is invisible to others for a while, and if nobody
 //! deletes it meanwhile, it is received again.
 //!
-//! - The visibility timeout counts from the receive. A handler that takes longer works on a message that somebody else
-//!   has received again: duplicate work. Deleting with a receipt handle that is not the latest deletes nothing
+//! - The visibility timeout counts from the receive. A handler that takes longer works on a message that somebody
+//!   else has received again: duplicate work. Deleting with a receipt handle that is not the latest deletes nothing
 //!   (`DeleteMessage`: the request succeeds, but the message is not deleted).
 //! - Each receive raises the receive count. A message whose count would exceed `max_receive_count` is moved to the
-//!   dead-letter queue instead of being delivered; there it keeps the time of its first enqueue, so the retention of the
-//!   dead-letter queue counts from then.
-//! - A FIFO queue delivers the messages of a group in order. A group is blocked while one of its messages is in flight; a
-//!   delete after the visibility timeout fails even if nobody has received the message again.
+//!   dead-letter queue instead of being delivered; there it keeps the time of its first enqueue, so the retention of
+//!   the dead-letter queue counts from then.
+//! - A FIFO queue delivers the messages of a group in order. A group is blocked while one of its messages is in
+//!   flight; a delete after the visibility timeout fails even if nobody has received the message again.
 //! - With the most messages in flight (120,000; 20,000 for FIFO), receives return nothing.
 //! - A standard queue promises no order. Here the oldest message goes first.
 
