@@ -321,3 +321,54 @@ fn short_polling_waits_for_its_next_turn() {
     // A pause of 2 s, half of which is left on average.
     assert!((0.8..1.3).contains(&short), "{short}");
 }
+
+#[test]
+fn settings_of_queues_and_consumers_follow_the_timeline() {
+    let throughput = |queue: &str, set: &str| {
+        let topology = system(200, &format!(r#""orders": {queue}"#), WORKER);
+        let fields = format!(r#"duration: "100s", timeline: [ At("50s", {set}) ]"#);
+        let run = experiment(&topology, &fields);
+        conserved(&run);
+        (
+            run.count("queues.orders.acknowledged", 10, 49) / 39.0,
+            run.count("queues.orders.acknowledged", 60, 99) / 39.0,
+        )
+    };
+    let near = |is: f64, expected: f64| (is / expected - 1.0).abs() < 0.05;
+    // Four instances, 100 ms each: 40/s for one consumer each.
+    let sqs = r#"Sqs(consumer: SqsConsumer(endpoint: "worker/handle", wait_time: "20s"))"#;
+    for (set, after) in [
+        (r#"Set("queues.orders.consumer.pollers", 3)"#, 120.0),
+        (r#"Set("queues.orders.max_in_flight", 2)"#, 20.0),
+        (r#"Set("services.worker.replicas", 2)"#, 20.0),
+    ] {
+        let (first, second) = throughput(sqs, set);
+        assert!(near(first, 40.0) && near(second, after), "{set}: {first}/s, then {second}/s");
+    }
+    let rabbit =
+        r#"RabbitMq(consumer: RabbitConsumer(endpoint: "worker/handle", prefetch: 1, latency: "50ms"))"#;
+    let (first, second) = throughput(rabbit, r#"Set("queues.orders.consumer.prefetch", 2)"#);
+    assert!(near(first, 20.0) && near(second, 40.0), "{first}/s, then {second}/s");
+    let kafka = r#"Kafka(partitions: 40, consumer: KafkaConsumer(endpoint: "worker/handle", max_poll_records: 10,
+        commit: EachPoll))"#;
+    let (first, second) = throughput(kafka, r#"Set("queues.orders.consumer.consumers", 2)"#);
+    assert!(near(first, 40.0) && near(second, 80.0), "{first}/s, then {second}/s");
+}
+
+#[test]
+fn what_a_queue_is_cannot_change_during_a_run() {
+    let queue = r#""orders": Sqs(consumer: SqsConsumer(endpoint: "worker/handle"))"#;
+    for (set, what) in [
+        (r#"Set("queues.orders.fifo", true)"#, "make the queue `orders` a FIFO queue of SQS"),
+        (r#"Set("queues.orders.consumer", None)"#, "change which service consumes the queue `orders`"),
+        (r#"Set("queues", {})"#, "there is no queue `orders`"),
+    ] {
+        let fields = format!(r#"duration: "100s", timeline: [ At("50s", {set}) ]"#);
+        let files = crate::support::Files::new(
+            &system(1, queue, WORKER),
+            Some(&crate::support::whole_experiment(&fields)),
+        );
+        let mistakes = files.try_plan(&Default::default()).map(|_| ()).unwrap_err();
+        assert!(mistakes.contains(what), "{mistakes}");
+    }
+}
