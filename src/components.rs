@@ -7,6 +7,7 @@ pub mod aws_scaling;
 pub mod back_off;
 pub mod balancer;
 pub mod breaker;
+pub mod broker;
 pub mod budget;
 pub mod bulkhead;
 pub mod cache;

@@ -13,8 +13,8 @@ pub mod keys;
 pub mod life;
 pub mod profile;
 pub mod runtime;
-
 use balancers::{CheckRule, Product};
+pub mod queues;
 
 use crate::base::count::Count;
 use crate::base::dist::Dist;
@@ -40,6 +40,7 @@ pub use autoscaler::{Autoscaler, Measure};
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
+use queues::{QueueSettings, QueueShape};
 use std::ops::Range;
 
 /// A compiled system.
@@ -81,6 +82,8 @@ pub struct Model {
     pub catalog: Catalog,
     /// The names of all zones, in order.
     pub zones: Vec<String>,
+    /// Message queues, in order of name.
+    pub queues: Vec<QueueShape>,
 }
 
 /// A client population, as far as it never changes during a run.
@@ -314,6 +317,13 @@ pub enum Step {
         /// The salt of the row and of the program's random numbers.
         salt: u64,
     },
+    /// Puts a message into a queue.
+    Publish {
+        /// The queue.
+        queue: u32,
+        /// The salt of the message's random numbers.
+        salt: u64,
+    },
     /// Goes on elsewhere.
     Jump(u32),
     /// The end of a program.
@@ -539,6 +549,8 @@ pub struct Epoch {
     pub slots: Vec<SlotUse>,
     /// Autoscalers.
     pub autoscalers: Vec<Autoscaler>,
+    /// Message queues.
+    pub queues: Vec<QueueSettings>,
 }
 
 /// When a population sends requests.

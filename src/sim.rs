@@ -43,6 +43,7 @@ mod pods;
 mod poolers;
 mod pools;
 mod programs;
+mod queues;
 mod replication;
 mod retries;
 mod runtimes;
@@ -75,6 +76,7 @@ use frame::{Call, Frame};
 use instances::Instance;
 use pods::Pod;
 use pools::PoolState;
+use queues::QueueState;
 use runtimes::RuntimeState;
 use script::Script;
 use sources::Source;
@@ -109,6 +111,8 @@ enum Task {
     Serve(u32),
     /// A turn at a rate limit came while its process hung.
     RateTurn(u32),
+    /// A consumer of a queue goes on.
+    Consume(u32, u32),
 }
 
 /// Requests of one client population: they always add up.
@@ -151,6 +155,8 @@ pub struct RunSummary {
     pub stop: Stop,
     /// What was still held at the end.
     pub rest: Rest,
+    /// Messages by queue.
+    pub queues: Vec<crate::components::broker::Tally>,
 }
 
 /// What a run still holds: nothing at all once the last request has ended and no caller is left behind.
@@ -242,6 +248,8 @@ pub struct World<'m, O> {
     lasting: Vec<u32>,
     /// What fails at random, in the order of the script.
     failures: Vec<FailureState>,
+    /// Message queues.
+    queues: Vec<QueueState>,
     tallies: Vec<Tally>,
     fingerprint: u64,
     events: u64,
@@ -306,6 +314,7 @@ impl<'m, O: Observer> World<'m, O> {
                 |group| model.groups[group as usize].capacity,
                 streams,
             ),
+            queues: QueueState::all(model, epoch),
             tallies: vec![Tally::default(); model.clients.len()],
             fingerprint: 0,
             events: 0,
@@ -331,12 +340,15 @@ impl<'m, O: Observer> World<'m, O> {
             assert!(tally.is_conserved(), "requests sent = ended + in flight: {tally:?}");
         }
         let rest = self.rest();
+        // They add up, too.
+        let queues = self.queues.iter().map(QueueState::tally).collect();
         let summary = RunSummary {
             events: self.events,
             tallies: self.tallies,
             fingerprint: self.fingerprint,
             stop,
             rest,
+            queues,
         };
         (summary, self.observer)
     }
@@ -417,6 +429,11 @@ impl<'m, O: Observer> World<'m, O> {
             Event::PoolConnectTimeout { pool, conn } => self.on_pool_connect_timeout(now, pool, conn),
             Event::OutlierSweep { balancer, generation } => self.on_outlier_sweep(now, balancer, generation),
             Event::MergedUpdate { balancer } => self.on_merged_update(now, balancer),
+            Event::Broker { queue } => self.on_broker(now, queue),
+            Event::Consume { queue, consumer } => self.consume(now, queue, consumer),
+            Event::Told { queue, consumer } => self.on_told(now, queue, consumer),
+            Event::PublishersGiveUp { queue } => self.on_publishers_give_up(now, queue),
+            Event::LookAtQueues => self.on_look_at_queues(now),
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
@@ -447,6 +464,7 @@ impl<'m, O: Observer> World<'m, O> {
                 Task::QueueTimeout(frame) => self.on_queue_timeout(now, frame),
                 Task::Serve(instance) => self.serve_next(now, instance),
                 Task::RateTurn(limiter) => self.on_rate_turn(now, limiter),
+                Task::Consume(queue, consumer) => self.consume(now, queue, consumer),
             }
             if tasks > AT_ONE_INSTANT_MAX {
                 break;
@@ -472,6 +490,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_levels(now);
         self.start_volumes(now);
         self.start_pools(now);
+        self.start_queues(now);
         self.start_checks(now);
         self.start_sweeps();
         self.start_pods(now);
@@ -596,6 +615,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.reconfigure_volumes(now);
         self.reconfigure_balancers(now);
         self.reconfigure_autoscalers(now);
+        self.reconfigure_queues(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
         }

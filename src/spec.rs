@@ -33,6 +33,8 @@ pub mod policy;
 pub mod pooler;
 pub mod quantity;
 pub mod queue;
+pub mod queue_kafka;
+pub mod queue_rabbit;
 pub mod rare;
 pub mod reference;
 pub mod runs;
@@ -41,6 +43,7 @@ pub mod source;
 pub mod sweep;
 pub mod topology;
 pub mod tune;
+pub mod waiting;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use source::{Sources, Span, Spanned};

@@ -18,8 +18,8 @@ mod support;
 
 mod components {
     pub mod autoscalers;
+    pub mod queues;
 }
-
 use brownout::experiment::results::Verdict;
 use brownout::experiment::{Changes, plan, run};
 use brownout::spec::load::{Document, Loader, Override};

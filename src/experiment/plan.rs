@@ -626,7 +626,10 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
         Action::Errors(f) => strike(&f.target, &f.instances, Blow::Errors(f.ratio.0)),
         Action::Hang(f) => strike(&f.target, &f.instances, Blow::Hang),
         Action::Crash(f) => strike(&f.target, &f.instances, Blow::Crash),
-        Action::Down(f) => strike(&f.target, &f.instances, Blow::Down),
+        Action::Down(f) => match topology.queues.position(&f.target.value) {
+            Some(queue) => Effect::Broker { queue: queue as u32 },
+            None => strike(&f.target, &f.instances, Blow::Down),
+        },
         Action::Spike(f) => {
             let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
             Effect::Spike { client, factor: f.factor }

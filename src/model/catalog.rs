@@ -12,6 +12,7 @@ mod costs;
 mod databases;
 mod layers;
 mod lives;
+pub mod queues;
 mod runtimes;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
@@ -222,6 +223,8 @@ pub struct Catalog {
     pub runtimes: Vec<Option<RuntimeMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
+    /// Meters of message queues.
+    pub queues: Vec<queues::QueueMeters>,
     /// How many reds; timers 0 to this are theirs.
     pub reds: u32,
     /// How many timers.
@@ -381,6 +384,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     b.balancing(model);
     b.lives(model);
     b.runtimes(model);
+    model.queues.iter().for_each(|queue| b.queue(queue));
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

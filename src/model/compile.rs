@@ -20,6 +20,7 @@ mod retries;
 mod runtime;
 mod settings;
 mod throttling;
+mod waiting;
 
 use super::balancers::CheckRule;
 use super::{
@@ -145,6 +146,7 @@ impl Compiler {
         }
         this.model.autoscalers = autoscalers::shapes(first);
         databases::follow(first, &mut this.model.groups);
+        this.model.queues = queues::shapes(epochs);
         for shape in &mut this.model.groups {
             shape.price = price(first, shape);
         }
@@ -278,7 +280,7 @@ impl Compiler {
             };
             same("endpoint", ours, theirs)?;
         }
-        Ok(())
+        queues::same_shape(m, topology, epoch)
     }
 
     fn epoch(&mut self, topology: &Topology) {
@@ -293,6 +295,7 @@ impl Compiler {
                 .iter()
                 .map(|(_, a)| autoscalers::settings(a, topology))
                 .collect(),
+            queues: queues::settings(&self.model, topology),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
@@ -429,6 +432,7 @@ fn empty_model(topology: &Topology) -> Model {
         epochs: Vec::new(),
         catalog: catalog::Catalog::default(),
         zones: Vec::new(),
+        queues: Vec::new(),
     }
 }
 

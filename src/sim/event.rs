@@ -153,6 +153,32 @@ pub enum Event {
         /// The connection.
         conn: ConnId,
     },
+    /// Something is due at a message broker.
+    Broker {
+        /// The queue.
+        queue: u32,
+    },
+    /// A message arrives at a consumer, or a consumer asks again.
+    Consume {
+        /// The queue.
+        queue: u32,
+        /// The consumer.
+        consumer: u32,
+    },
+    /// What a consumer has told its broker arrives.
+    Told {
+        /// The queue.
+        queue: u32,
+        /// The consumer.
+        consumer: u32,
+    },
+    /// Publishers that cannot reach the broker have tried for long enough.
+    PublishersGiveUp {
+        /// The queue.
+        queue: u32,
+    },
+    /// The age of the oldest messages is looked at.
+    LookAtQueues,
     /// A window of measuring ends.
     Window,
     /// An Envoy looks for outliers.

@@ -44,6 +44,7 @@ impl<O: Observer> World<'_, O> {
                 self.sources[*client as usize].spike *= factor;
                 self.rescheduled(now, *client);
             }
+            Effect::Broker { queue } => self.broker_fails(now, *queue, true),
             Effect::Strike { group, which, blow } => {
                 for instance in self.chosen(*group, *which, &f.name) {
                     match blow {
@@ -74,6 +75,7 @@ impl<O: Observer> World<'_, O> {
                 self.sources[source as usize].spike = spike;
                 self.rescheduled(now, source);
             }
+            Effect::Broker { queue } => self.broker_fails(now, *queue, false),
             Effect::Strike { group, .. } => {
                 let shape = &self.model.groups[*group as usize];
                 for instance in shape.first..shape.first + shape.capacity {
@@ -124,6 +126,9 @@ impl<O: Observer> World<'_, O> {
         state.latency = latency;
         let was_hung = std::mem::replace(&mut self.runtimes[instance as usize].is_hung, hung);
         self.stand(now, instance);
+        if was_hung != hung && !self.queues.is_empty() {
+            self.consumers_hang(now, instance, hung);
+        }
         if was_hung && !hung {
             self.go_on_applying(now, instance);
             self.primary_back(now, instance);

@@ -3,6 +3,7 @@
 use super::FrameId;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
+use crate::components::broker::Delivery;
 use crate::components::nginx::Tried;
 use crate::components::outlier::Cause;
 use crate::components::pool::ConnId;
@@ -108,6 +109,17 @@ pub enum Kind {
     },
     /// A program that may fail.
     Optional,
+    /// A message of a queue: the root of the execution that handles it.
+    Message {
+        /// The queue.
+        queue: u32,
+        /// Its consumer.
+        consumer: u32,
+        /// The consumer's generation: it dies with its process.
+        generation: u32,
+        /// What was delivered.
+        delivery: Delivery,
+    },
     /// A probe of an instance.
     Probe {
         /// The instance.
@@ -433,12 +445,16 @@ impl Frame {
         Self { parent, child: FrameId::NONE, kind }
     }
 
-    /// Whether this is where answers end: a client's request or a check.
+    /// Whether this is where answers end: a client's request, a check or a message.
     #[inline]
     pub fn is_root(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Request(_) | Kind::Check { .. } | Kind::Probe { .. } | Kind::TaskCheck { .. }
+            Kind::Request(_)
+                | Kind::Check { .. }
+                | Kind::Probe { .. }
+                | Kind::TaskCheck { .. }
+                | Kind::Message { .. }
         )
     }
 }

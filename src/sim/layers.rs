@@ -283,6 +283,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Probe { .. } => return self.end_probe(now, id, outcome),
                 Kind::TaskCheck { .. } => return self.end_task_check(now, id, outcome),
+                Kind::Message { .. } => return self.end_message(now, id, outcome),
                 Kind::Exec(_) | Kind::Branch(_) => return self.answered(now, id, outcome),
                 Kind::Join { .. } | Kind::Repeat { .. } | Kind::Optional | Kind::Lock { .. } => {
                     return self.branch_ended(now, id, outcome);
@@ -564,7 +565,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Request(_)
             | Kind::Check { .. }
             | Kind::Probe { .. }
-            | Kind::TaskCheck { .. } => {
+            | Kind::TaskCheck { .. }
+            | Kind::Message { .. } => {
                 self.frames.remove(id);
             }
             Kind::Connecting { .. } => return,

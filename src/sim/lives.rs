@@ -73,6 +73,7 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].condition = Condition::Starting;
         self.pod_turns(now, instance);
         self.process_begins(now, instance);
+        self.consumers_die(now, instance);
         self.empty(now, instance);
         self.instances[instance as usize].life += 1;
         self.discover(instance);
@@ -150,7 +151,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Check { .. }
             | Kind::Connecting { .. }
             | Kind::Probe { .. }
-            | Kind::TaskCheck { .. } => {}
+            | Kind::TaskCheck { .. }
+            | Kind::Message { .. } => {}
         }
     }
 
@@ -246,10 +248,11 @@ impl<O: Observer> World<'_, O> {
         self.go_on_applying(now, instance);
         self.primary_back(now, instance);
         if self.instances[instance as usize].condition != Condition::Up {
-            self.discover(instance);
+            return self.discover(instance);
         }
         self.task_is_up(now, instance);
         self.leave_activator(now, instance);
+        self.consumers_begin(now, instance);
     }
 
     /// An instance that drains has no time left: what it still works on is cut off.
@@ -263,6 +266,7 @@ impl<O: Observer> World<'_, O> {
             self.count_sigkill(instance);
             // From now on nothing keeps it.
             self.instances[instance as usize].pod.stays = false;
+            self.consumers_die(now, instance);
             self.empty(now, instance);
             // The last request that was cut off has stopped it already.
             self.stop(now, instance);
@@ -438,6 +442,7 @@ impl<O: Observer> World<'_, O> {
                 state.condition = Condition::Up;
                 state.drain_ends = None;
                 self.join(now, instance, false);
+                self.consumers_begin(now, instance);
             }
             Condition::Starting | Condition::Up | Condition::Down => {}
         }
@@ -455,6 +460,7 @@ impl<O: Observer> World<'_, O> {
                 let (life, group) = (state.life, state.group);
                 self.observer.change(now, Change::Draining { instance });
                 self.leave_balancers(now, instance);
+                self.consumers_leave(now, instance);
                 self.discover(instance);
                 let delays = self.model.balancers.iter().zip(&self.settings().balancers);
                 let delay =

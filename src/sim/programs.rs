@@ -4,6 +4,7 @@ use super::frame::{Branch, Call, Exec, Frame, Kind, NO_POOL, Rounds, Runner};
 use super::layers::sample;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
+use crate::components::broker::{Message, Published};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 use crate::model::{GroupKind, Step};
@@ -211,6 +212,21 @@ impl<O: Observer> World<'_, O> {
                     }
                     pc += 1;
                 }
+                Step::Publish { queue, salt } => {
+                    let message = Message {
+                        key: mix(run.key, *salt),
+                        about: host.affinity,
+                        priority: host.priority,
+                        tenant: host.tenant,
+                        is_keyed: host.is_keyed,
+                    };
+                    match self.publish(now, id, *queue, message) {
+                        Published::Accepted => pc += 1,
+                        Published::Refused => return self.end_program(now, id, Outcome::Error),
+                        // It tries again once the broker reads on.
+                        Published::Blocked => return self.set_runner(id, |r| r.pc = pc),
+                    }
+                }
                 Step::Jump(to) => pc = *to,
                 Step::End => {
                     let degraded = self.runner(now, id).is_some_and(|(r, _)| r.degraded);
@@ -219,6 +235,16 @@ impl<O: Observer> World<'_, O> {
                 }
             }
         }
+    }
+
+    /// The broker could not be reached for too long.
+    pub(super) fn fail_publish(&mut self, now: SimTime, id: FrameId) {
+        let Some((_, host)) = self.runner(now, id) else { return };
+        if self.instances[host.instance as usize].is_hung {
+            // It tries once more when it goes on, and learns then.
+            return self.park(host.instance, Task::Advance(id));
+        }
+        self.end_program(now, id, Outcome::Error);
     }
 
     /// How long a wait takes, faults included.

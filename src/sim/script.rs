@@ -105,6 +105,11 @@ pub enum Effect {
         /// How.
         blow: Blow,
     },
+    /// Takes away the broker of a queue.
+    Broker {
+        /// The queue.
+        queue: u32,
+    },
     /// Multiplies a client population's rate.
     Spike {
         /// The population.

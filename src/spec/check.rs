@@ -28,6 +28,7 @@ mod throttling;
 pub mod timeline;
 mod tune;
 mod values;
+mod waiting;
 
 use super::decode::Context;
 use super::diagnostic::Diagnostics;
@@ -46,6 +47,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     balancing::check(topology, &mut cx);
     life::check(topology, &mut cx);
     runtime::check(topology, &mut cx);
+    queues::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }
@@ -87,7 +89,13 @@ pub fn each_step<'s>(steps: &'s [Step], visit: &mut dyn FnMut(&'s Step)) {
             Step::Optional(o) => each_step(&o.steps, visit),
             Step::While(w) => each_step(&w.steps, visit),
             Step::Lock(l) => each_step(&l.steps, visit),
-            Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Hold(_) | Step::Fail(_) | Step::Io(_) => {}
+            Step::Work(_)
+            | Step::Wait(_)
+            | Step::Call(_)
+            | Step::Hold(_)
+            | Step::Fail(_)
+            | Step::Io(_)
+            | Step::Publish(_) => {}
         }
     }
 }

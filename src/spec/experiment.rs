@@ -305,7 +305,7 @@ record! {
 record! {
     /// Takes a component away: its requests fail, and new ones are refused until it is back.
     pub struct Down {
-        /// The service, database or external dependency.
+        /// The service, database or external dependency; or the message queue, whose broker then cannot be reached.
         target: Spanned<String>,
         /// Which instances.
         instances: Instances = All,

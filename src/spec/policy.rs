@@ -562,7 +562,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Io" => super::database::Io::positional(),
         "Lock" => super::database::Lock::positional(),
         "KillQueries" => super::experiment::KillQueries::positional(),
-        "WeightedFair" => super::queue::WeightedFair::positional(),
+        "WeightedFair" => super::waiting::WeightedFair::positional(),
         "Cpu" => super::autoscaler::CpuMetric::positional(),
         "InFlight" => super::autoscaler::InFlightMetric::positional(),
         "Pods" => super::autoscaler::PodsPolicy::positional(),

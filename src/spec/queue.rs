@@ -1,129 +1,162 @@
-//! Where requests wait for a worker.
+//! Message queues: the language of brokers, their products' settings, and who handles the messages.
 
-use super::count::NumberDistribution;
-use super::decode::Map;
 use super::dist::Distribution;
-use super::quantity::{Ratio, Seconds, Size};
+use super::quantity::Seconds;
+pub use super::queue_kafka::{Kafka, KafkaAssignor, KafkaCommit, KafkaConsumer};
+pub use super::queue_rabbit::{
+    RabbitConsumer, RabbitFailure, RabbitMemory, RabbitMq, RabbitOverflow, RabbitQueueType,
+};
+use super::source::Spanned;
 use crate::{choice, record};
 
-record! {
-    /// Last come, first served while many wait; first come, first served otherwise ("adaptive LIFO": Maurer, Fail at
-    /// Scale, ACM Queue 2015). Under overload the fresh are served while somebody still waits for them.
-    pub struct AdaptiveLifo {
-        /// How many may wait before the order turns round.
-        above: u32 = 0,
+choice! {
+    /// A message queue of some product, and who handles its messages. A message is published by the step `Publish`,
+    /// and handled as a request to an endpoint of a service: through the workers, the queue and the CPU of the
+    /// instance whose consumer got it. Nobody waits for the answer: if the endpoint succeeds the message is
+    /// acknowledged, if it fails or its process dies the message is delivered again by the rules of the product.
+    /// Delivery is at least once; the metric `duplicates` counts what was done more than once.
+    pub enum MessageQueue {
+        /// Amazon SQS.
+        Sqs(Sqs),
+        /// A topic of Apache Kafka with one consumer group.
+        Kafka(Kafka),
+        /// A queue of RabbitMQ.
+        RabbitMq(RabbitMq),
     }
 }
+
 record! {
-    /// Tenants share the workers by weight as long as all of them have requests waiting; what one leaves unused, the
-    /// others have (self-clocked fair queueing: Golestani, INFOCOM 1994; every request counts the same).
-    pub struct WeightedFair [weights] {
-        /// The weight of each tenant, by its name; 1 for those not listed, and for requests of no tenant.
-        weights: Map<f64>,
+    /// Puts a message into a queue, and goes on when the broker has confirmed that. If the broker refuses the
+    /// message, the request fails. The message carries the request's key, tenant and priority.
+    pub struct Publish [queue] {
+        /// The queue.
+        queue: Spanned<String>,
     }
 }
+
 record! {
-    /// The request that is due first. It is due so long after it came, by its endpoint; those that are late are served
-    /// all the same.
-    pub struct EarliestDeadline {
-        /// How long after it came a request is due, by endpoint.
-        deadlines: Map<Seconds> = {},
-        /// For endpoints that are not listed.
-        default: Seconds = "1s",
+    /// An Amazon SQS queue (developer guide and API reference, 2023). Surprising: the visibility timeout counts from
+    /// the receive, so a message of a batch that waits for its turn uses it up, and a handler that takes longer
+    /// works on what somebody else has received again; deleting with a receipt that is not the latest deletes
+    /// nothing. A dead letter keeps the time of its first enqueue, so the dead-letter queue must keep messages for
+    /// longer than its source. While the queue is `Down`, sending fails, and nothing is received or deleted;
+    /// visibility timeouts go on. Left out: extending the visibility timeout, deduplication within 5 minutes, and
+    /// the throughput limits of FIFO queues.
+    pub struct Sqs {
+        /// Whether messages of a group are delivered in order, and a group waits while one of its messages is in
+        /// flight. The group is the request's key, or its user if it has none. A standard queue promises no order;
+        /// here its oldest message goes first.
+        fifo: bool = false,
+        /// How long a message that was received is invisible to others (`VisibilityTimeout`); 0 to 12 hours.
+        visibility_timeout: Seconds = "30s",
+        /// How long a new message is invisible (`DelaySeconds`); up to 15 minutes.
+        delay: Seconds = "0s",
+        /// How long a message is kept, from its first enqueue (`MessageRetentionPeriod`); 60 seconds to 14 days.
+        message_retention_period: Seconds = "4d",
+        /// The most messages in flight, beyond which receives return nothing; 120,000 for a standard queue and
+        /// 20,000 for FIFO if not given, which only AWS can change.
+        max_in_flight: Option<u32> = None,
+        /// What becomes of messages that are received again and again; for ever, if not given.
+        redrive_policy: Option<RedrivePolicy> = None,
+        /// The time from sending a message until the queue has it and has confirmed that.
+        publish_latency: Distribution = "0s",
+        /// Who handles the messages.
+        consumer: Option<SqsConsumer> = None,
+    }
+}
+
+record! {
+    /// Moves messages that were received too often to another queue.
+    pub struct RedrivePolicy {
+        /// The dead-letter queue (`deadLetterTargetArn`): another SQS queue of the same kind. Without one, dead
+        /// letters are only counted.
+        dead_letter: Option<Spanned<String>> = None,
+        /// The most receives (`maxReceiveCount`): a message that would be received once more is moved instead. The
+        /// console proposes 10.
+        max_receive_count: u32 = 10,
+    }
+}
+
+record! {
+    /// Pollers of an SQS queue. Each receives a batch, handles its messages one after the other, deletes each that
+    /// was handled well, and receives again.
+    pub struct SqsConsumer {
+        /// What handles a message: `service/endpoint`. Each instance that runs has its pollers.
+        endpoint: Spanned<String>,
+        /// How many pollers each instance has.
+        pollers: u32 = 1,
+        /// The most messages of a receive (`MaxNumberOfMessages`), 1 to 10.
+        max_number_of_messages: u32 = 1,
+        /// How long a receive waits for a message (`WaitTimeSeconds`), up to 20 seconds: long polling, renewed at
+        /// once. At 0, a receive that finds nothing returns at once (short polling).
+        wait_time: Seconds = "0s",
+        /// With short polling, the pause before the next receive after one that found nothing.
+        poll_interval: Seconds = "1s",
+        /// What is done with a message whose handler failed.
+        on_failure: SqsFailure = Wait,
+        /// The time from a message's receive to the start of its handler, and from the handler's end to the delete.
+        latency: Seconds = "0s",
     }
 }
 
 choice! {
-    /// The order in which waiting requests are served.
-    pub enum Discipline {
-        /// First come, first served.
-        Fifo,
-        /// Last come, first served.
-        Lifo,
-        /// Highest priority first, first come first served within one.
-        Priority,
-        /// Last come, first served under overload.
-        AdaptiveLifo(AdaptiveLifo),
-        /// By shares of tenants.
-        WeightedFair(WeightedFair),
-        /// The most urgent first.
-        EarliestDeadline(EarliestDeadline),
+    /// What a poller does with a message whose handler failed.
+    pub enum SqsFailure {
+        /// Nothing: it is received again after the visibility timeout.
+        Wait,
+        /// Makes it visible at once (`ChangeMessageVisibility` to 0).
+        Release,
     }
 }
 
-record! {
-    /// folly's CoDel for requests (folly/executors/Codel.cpp, 2023): if even the shortest wait of an interval was longer
-    /// than the target, then in the next interval each request that waited more than twice the target is turned away
-    /// when its turn comes. The first request of an interval never is.
-    pub struct CoDel {
-        /// The wait that is accepted.
-        target: Seconds = "5ms",
-        /// How long the shortest wait is watched.
-        interval: Seconds = "100ms",
-    }
-}
-record! {
-    /// Facebook's controlled delay (Maurer, Fail at Scale, ACM Queue 2015): a request may wait for `interval`, or only
-    /// for `target` if there was always somebody waiting for the last `interval`. It is turned away as soon as that
-    /// time is over.
-    pub struct ControlledDelay {
-        /// The longest wait while a queue stands.
-        target: Seconds = "5ms",
-        /// The longest wait otherwise, and how long a queue must stand.
-        interval: Seconds = "100ms",
-    }
-}
-record! {
-    /// Random early detection (Floyd and Jacobson, IEEE/ACM Transactions on Networking 1993): a newcomer is turned away
-    /// by a chance that grows with a moving average of how many wait.
-    pub struct RandomEarly {
-        /// Nobody is turned away while the average is below this (`min_th`).
-        min: f64,
-        /// Everybody is from here on (`max_th`).
-        max: f64,
-        /// The chance just below `max` (`max_p`).
-        probability: Ratio = "10%",
-        /// The weight of the present number in the average (`w_q`).
-        weight: f64 = 0.002,
-        /// The time to serve one request, for the average over a time without anybody waiting (`s`).
-        service: Seconds = "1ms",
-    }
-}
-choice! {
-    /// How requests are turned away before the queue is full.
-    pub enum Shed {
-        /// Those who waited too long, when their turn comes.
-        CoDel(CoDel),
-        /// Those who wait too long, at once.
-        ControlledDelay(ControlledDelay),
-        /// Some of those who come.
-        RandomEarly(RandomEarly),
-    }
+/// A consumer, whatever the product.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyConsumer<'q> {
+    /// What handles a message.
+    pub endpoint: &'q Spanned<String>,
+    /// How many each instance has.
+    pub count: u32,
+    /// One way between broker and consumer.
+    pub latency: Seconds,
 }
 
-record! {
-    /// How many bytes may wait.
-    pub struct ByteLimit [limit, each] {
-        /// All waiting requests together.
-        limit: Size,
-        /// The bytes of one request, drawn for each.
-        each: NumberDistribution,
+impl MessageQueue {
+    /// Who handles its messages.
+    pub fn consumer(&self) -> Option<AnyConsumer<'_>> {
+        match self {
+            Self::Sqs(q) => q.consumer.as_ref().map(|c| AnyConsumer {
+                endpoint: &c.endpoint,
+                count: c.pollers,
+                latency: c.latency,
+            }),
+            Self::Kafka(q) => q.consumer.as_ref().map(|c| AnyConsumer {
+                endpoint: &c.endpoint,
+                count: c.consumers,
+                latency: c.latency,
+            }),
+            Self::RabbitMq(q) => q.consumer.as_ref().map(|c| AnyConsumer {
+                endpoint: &c.endpoint,
+                count: c.consumers,
+                latency: c.latency,
+            }),
+        }
     }
-}
 
-record! {
-    /// Where requests wait for a worker.
-    pub struct Queue {
-        /// How many can wait; more are rejected. Without a number there is no limit.
-        capacity: Option<u32> = None,
-        /// The order in which they are served.
-        discipline: Discipline = Fifo,
-        /// The longest wait, drawn for each request; one that waited longer is rejected, and counted in the metric
-        /// `abandoned`.
-        max_wait: Option<Distribution> = None,
-        /// Who is rejected before the queue is full; counted in the metric `shed`.
-        shed: Option<Shed> = None,
-        /// How many bytes can wait; a request for which there is no room is rejected. Without it there is no limit.
-        bytes: Option<ByteLimit> = None,
+    /// Where its dead letters go.
+    pub fn dead_letter(&self) -> Option<&Spanned<String>> {
+        match self {
+            Self::Sqs(q) => q.redrive_policy.as_ref().and_then(|r| r.dead_letter.as_ref()),
+            Self::Kafka(q) => q.consumer.as_ref().and_then(|c| c.dead_letter.as_ref()),
+            Self::RabbitMq(q) => q.dead_letter.as_ref(),
+        }
+    }
+
+    /// How long publishing takes.
+    pub fn publish_latency(&self) -> &Distribution {
+        match self {
+            Self::Sqs(q) => &q.publish_latency,
+            Self::Kafka(q) => &q.publish_latency,
+            Self::RabbitMq(q) => &q.publish_latency,
+        }
     }
 }

@@ -16,9 +16,10 @@ use super::policy::concurrency::Admission;
 use super::policy::{Layer, Retry};
 use super::pooler::Pooler;
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
-pub use super::queue::{Discipline, Queue};
+use super::queue::{MessageQueue, Publish};
 use super::runtime::{Cfs, Runtime};
 use super::source::Spanned;
+pub use super::waiting::{Discipline, Queue};
 use crate::{choice, record};
 
 record! {
@@ -42,6 +43,8 @@ record! {
         policies: Map<Vec<Layer>> = {},
         /// What changes the number of replicas of services.
         autoscalers: Map<Autoscaler> = {},
+        /// Message queues: work that is done later, by whoever consumes them.
+        queues: Map<MessageQueue> = {},
     }
 }
 
@@ -717,5 +720,7 @@ choice! {
         Io(Io),
         /// Does something under a lock.
         Lock(Lock),
+        /// Puts a message into a queue.
+        Publish(Publish),
     }
 }

@@ -136,6 +136,7 @@ impl Compiler {
                 let lock = self.lock(caller, &l.name);
                 out.push(Step::Lock { lock, rows: l.rows, body, salt: salt(path) });
             }
+            st::Step::Publish(p) => self.publish(scope.topology, p, path, out),
             st::Step::Hold(h) => out.push(Step::Hold(h.size.0)),
             st::Step::Fail(f) => out.push(Step::Fail { ratio: f.ratio.0, salt: salt(path) }),
         }

@@ -1,6 +1,6 @@
 //! Settings of single components, from the language's types to the components' own.
 
-use super::{databases, draw, queues};
+use super::{databases, draw, waiting};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, salt};
 use crate::components::breaker::BreakerConfig;
@@ -128,9 +128,9 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         replicas: s.replicas,
         sets_replicas: false,
         workers: s.workers,
-        queue: queues::config(&s.queue, topology),
-        queue_bytes: queues::bytes(&s.queue, name),
-        queue_deadlines: queues::deadlines(s),
+        queue: waiting::config(&s.queue, topology),
+        queue_bytes: waiting::bytes(&s.queue, name),
+        queue_deadlines: waiting::deadlines(s),
         queue_salt: salt(&format!("services.{name}.queue.shed")),
         queue_wait_max: s
             .queue

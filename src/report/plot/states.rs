@@ -46,6 +46,7 @@ fn state(path: &str) -> Option<(Kind, usize, String)> {
                 _ => None,
             }
         }
+        ["queues", name, "backlog"] => Some((Kind::Work, 3, format!("{name}: backlog"))),
         ["services", name, "queue"] => Some((Kind::Work, 2, format!("{name}: queue"))),
         _ => None,
     }

@@ -165,6 +165,7 @@ fn legal(topology: &Topology, cx: &mut Context) {
     add(&mut names, &topology.externals);
     add(&mut names, &topology.policies);
     add(&mut names, &topology.autoscalers);
+    add(&mut names, &topology.queues);
     for (_, clients) in topology.clients.iter() {
         add(&mut names, &clients.tenants);
     }

@@ -158,6 +158,17 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
         }
+        Action::Down(f) if topology.queues.get(&f.target.value).is_some() => {
+            if find(topology, &f.target.value).is_some() {
+                let message =
+                    format!("`{}` is a queue and something else: it is not clear what fails", f.target.value);
+                cx.diagnostics
+                    .push(Diagnostic::error(f.target.span, message).help("give one of them another name"));
+            } else if !matches!(f.instances, Instances::All) {
+                let message = format!("`{}` has no instances to choose from", f.target.value);
+                cx.fail::<()>(f.place("instances"), message);
+            }
+        }
         Action::Down(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);

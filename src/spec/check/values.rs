@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{balancers, breakers, concurrency, databases, each_step, limits, queues, retries, throttling};
+use super::{balancers, breakers, concurrency, databases, each_step, limits, retries, throttling, waiting};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -24,7 +24,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
     for (_, s) in topology.services.iter() {
         service(s, cx);
     }
-    queues::shares(topology, cx);
+    waiting::shares(topology, cx);
     databases::replication(topology, cx);
     for (_, d) in topology.databases.iter() {
         database(d, cx);
@@ -218,7 +218,7 @@ fn service(s: &Service, cx: &mut Context) {
     if let Some(workers) = s.workers {
         at_least_one(workers, "workers", s.place("workers"), cx);
     }
-    queues::queue(s, cx);
+    waiting::queue(s, cx);
     databases::service(s, cx);
     if let Some(cpu) = &s.cpu {
         cores(cpu.cores, "cores", cpu.place("cores"), cx);
@@ -308,8 +308,13 @@ fn steps(program: &[Step], cx: &mut Context) {
         }
         Step::Lock(l) => databases::lock(l, cx),
         Step::Io(io) => databases::io(io, cx),
-        Step::Work(_) | Step::Wait(_) | Step::Call(_) | Step::Optional(_) | Step::Hold(_) | Step::Fail(_) => {
-        }
+        Step::Work(_)
+        | Step::Wait(_)
+        | Step::Call(_)
+        | Step::Optional(_)
+        | Step::Hold(_)
+        | Step::Fail(_)
+        | Step::Publish(_) => {}
     });
 }
 
