@@ -16,7 +16,7 @@ use crate::base::{SimDuration, SimTime};
 use crate::components::balancer::PolicyConfig;
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::BudgetConfig;
-use crate::components::bulkhead::BulkheadConfig;
+use crate::components::bulkhead::family::AnyBulkheadConfig;
 use crate::components::cache::CacheConfig;
 use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
@@ -299,7 +299,7 @@ pub enum LayerKind {
     /// Limits calls in progress.
     Bulkhead {
         /// How.
-        config: BulkheadConfig,
+        config: AnyBulkheadConfig,
     },
     /// Stops waiting.
     Timeout {
@@ -371,6 +371,21 @@ pub enum LayerKind {
         /// The salt of the draws.
         salt: u64,
     },
+}
+
+impl LayerKind {
+    /// What a bulkhead is called, the field that says how many calls it lets run, and how many that are.
+    pub fn room(&self) -> Option<(&'static str, &'static str, u32)> {
+        match self {
+            Self::Bulkhead { config: AnyBulkheadConfig::Semaphore(config) } => {
+                Some(("bulkhead", "Bulkhead.max", config.max_concurrent))
+            }
+            Self::Bulkhead { config: AnyBulkheadConfig::Threads(config) } => {
+                Some(("thread pool", "ThreadPoolBulkhead.max_thread_pool_size", config.max))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a fallback answers.

@@ -42,7 +42,7 @@ mod throttling;
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::Budget;
-use crate::components::bulkhead::Bulkhead;
+use crate::components::bulkhead::family::AnyBulkhead;
 use crate::components::pool::{Pool, PoolAction};
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
@@ -180,7 +180,7 @@ pub struct World<'m, O> {
     breakers: Vec<AnyBreaker>,
     pools: Vec<Pool<FrameId>>,
     pool_states: Vec<PoolState>,
-    bulkheads: Vec<Bulkhead<FrameId>>,
+    bulkheads: Vec<AnyBulkhead<FrameId>>,
     budgets: Vec<Budget>,
     /// When each fallback cache last saw a success.
     caches: Vec<Option<SimTime>>,
@@ -423,7 +423,7 @@ impl<'m, O: Observer> World<'m, O> {
                             self.pool_states.push(PoolState::new(slot, number));
                         }
                         LayerKind::Bulkhead { config } if index == self.bulkheads.len() => {
-                            self.bulkheads.push(Bulkhead::new(*config));
+                            self.bulkheads.push(AnyBulkhead::new(*config));
                             self.bulkhead_meters.push(slot.meters);
                         }
                         LayerKind::Retry { budget: Some(config), .. } if index == self.budgets.len() => {
@@ -468,7 +468,7 @@ impl<'m, O: Observer> World<'m, O> {
                     }
                     LayerKind::Bulkhead { config } => {
                         self.bulkheads[index as usize].reconfigure(*config);
-                        while let Some(frame) = self.bulkheads[index as usize].admit() {
+                        while let Some(frame) = self.bulkheads[index as usize].admit(now) {
                             self.bulkhead_admitted(now, index, frame);
                         }
                     }

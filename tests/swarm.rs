@@ -478,7 +478,18 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
 
 /// A guard with the names of its product.
 fn guard(dice: &mut Dice, per: &str) -> String {
-    match dice.from(0, 6) {
+    match dice.from(0, 8) {
+        7 => format!(
+            "ThreadPoolBulkhead(core_thread_pool_size: {}, max_thread_pool_size: 4, queue_capacity: {}, per: {per})",
+            dice.from(1, 3),
+            dice.from(1, 4)
+        ),
+        8 => format!(
+            "RateLimit(algorithm: Resilience4j(limit_for_period: {}, limit_refresh_period: {}, timeout_duration: {}), per: {per})",
+            dice.from(1, 5),
+            dice.ms(10, 300),
+            dice.ms(0, 400)
+        ),
         5 => format!("AdaptiveThrottling(window: \"2s\", k: {}, per: {per})", dice.from(1, 2)),
         6 => {
             format!("AdmissionControl(sampling_window: \"2s\", aggression: {}, per: {per})", dice.from(1, 2))

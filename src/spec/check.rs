@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod names;
 mod rare;
+mod resilience4j;
 mod sweep;
 mod theory;
 mod throttling;

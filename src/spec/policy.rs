@@ -2,6 +2,7 @@
 
 pub mod breakers;
 pub mod concurrency;
+pub mod resilience4j;
 pub mod throttling;
 
 use super::decode::{Context, Variant};
@@ -338,6 +339,8 @@ choice! {
         SlidingWindow(SlidingWindow),
         /// Nearly that, from two counters.
         SlidingCounter(SlidingCounter),
+        /// So many calls in each period; the rest reserve places in later ones.
+        Resilience4j(resilience4j::Resilience4jRateLimiter),
     }
 }
 
@@ -473,6 +476,8 @@ choice! {
         AdaptiveThrottling(throttling::AdaptiveThrottling),
         /// Turns calls away at random where they fail (Envoy).
         AdmissionControl(throttling::AdmissionControl),
+        /// Threads of its own for calls, and a queue (resilience4j).
+        ThreadPoolBulkhead(resilience4j::ThreadPoolBulkhead),
     }
 }
 

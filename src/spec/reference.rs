@@ -205,6 +205,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "LifoBlocking",
             "AdaptiveThrottling",
             "AdmissionControl",
+            "ThreadPoolBulkhead",
+            "Resilience4j rate limiter",
         ],
     ),
     (

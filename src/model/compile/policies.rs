@@ -6,6 +6,7 @@ use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::bulkhead::family::AnyBulkheadConfig;
 use crate::components::throttling::ThrottleConfig;
 use crate::model::{Callee, Caller, EdgeShape, FallbackOption, Layer, LayerKind, Route, SlotUse};
 use crate::spec::check::{Component, resolve};
@@ -121,7 +122,10 @@ impl Compiler {
             }
             LayerKind::Breaker(AnyBreakerConfig::Polly(_)) => ("polly breaker", &mut counts.breakers),
             LayerKind::Pool { .. } => ("pool", &mut counts.pools),
-            LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
+            LayerKind::Bulkhead { config: AnyBulkheadConfig::Semaphore(_) } => {
+                ("bulkhead", &mut counts.bulkheads)
+            }
+            LayerKind::Bulkhead { .. } => ("thread pool bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
             LayerKind::Fallback { .. } => ("fallback", &mut counts.caches),
             LayerKind::RateLimit { keys: 1, .. } => ("rate limit", &mut counts.rate_limits),
@@ -201,7 +205,7 @@ impl Compiler {
                     max_queue: b.queue,
                     max_wait: b.max_wait.map(|w| w.duration()),
                 };
-                (LayerKind::Bulkhead { config }, shared(&b.per))
+                (LayerKind::Bulkhead { config: AnyBulkheadConfig::Semaphore(config) }, shared(&b.per))
             }
             sp::Layer::Timeout(t) => {
                 (LayerKind::Timeout { limit: t.limit.duration(), cancel: t.cancel }, false)
@@ -226,6 +230,7 @@ impl Compiler {
             }
             sp::Layer::PollyBreaker(b) => (LayerKind::Breaker(breakers::polly(b)), shared(&b.per)),
             sp::Layer::ConcurrencyLimit(l) => concurrency::layer(l, path),
+            sp::Layer::ThreadPoolBulkhead(b) => limits::thread_pool(b),
             sp::Layer::AdaptiveThrottling(t) => throttling::adaptive(t, path),
             sp::Layer::AdmissionControl(t) => throttling::admission_control(t, path),
             sp::Layer::OpossumBreaker(b) => (LayerKind::Breaker(breakers::opossum(b)), shared(&b.per)),
@@ -265,6 +270,7 @@ impl Spec {
             Self::Layer(sp::Layer::PollyBreaker(_)) => "polly_breaker",
             Self::Layer(sp::Layer::OpossumBreaker(_)) => "breaker",
             Self::Layer(sp::Layer::ConcurrencyLimit(_)) => "concurrency_limit",
+            Self::Layer(sp::Layer::ThreadPoolBulkhead(_)) => "thread_pool_bulkhead",
             Self::Layer(sp::Layer::AdaptiveThrottling(_)) => "adaptive_throttling",
             Self::Layer(sp::Layer::AdmissionControl(_)) => "admission_control",
         }

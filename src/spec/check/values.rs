@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{breakers, concurrency, each_step, limits, throttling};
+use super::{breakers, concurrency, each_step, limits, resilience4j, throttling};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -344,6 +344,7 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::PollyBreaker(b) => breakers::polly(b, cx),
         Layer::OpossumBreaker(b) => breakers::opossum(b, cx),
         Layer::ConcurrencyLimit(l) => concurrency::layer(l, cx),
+        Layer::ThreadPoolBulkhead(b) => resilience4j::thread_pool(b, cx),
         Layer::AdaptiveThrottling(t) => throttling::adaptive(t, cx),
         Layer::AdmissionControl(t) => throttling::admission_control(t, cx),
     }
