@@ -16,4 +16,5 @@ pub mod pool;
 pub mod queue;
 pub mod rate_limit;
 pub mod retry;
+pub mod shedding;
 pub mod throttling;

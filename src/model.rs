@@ -26,6 +26,7 @@ use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::{OutcomeSet, RetryConfig};
+use crate::components::shedding::ShedThreshold;
 use crate::components::throttling::ThrottleConfig;
 use catalog::Catalog;
 use keys::Keys;
@@ -597,6 +598,26 @@ pub struct Group {
     pub in_flight_max: Option<u32>,
     /// The limit at the door of each instance (services).
     pub admission: Option<LimiterConfig>,
+    /// When requests of low priority are turned away there (services).
+    pub shedding: Option<ShedSettings>,
+}
+
+/// What shedding by priority looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShedSignal {
+    /// Requests that wait for a worker.
+    Queue,
+    /// The share of workers that are busy.
+    Busy,
+}
+
+/// Shedding by priority.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShedSettings {
+    /// By what.
+    pub signal: ShedSignal,
+    /// When, whom.
+    pub thresholds: Vec<ShedThreshold>,
 }
 
 /// The memory of an instance, in bytes.

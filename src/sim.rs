@@ -35,6 +35,7 @@ mod lives;
 mod pools;
 mod programs;
 pub mod script;
+mod shedding;
 mod sources;
 mod targets;
 mod throttling;

@@ -30,6 +30,7 @@ pub mod quantity;
 pub mod rare;
 pub mod reference;
 pub mod runs;
+pub mod shedding;
 pub mod source;
 pub mod sweep;
 pub mod topology;

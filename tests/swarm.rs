@@ -315,6 +315,9 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
     if dice.chance(0.3) {
         let _ = write!(fields, "admission: Admission({}), ", limit_algorithm(dice));
     }
+    if fields.contains("workers") && dice.chance(0.2) {
+        fields.push_str("shedding: Queue([QueueThreshold(priority: 0, from: 3, until: 1)]), ");
+    }
     let program = program(dice, i, balanced, shape, 0);
     let _ = writeln!(
         t,

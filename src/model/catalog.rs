@@ -68,6 +68,8 @@ pub struct GroupMeters {
     pub replicas: u32,
     /// Those of the limit at the door (services that ever have one).
     pub admission: AdmissionMeters,
+    /// Counter: requests turned away for their priority (services that ever do).
+    pub shed: u32,
 }
 
 /// Ids of the meters that belong to the concurrency limits at the doors of a service.
@@ -488,6 +490,7 @@ impl Builder {
             abandoned: self.counter(),
             replicas: self.gauge(),
             admission: self.admission(&path, index, model),
+            shed: self.shed(&path, index, model),
         };
         self.catalog.groups[index] = meters;
         self.red_metrics(&path, red, "requests at the instances");

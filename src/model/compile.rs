@@ -11,6 +11,7 @@ mod limits;
 mod policies;
 mod programs;
 mod settings;
+mod shedding;
 mod throttling;
 
 use super::{

@@ -5,11 +5,13 @@ use super::concurrency::Door;
 use super::event::Event;
 use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage};
 use super::layers::sample;
+use super::shedding::shedder;
 use super::{FrameId, Task, World};
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::cpu::Cpu;
 use crate::components::queue::WaitQueue;
+use crate::components::shedding::Shedder;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, Group, GroupKind, LayerKind, Model};
@@ -67,6 +69,8 @@ pub(super) struct Instance {
     pub meter: Option<PodMeter>,
     /// The limit at its door, if it has one.
     pub door: Option<Box<Door>>,
+    /// Who is turned away there for its priority.
+    pub shedder: Option<Box<Shedder>>,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -127,6 +131,7 @@ impl Instance {
                     drain_ends: None,
                     meter: PodMeter::of(model, group as u32),
                     door: Door::of(settings, 0, SimTime::ZERO),
+                    shedder: shedder(settings),
                     busy_millicores: 0,
                 });
             }
@@ -203,7 +208,7 @@ impl<O: Observer> World<'_, O> {
         }
         self.observer.moved(now, meters.in_flight, 1);
         let id = self.new_exec(now, arrival, call);
-        if let Some(refusal) = self.refusal(now, id, arrival.instance, call) {
+        if let Some(refusal) = self.refusal(now, id, (arrival.instance, arrival.is_check), call) {
             self.end(now, id, refusal, Ending::Done);
             return;
         }
@@ -269,7 +274,13 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Why a request is refused at the door, if it is.
-    fn refusal(&mut self, now: SimTime, id: FrameId, instance: u32, call: &Call) -> Option<Outcome> {
+    fn refusal(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        (instance, is_check): (u32, bool),
+        call: &Call,
+    ) -> Option<Outcome> {
         let state = &self.instances[instance as usize];
         let group = state.group as usize;
         if !state.answers() {
@@ -280,6 +291,9 @@ impl<O: Observer> World<'_, O> {
         }
         let settings = &self.settings().groups[group];
         if settings.in_flight_max.is_some_and(|max| state.execs.len() > max as usize) {
+            return Some(Outcome::Rejected);
+        }
+        if !is_check && self.is_shed(instance, call.priority) {
             return Some(Outcome::Rejected);
         }
         if !self.passes_door(now, id, instance) {

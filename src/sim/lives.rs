@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::frame::{Frame, Kind, LayerState};
 use super::instances::{Condition, Ending, new_cpu};
+use super::shedding::shedder;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimTime};
 use crate::components::queue::WaitQueue;
@@ -193,6 +194,7 @@ impl<O: Observer> World<'_, O> {
         }
         let instance = model.groups[group as usize].first + target;
         self.reset_door(now, instance, &self.settings().groups[group as usize]);
+        self.instances[instance as usize].shedder = shedder(&self.settings().groups[group as usize]);
         self.reset_caches(now, group, target);
     }
 
@@ -305,6 +307,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.workers, workers(new) - workers(old));
         }
         self.reconfigure_door(now, instance, old, new);
+        self.reconfigure_shedder(instance, old, new);
         let capacity = new.queue_capacity.map(|c| c as usize);
         if new.discipline == old.discipline {
             self.instances[instance as usize].queue.set_capacity(capacity);

@@ -15,6 +15,7 @@ mod limits;
 mod names;
 mod rare;
 mod resilience4j;
+mod shedding;
 mod sweep;
 mod theory;
 mod throttling;

@@ -8,6 +8,7 @@ use super::dist::Distribution;
 use super::policy::concurrency::Admission;
 use super::policy::{Layer, Retry};
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
+use super::shedding::Shedding;
 use super::source::Spanned;
 use crate::{choice, record};
 
@@ -398,6 +399,9 @@ record! {
         price_per_hour: f64 = 0,
         /// A concurrency limit at the door of each instance; without it everything comes in.
         admission: Option<Admission> = None,
+        /// When requests of low priority are turned away at the door of an instance; without it never. They end as
+        /// `Rejected`.
+        shedding: Option<Shedding> = None,
     }
 }
 

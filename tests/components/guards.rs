@@ -417,3 +417,44 @@ fn a_thread_pool_grows_only_when_its_queue_is_full() {
     let run = behind(&[1.0, 1.01], "latency: \"100ms\"", pool, set);
     close("mean latency", run.value("clients.u.latency.mean"), (0.1 + 0.14) / 2.0, 1e-6);
 }
+
+// ---- shedding by priority ----
+
+/// Clients of priorities 0 and 1 that ask at the same moments, and a service with one worker.
+#[track_caller]
+fn shed(times: &[f64], shedding: &str, fields: &str) -> Run {
+    let clients = |name: &str, priority: u8| {
+        format!(
+            "\"{name}\": Clients(arrivals: Times(\"times.csv\"), requests: {{ \"s/e\": 1 }}, priority: {priority})"
+        )
+    };
+    let topology = format!(
+        "clients: {{ {}, {} }}, services: {{ \"s\": Service(workers: 2, endpoints: {{ \"e\": [Wait(\"1s\")] }}, \
+         shedding: {shedding}) }}",
+        clients("u", 0),
+        clients("v", 1)
+    );
+    system(times, &topology, fields)
+}
+
+#[test]
+fn low_priorities_are_turned_away_first_and_come_back_last() {
+    let queue = "Queue([QueueThreshold(priority: 0, from: 2, until: 1)])";
+    // Each moment brings one of each. Two run from 1.0; two queue at 1.1; from 1.2 on only the others come in.
+    let run = shed(&[1.0, 1.1, 1.2, 1.3], queue, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (2.0, 2.0));
+    assert_eq!(run.total("clients.v.outcomes.ok"), 4.0);
+    assert_eq!(run.total("services.s.shed"), 2.0);
+    nothing_is_left(&run);
+    // At 2.05 two wait; at 3.05 none does, which is below 1.
+    let run = shed(&[1.0, 1.1, 1.2, 1.3, 2.05, 5.05], queue, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (3.0, 3.0));
+    // By busy workers: one of two is below 60 %, both are not.
+    let run = shed(&[1.0, 1.1, 3.0], "Busy([BusyThreshold(1, \"60%\")])", "");
+    assert_eq!((ended(&run, "ok"), run.total("clients.v.outcomes.ok")), (2.0, 2.0));
+    // Thresholds can be set, and go with the process.
+    let set = "timeline: [At(\"1150ms\", Set(\"services.s.shedding\", None))]";
+    assert_eq!(ended(&shed(&[1.0, 1.1, 1.2, 1.3], queue, set), "rejected"), 0.0);
+    let kill = "timeline: [At(\"1250ms\", Crash(target: \"s\"))]";
+    assert_eq!(ended(&shed(&[1.0, 1.1, 1.2, 1.3], queue, kill), "rejected"), 1.0);
+}

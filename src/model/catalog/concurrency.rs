@@ -45,4 +45,15 @@ impl Builder {
         );
         AdmissionMeters { limit, rejected }
     }
+
+    /// That of shedding by priority, if a service ever does it.
+    pub(super) fn shed(&mut self, path: &str, group: usize, model: &Model) -> u32 {
+        if model.epochs.iter().all(|epoch| epoch.groups[group].shedding.is_none()) {
+            return 0;
+        }
+        let shed = self.counter();
+        let meaning = "requests turned away at the door for their priority";
+        self.add(format!("{path}.shed"), Unit::PerSecond, meaning, Source::CounterRate(shed));
+        shed
+    }
 }

@@ -245,6 +245,7 @@ impl Compiler {
 }
 
 /// A layer as written, or one that a client population's own settings stand for.
+#[expect(clippy::large_enum_variant, reason = "there are few of them, and not for long")]
 pub(super) enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),

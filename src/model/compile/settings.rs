@@ -205,6 +205,7 @@ pub(super) fn service(name: &str, s: &st::Service) -> Group {
         connections_max: None,
         in_flight_max: None,
         admission: s.admission.as_ref().map(super::concurrency::admission),
+        shedding: s.shedding.as_ref().map(super::shedding::shedding),
     }
 }
 
@@ -241,5 +242,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         connections_max: None,
         in_flight_max,
         admission: None,
+        shedding: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{breakers, concurrency, each_step, limits, resilience4j, throttling};
+use super::{breakers, concurrency, each_step, limits, resilience4j, shedding, throttling};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -235,6 +235,9 @@ fn service(s: &Service, cx: &mut Context) {
     }
     if let Some(a) = &s.admission {
         concurrency::admission(a, cx);
+    }
+    if let Some(shed) = &s.shedding {
+        shedding::shedding(shed, s, cx);
     }
     if s.endpoints.is_empty() {
         cx.fail::<()>(s.place("endpoints"), "a service needs at least one endpoint");
