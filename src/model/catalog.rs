@@ -185,15 +185,16 @@ pub struct Catalog {
 /// Ids of the meters of a layer with state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LayerMeters {
-    /// Concurrency limit: the limit; calls in progress and waiting follow. Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed; rate limit: calls that
-    /// wait; cache: entries.
+    /// Concurrency limit: the limit; calls in progress and waiting follow. Pool: connections; bulkhead: calls in
+    /// progress; breaker: breakers that are not closed; rate limit: calls that wait; cache: entries.
     pub gauge: u32,
     /// Counter: calls turned away (breaker, bulkhead, rate limit), acquires timed out (pool), retries refused (budget),
     /// calls (cache: those that hit, missed and waited, stale answers and evictions follow, in this order).
     pub rejected: u32,
     /// Timer: waiting for a connection (pool).
     pub wait: u32,
-    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); all calls (throttle).
+    /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); all calls
+    /// (throttle).
     pub more: u32,
 }
 

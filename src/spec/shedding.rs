@@ -40,10 +40,10 @@ record! {
     }
 }
 choice! {
-    /// When requests of low priority are turned away at an instance's door, before its queue. Each threshold gives up all
-    /// priorities up to its own from one level on, until the level falls below another: without a distance between the
-    /// two it flaps. Levels are looked at when requests come. This is the common pattern, not one product's. Health
-    /// checks always pass.
+    /// When requests of low priority are turned away at an instance's door, before its queue. Each threshold gives up
+    /// all priorities up to its own from one level on, until the level falls below another: without a distance
+    /// between the two it flaps. Levels are looked at when requests come. This is the common pattern, not one
+    /// product's. Health checks always pass.
     pub enum Shedding {
         /// By how many requests wait for a worker.
         Queue(QueueShedding),

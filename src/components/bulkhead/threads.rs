@@ -164,8 +164,10 @@ mod tests {
     fn threads_beyond_the_core_go_after_a_while() {
         let busy = || {
             let mut pool = ThreadPool::new(CONFIG);
-            (0..5).for_each(|who| drop(pool.enter(at(0), who)));
-            (0..5).for_each(|_| drop(pool.leave(at(10))));
+            (0..5).for_each(|who| assert_ne!(pool.enter(at(0), who), Enter::Rejected));
+            for next in [Some(1), Some(2), None, None, None] {
+                assert_eq!(pool.leave(at(10)), next);
+            }
             pool
         };
         let admitted = |pool: &mut ThreadPool<u32>, ms| {
@@ -185,7 +187,7 @@ mod tests {
             [0, 1, 2].map(|who| pool.enter(at(0), who)),
             [Enter::Admitted, Enter::Admitted, Enter::Rejected]
         );
-        (0..2).for_each(|_| drop(pool.leave(at(1))));
+        assert_eq!([pool.leave(at(1)), pool.leave(at(1))], [None, None]);
         assert_eq!([0, 1].map(|who| pool.enter(at(9_999), who)), [Enter::Admitted, Enter::Admitted]);
     }
 
@@ -207,7 +209,8 @@ mod tests {
                         Enter::Admitted => {
                             running += 1;
                             // Beyond the core only a full queue, or an idle thread, lets anybody run at once.
-                            prop_assert!(running <= core || waiting.is_empty() || waiting.len() as u32 == queue_capacity);
+                            let is_full = waiting.len() as u32 == queue_capacity;
+                            prop_assert!(running <= core || waiting.is_empty() || is_full);
                         }
                         Enter::Queued => {
                             prop_assert!(running >= core);

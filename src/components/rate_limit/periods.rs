@@ -1,5 +1,5 @@
-//! resilience4j's `AtomicRateLimiter` (2.3.0, after its source): so many calls in each period, and whoever comes too late
-//! reserves a place in a later one.
+//! resilience4j's `AtomicRateLimiter` (2.3.0, after its source): so many calls in each period, and whoever comes too
+//! late reserves a place in a later one.
 //!
 //! - Periods begin at multiples of their length from the limiter's making. With each, the permits are set back to the
 //!   limit, whatever was unused; permits reserved in advance are missing from it.

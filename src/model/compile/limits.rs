@@ -1,4 +1,5 @@
-//! Rate limits, thread pools, hedges and breakers that count failures in a row, from the language's types to the components' own.
+//! Rate limits, thread pools, hedges and breakers that count failures in a row, from the language's types to the
+//! components' own.
 
 use super::settings::shared;
 use crate::base::salt;

@@ -19,9 +19,9 @@ record! {
 }
 
 record! {
-    /// resilience4j's `ThreadPoolBulkhead` (2.3.0, after its documentation and Java's `ThreadPoolExecutor`; not compared
-    /// with recordings): calls run on threads of their own. More than the core threads are started **only when the
-    /// queue is full**, and then for the call that found no room, before all those who wait.
+    /// resilience4j's `ThreadPoolBulkhead` (2.3.0, after its documentation and Java's `ThreadPoolExecutor`; not
+    /// compared with recordings): calls run on threads of their own. More than the core threads are started **only
+    /// when the queue is full**, and then for the call that found no room, before all those who wait.
     pub struct ThreadPoolBulkhead {
         /// Threads that are started before anybody queues (`coreThreadPoolSize`). resilience4j's default is one less
         /// than the machine's processors, and at least 1.
