@@ -35,6 +35,7 @@ pub mod rate_limit;
 pub mod replication;
 pub mod retry;
 pub mod schedule;
+pub mod shedding;
 pub mod task_health;
 pub mod termination;
 pub mod throttling;

@@ -23,7 +23,7 @@ use crate::components::balancer::zone_aware::ZoneAware;
 use crate::components::balancer::{PolicyConfig, SlowStartConfig};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::family::AnyBudgetConfig;
-use crate::components::bulkhead::BulkheadConfig;
+use crate::components::bulkhead::family::AnyBulkheadConfig;
 use crate::components::cache::CacheConfig;
 use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
@@ -34,6 +34,7 @@ use crate::components::queue::QueueConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::replication::FailoverConfig;
 use crate::components::retry::{OutcomeSet, RetryConfig};
+use crate::components::shedding::ShedThreshold;
 use crate::components::throttling::ThrottleConfig;
 use crate::components::volume::VolumeConfig;
 pub use autoscaler::{Autoscaler, Measure};
@@ -367,7 +368,7 @@ pub enum LayerKind {
     /// Limits calls in progress.
     Bulkhead {
         /// How.
-        config: BulkheadConfig,
+        config: AnyBulkheadConfig,
     },
     /// Stops waiting.
     Timeout {
@@ -472,6 +473,21 @@ pub struct Sessions {
     pub pin: f64,
     /// The salt of that chance.
     pub salt: u64,
+}
+
+impl LayerKind {
+    /// What a bulkhead is called, the field that says how many calls it lets run, and how many that are.
+    pub fn room(&self) -> Option<(&'static str, &'static str, u32)> {
+        match self {
+            Self::Bulkhead { config: AnyBulkheadConfig::Semaphore(config) } => {
+                Some(("bulkhead", "Bulkhead.max", config.max_concurrent))
+            }
+            Self::Bulkhead { config: AnyBulkheadConfig::Threads(config) } => {
+                Some(("thread pool", "ThreadPoolBulkhead.max_thread_pool_size", config.max))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a fallback answers.
@@ -713,6 +729,8 @@ pub struct Group {
     pub failover: Option<Failover>,
     /// Gunther's sigma and kappa.
     pub contention: (f64, f64),
+    /// When requests of low priority are turned away there (services).
+    pub shedding: Option<ShedSettings>,
 }
 
 /// How a database fails over.
@@ -726,6 +744,24 @@ pub struct Failover {
     pub loses_writes: bool,
     /// Whether a read replica takes over; otherwise a standby does.
     pub takes_replica: bool,
+}
+
+/// What shedding by priority looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShedSignal {
+    /// Requests that wait for a worker.
+    Queue,
+    /// The share of workers that are busy.
+    Busy,
+}
+
+/// Shedding by priority.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShedSettings {
+    /// By what.
+    pub signal: ShedSignal,
+    /// When, whom.
+    pub thresholds: Vec<ShedThreshold>,
 }
 
 /// The memory of an instance, in bytes.

@@ -48,6 +48,7 @@ mod replication;
 mod retries;
 mod runtimes;
 pub mod script;
+mod shedding;
 mod sources;
 mod targets;
 mod tasks;
@@ -56,7 +57,7 @@ mod throttling;
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::family::AnyBudget;
-use crate::components::bulkhead::Bulkhead;
+use crate::components::bulkhead::family::AnyBulkhead;
 use crate::components::locks::LockTable;
 use crate::components::percentile::Percentile;
 use crate::components::pool::PoolAction;
@@ -215,7 +216,7 @@ pub struct World<'m, O> {
     breakers: Vec<AnyBreaker>,
     pools: Vec<AnyPool<FrameId>>,
     pool_states: Vec<PoolState>,
-    bulkheads: Vec<Bulkhead<FrameId>>,
+    bulkheads: Vec<AnyBulkhead<FrameId>>,
     budgets: Vec<AnyBudget>,
     /// When each fallback cache last saw a success.
     caches: Vec<Option<SimTime>>,
@@ -524,7 +525,7 @@ impl<'m, O: Observer> World<'m, O> {
                             }
                         }
                         LayerKind::Bulkhead { config } if index == self.bulkheads.len() => {
-                            self.bulkheads.push(Bulkhead::new(*config));
+                            self.bulkheads.push(AnyBulkhead::new(*config));
                             self.bulkhead_meters.push(slot.meters);
                         }
                         LayerKind::Retry { budget: Some(config), .. } if index == self.budgets.len() => {
@@ -581,7 +582,7 @@ impl<'m, O: Observer> World<'m, O> {
                     }
                     LayerKind::Bulkhead { config } => {
                         self.bulkheads[index as usize].reconfigure(*config);
-                        while let Some(frame) = self.bulkheads[index as usize].admit() {
+                        while let Some(frame) = self.bulkheads[index as usize].admit(now) {
                             self.bulkhead_admitted(now, index, frame);
                         }
                     }

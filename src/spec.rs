@@ -39,6 +39,7 @@ pub mod rare;
 pub mod reference;
 pub mod runs;
 pub mod runtime;
+pub mod shedding;
 pub mod source;
 pub mod sweep;
 pub mod topology;

@@ -5,21 +5,19 @@
 //! under the settings of `without`.
 
 mod components {
+    pub mod autoscalers;
     pub mod balancing;
     pub mod beliefs;
     pub mod deadlines;
     pub mod guards;
     pub mod life;
     pub mod pools;
+    pub mod queues;
     pub mod retries;
     pub mod runtime;
 }
 mod support;
 
-mod components {
-    pub mod autoscalers;
-    pub mod queues;
-}
 use brownout::experiment::results::Verdict;
 use brownout::experiment::{Changes, plan, run};
 use brownout::spec::load::{Document, Loader, Override};

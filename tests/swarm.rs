@@ -394,6 +394,9 @@ fn service(dice: &mut Dice, t: &mut String, i: u64, balanced: &[bool], shape: &S
     // The first service's CPU may be taken away, and an event loop knows no priorities.
     let keeps_cpu = i > 0 && fields.contains("cpu: ");
     fields += &runtime(dice, keeps_cpu, keeps_cpu && !fields.contains("Priority"));
+    if fields.contains("workers") && dice.chance(0.2) {
+        fields.push_str("shedding: Queue([QueueThreshold(priority: 0, from: 3, until: 1)]), ");
+    }
     let program = program(dice, i, balanced, shape, 0);
     let _ = writeln!(
         t,
@@ -725,7 +728,18 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
 
 /// A guard with the names of its product.
 fn guard(dice: &mut Dice, per: &str) -> String {
-    match dice.from(0, 6) {
+    match dice.from(0, 8) {
+        7 => format!(
+            "ThreadPoolBulkhead(core_thread_pool_size: {}, max_thread_pool_size: 4, queue_capacity: {}, per: {per})",
+            dice.from(1, 3),
+            dice.from(1, 4)
+        ),
+        8 => format!(
+            "RateLimit(algorithm: Resilience4j(limit_for_period: {}, limit_refresh_period: {}, timeout_duration: {}), per: {per})",
+            dice.from(1, 5),
+            dice.ms(10, 300),
+            dice.ms(0, 400)
+        ),
         5 => format!("AdaptiveThrottling(window: \"2s\", k: {}, per: {per})", dice.from(1, 2)),
         6 => {
             format!("AdmissionControl(sampling_window: \"2s\", aggression: {}, per: {per})", dice.from(1, 2))

@@ -7,6 +7,9 @@
 //! The semantics are those of resilience4j's `SemaphoreBulkhead` (fair), with a bound on how many wait, which
 //! it does not have. A call that waits too long is taken out by [`Bulkhead::abandon`]; the caller owns the timer.
 
+pub mod family;
+pub mod threads;
+
 use crate::base::time::SimDuration;
 use std::collections::VecDeque;
 
@@ -91,6 +94,11 @@ impl<W: Copy + PartialEq> Bulkhead<W> {
             return false;
         };
         self.waiting.remove(at).is_some()
+    }
+
+    /// Takes out the one who has waited longest.
+    pub fn evict(&mut self) -> Option<W> {
+        self.waiting.pop_front()
     }
 
     /// How many run.

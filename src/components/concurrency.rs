@@ -2,8 +2,8 @@
 //!
 //! A fixed bulkhead has to be right for every load. These limits grow while answers are as fast as ever, and shrink
 //! when they become slow or are lost, as TCP does with its window. They are those of Netflix' concurrency-limits
-//! (Java, snapshot 78a74b9) in `limits.rs`, compared with its recordings by `tests/conformance.rs`, and Envoy's gradient
-//! controller in `envoy.rs`.
+//! (Java, snapshot 78a74b9) in `limits.rs`, compared with its recordings by `tests/conformance.rs`, and Envoy's
+//! gradient controller in `envoy.rs`.
 //!
 //! The limiter around them is Netflix' `SimpleLimiter`: a call passes if fewer are in progress than the limit. With a
 //! [`Backlog`] it is the `LifoBlockingLimiter`: calls wait, and the *last* that came is served first. An answer lets at

@@ -11,6 +11,7 @@
 //! | [`FixedWindow`] | passes up to the limit, and again right after the boundary | counters per minute |
 //! | [`SlidingWindow`] | passes up to the limit within any window | an exact log of times |
 //! | [`AwsAdaptive`] | waits, once answers have been throttled | AWS SDKs in adaptive mode |
+//! | [`Periods`] | passes up to the period's limit; the rest reserve places in later ones | resilience4j |
 //! | [`SlidingCounter`] | as the sliding window, were the previous window's calls spread evenly | Cloudflare, Upstash |
 //!
 //! All arithmetic is in whole numbers: a rate is kept in billionths of a call per second, so what accrues in a
@@ -19,11 +20,13 @@
 mod aws_adaptive;
 mod buckets;
 mod leaky;
+mod periods;
 mod windows;
 
 pub use self::aws_adaptive::{AwsAdaptive, AwsAdaptiveConfig};
 pub use self::buckets::{Gcra, TokenBucket};
 pub use self::leaky::LeakyBucket;
+pub use self::periods::{Periods, Reservation};
 pub use self::windows::{FixedWindow, SlidingCounter, SlidingWindow};
 
 use crate::base::time::{SimDuration, SimTime};
@@ -103,6 +106,15 @@ pub enum RateLimitConfig {
     },
     /// As fast as answers that are not throttled allow.
     AwsAdaptive(AwsAdaptiveConfig),
+    /// So many calls in each period; the rest reserve places in later ones.
+    Periods {
+        /// How many.
+        limit: u32,
+        /// The length of a period.
+        period: SimDuration,
+        /// The longest wait.
+        timeout: SimDuration,
+    },
 }
 
 /// What becomes of a call.
@@ -125,6 +137,7 @@ enum Algorithm {
     SlidingWindow(SlidingWindow),
     SlidingCounter(SlidingCounter),
     AwsAdaptive(AwsAdaptive),
+    Periods(Periods),
 }
 
 impl Algorithm {
@@ -147,6 +160,9 @@ impl Algorithm {
                 Self::SlidingCounter(SlidingCounter::new(limit, window))
             }
             RateLimitConfig::AwsAdaptive(config) => Self::AwsAdaptive(AwsAdaptive::new(config, now)),
+            RateLimitConfig::Periods { limit, period, timeout } => {
+                Self::Periods(Periods::new(limit, period, timeout, now))
+            }
         }
     }
 }
@@ -185,7 +201,17 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
                 w.reconfigure(limit, window);
             }
             (Algorithm::AwsAdaptive(a), RateLimitConfig::AwsAdaptive(config)) => a.reconfigure(config),
-            (other, config) => *other = Algorithm::new(config, now),
+            (Algorithm::Periods(p), RateLimitConfig::Periods { limit, period, timeout }) => {
+                p.reconfigure(limit, period, timeout, now);
+            }
+            (other, config) => {
+                *other = Algorithm::new(config, now);
+                if let Algorithm::Periods(periods) = other {
+                    // They waited under another algorithm, which is gone.
+                    let free = Reservation { at: now, passes: true };
+                    periods.line.extend(self.waiting.iter().map(|_| free));
+                }
+            }
         }
     }
 
@@ -197,6 +223,15 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
             Algorithm::FixedWindow(window) => window.take(now),
             Algorithm::SlidingWindow(window) => window.take(now),
             Algorithm::SlidingCounter(window) => window.take(now),
+            Algorithm::Periods(periods) => match periods.reserve(now) {
+                None => true,
+                Some(denied) if !denied.passes && denied.at <= now => false,
+                Some(reservation) => {
+                    periods.line.push_back(reservation);
+                    self.waiting.push_back(who);
+                    return Admission::Queued;
+                }
+            },
             Algorithm::LeakyBucket(bucket) => {
                 // Nobody passes those who wait.
                 if self.waiting.is_empty() && bucket.take(now) {
@@ -221,7 +256,10 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
 
     /// Whether calls may be told to wait.
     pub fn has_line(&self) -> bool {
-        matches!(self.algorithm, Algorithm::LeakyBucket(_) | Algorithm::AwsAdaptive(_))
+        matches!(
+            self.algorithm,
+            Algorithm::LeakyBucket(_) | Algorithm::AwsAdaptive(_) | Algorithm::Periods(_)
+        )
     }
 
     /// A call that was let through is answered. Returns whether the next turn may have moved.
@@ -237,13 +275,15 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
         match &self.algorithm {
             Algorithm::LeakyBucket(bucket) => Some(bucket.free_at()),
             Algorithm::AwsAdaptive(limit) => Some(limit.free_at()),
+            Algorithm::Periods(periods) => periods.line.front().map(|reservation| reservation.at),
             // They waited under another algorithm, which is gone: they need not wait any longer.
             _ => Some(SimTime::ZERO),
         }
     }
 
-    /// Lets the one who has waited longest go on, if that is due.
-    pub fn turn(&mut self, now: SimTime) -> Option<W> {
+    /// Ends the wait of the one who has waited longest, if that is due: who, and whether they go on. If not, they are
+    /// turned away after all.
+    pub fn turn(&mut self, now: SimTime) -> Option<(W, bool)> {
         if self.turn_at()? > now {
             return None;
         }
@@ -254,7 +294,11 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
             Algorithm::AwsAdaptive(limit) => limit.take_due(now),
             _ => {}
         }
-        self.waiting.pop_front()
+        let passes = match &mut self.algorithm {
+            Algorithm::Periods(periods) => periods.line.pop_front().is_none_or(|one| one.passes),
+            _ => true,
+        };
+        self.waiting.pop_front().map(|who| (who, passes))
     }
 
     /// Who has waited longest.
@@ -267,11 +311,18 @@ impl<W: Copy + PartialEq> RateLimiter<W> {
         let Some(at) = self.waiting.iter().position(|w| *w == who) else {
             return false;
         };
+        // A permit that was reserved is lost.
+        if let Algorithm::Periods(periods) = &mut self.algorithm {
+            periods.line.remove(at);
+        }
         self.waiting.remove(at).is_some()
     }
 
     /// Takes out the one who has waited longest, due or not.
     pub fn evict(&mut self) -> Option<W> {
+        if let Algorithm::Periods(periods) = &mut self.algorithm {
+            periods.line.pop_front();
+        }
         self.waiting.pop_front()
     }
 
@@ -334,16 +385,16 @@ mod tests {
         assert_eq!(limiter.turn_at(), Some(at(105)));
         assert_eq!(
             (limiter.turn(at(104)), limiter.turn(at(105)), limiter.turn(at(105))),
-            (None, Some('b'), None)
+            (None, Some(('b', true)), None)
         );
         assert_eq!((limiter.turn_at(), limiter.head()), (Some(at(205)), Some('d')));
         // Who is late is not made up for.
-        assert_eq!(limiter.turn(at(260)), Some('d'));
+        assert_eq!(limiter.turn(at(260)), Some(('d', true)));
         assert_eq!(limiter.enter(at(300), 'f'), Admission::Queued);
         assert_eq!(limiter.turn_at(), Some(at(360)));
         // Another algorithm: whoever waits goes on.
         limiter.reconfigure(RateLimitConfig::FixedWindow { limit: 1, window: SECOND }, at(310));
-        assert_eq!((limiter.turn(at(310)), limiter.turn(at(310))), (Some('f'), None));
+        assert_eq!((limiter.turn(at(310)), limiter.turn(at(310))), (Some(('f', true)), None));
     }
 
     #[test]
@@ -483,7 +534,7 @@ mod tests {
                 let until = now + SimDuration::from_ns(gap);
                 while let Some(due) = limiter.turn_at().filter(|due| *due <= until) {
                     now = due.max(now);
-                    prop_assert_eq!(limiter.turn(now), Some(waiting.remove(0)));
+                    prop_assert_eq!(limiter.turn(now), Some((waiting.remove(0), true)));
                     prop_assert!(leaves(now));
                 }
                 now = until;

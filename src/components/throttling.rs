@@ -8,8 +8,8 @@
 //!   the rejected ones too: so that of a callee that accepts nothing hardly anything is asked, and with K = 2 it gets
 //!   about twice what it accepts.
 //! - Envoy's admission control filter (`source/extensions/filters/http/admission_control`), after its source:
-//!   `((n - successes / threshold) / (n + 1))^(1 / aggression)` over the last 30 s, at most 80 %. What it rejects itself
-//!   does *not* count; so the success rate that it keeps is the threshold's, and it goes on probing.
+//!   `((n - successes / threshold) / (n + 1))^(1 / aggression)` over the last 30 s, at most 80 %. What it rejects
+//!   itself does *not* count; so the success rate that it keeps is the threshold's, and it goes on probing.
 //!
 //! Neither has been compared with recordings. Both keep their history in parts of a second, each of which begins with
 //! the first event after the one before is a second old (as Envoy does).

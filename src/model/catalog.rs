@@ -75,7 +75,7 @@ pub struct GroupMeters {
     pub refused: u32,
     /// Counter: requests that waited too long for a worker (services).
     pub abandoned: u32,
-    /// Counter: requests that the queue's discipline turned away (services).
+    /// Counter: requests turned away before the queue was full, at the door or by the queue (services).
     pub shed: u32,
     /// Gauge: instances that there should be (services).
     pub replicas: u32,
@@ -282,8 +282,8 @@ pub struct FailoverMeters {
 /// Ids of the meters of a layer with state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LayerMeters {
-    /// Concurrency limit: the limit; calls in progress and waiting follow. Pool: connections; bulkhead: calls in progress; breaker: breakers that are not closed; rate limit: calls that
-    /// wait; cache: entries.
+    /// Concurrency limit: the limit; calls in progress and waiting follow. Pool: connections; bulkhead: calls in
+    /// progress; breaker: breakers that are not closed; rate limit: calls that wait; cache: entries.
     pub gauge: u32,
     /// Counter: calls turned away (breaker, bulkhead, rate limit), acquires timed out (pool), retries refused (budget),
     /// calls (cache: those that hit, missed and waited, stale answers and evictions follow, in this order).
@@ -691,7 +691,7 @@ impl Builder {
         self.add(
             format!("{path}.shed"),
             Unit::PerSecond,
-            "requests that the queue turned away before it was full (`shed`)",
+            "requests turned away before the queue was full, by `shedding` or by the queue's `shed`",
             Source::CounterRate(meters.shed),
         );
     }

@@ -19,6 +19,7 @@ mod queues;
 mod retries;
 mod runtime;
 mod settings;
+mod shedding;
 mod throttling;
 mod waiting;
 

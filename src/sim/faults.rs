@@ -6,7 +6,7 @@ use super::{Task, World};
 use crate::base::{Outcome, SimTime};
 use crate::components::breaker::BreakerState;
 use crate::components::breaker::family::{AnyBreaker, AnyBreakerConfig};
-use crate::components::bulkhead::{Bulkhead, BulkheadConfig};
+use crate::components::bulkhead::family::{AnyBulkhead, AnyBulkheadConfig};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 
@@ -206,14 +206,13 @@ impl<O: Observer> World<'_, O> {
         self.breakers[index] = AnyBreaker::new(config, now);
     }
 
-    pub(super) fn reset_bulkhead(&mut self, now: SimTime, index: usize, config: BulkheadConfig) {
+    pub(super) fn reset_bulkhead(&mut self, now: SimTime, index: usize, config: AnyBulkheadConfig) {
         let meters = self.model.catalog.layers[self.bulkhead_meters[index] as usize];
-        let mut old = std::mem::replace(&mut self.bulkheads[index], Bulkhead::new(config));
+        let mut old = std::mem::replace(&mut self.bulkheads[index], AnyBulkhead::new(config));
         self.observer.moved(now, meters.gauge, -i64::from(old.in_use()));
         self.observer.moved(now, meters.gauge + 1, -i64::from(old.waiting()));
         // Who waited without a parent in the process has no timer that would find it.
-        old.reconfigure(BulkheadConfig { max_concurrent: u32::MAX, ..config });
-        while let Some(waiter) = old.admit() {
+        while let Some(waiter) = old.evict() {
             if let Some(gone) = self.frames.remove(waiter) {
                 self.tasks.push_back(Task::Up(gone.parent, Outcome::Error));
             }

@@ -7,12 +7,14 @@ use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER, NO_POOL, Runner, Stage}
 use super::layers::sample;
 use super::pods::PodFlags;
 use super::runtimes::new_cpu;
+use super::shedding::shedder;
 use super::{FrameId, Task, World};
 use crate::base::count::Count;
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::cpu::Cpu;
 use crate::components::queue::{Called, Discipline, Entry, Newcomer, WaitQueue};
+use crate::components::shedding::Shedder;
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model};
@@ -72,6 +74,8 @@ pub(super) struct Instance {
     pub door: Option<Box<Door>>,
     /// How it is as a pod.
     pub pod: PodFlags,
+    /// Who is turned away there for its priority.
+    pub shedder: Option<Box<Shedder>>,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -129,6 +133,7 @@ impl Instance {
                     meter: PodMeter::of(model, group as u32),
                     door: Door::of(settings, 0, SimTime::ZERO),
                     pod: PodFlags::default(),
+                    shedder: shedder(settings),
                     busy_millicores: 0,
                 });
             }
@@ -235,7 +240,7 @@ impl<O: Observer> World<'_, O> {
         }
         self.observer.moved(now, meters.in_flight, 1);
         let id = self.new_exec(now, arrival, call);
-        if let Some(refusal) = self.refusal(now, id, arrival.instance, call) {
+        if let Some(refusal) = self.refusal(now, id, (arrival.instance, arrival.is_check), call) {
             self.end(now, id, refusal, Ending::Done);
             return;
         }
@@ -328,7 +333,13 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Why a request is refused at the door, if it is.
-    fn refusal(&mut self, now: SimTime, id: FrameId, instance: u32, call: &Call) -> Option<Outcome> {
+    fn refusal(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        (instance, is_check): (u32, bool),
+        call: &Call,
+    ) -> Option<Outcome> {
         let state = &self.instances[instance as usize];
         let group = state.group as usize;
         let waits = !state.answers() && self.waits_for(instance);
@@ -347,6 +358,9 @@ impl<O: Observer> World<'_, O> {
             if let Some(Frame { parent, .. }) = self.frames.get(id) {
                 self.told.set(*parent, wait);
             }
+            return Some(Outcome::Rejected);
+        }
+        if !is_check && self.is_shed(instance, call.priority) {
             return Some(Outcome::Rejected);
         }
         if !self.passes_door(now, id, instance) {

@@ -134,7 +134,7 @@ impl<O: Observer> World<'_, O> {
             LayerKind::Breaker(_) => self.enter_breaker(now, slot, call, parent, layer),
             LayerKind::Bulkhead { config } => {
                 let id = self.push_frame(frame(LayerState::Bulkhead { queued: false }));
-                self.enter_bulkhead(now, slot, id, config.max_wait)
+                self.enter_bulkhead(now, slot, id, config.max_wait())
             }
             LayerKind::Pool { .. } => self.enter_pool(now, slot, call, parent, layer),
             LayerKind::Fallback { .. } => {
@@ -167,7 +167,7 @@ impl<O: Observer> World<'_, O> {
         max_wait: Option<SimDuration>,
     ) -> Passage {
         let meters = self.model.catalog.layers[self.bulkhead_meters[slot] as usize];
-        match self.bulkheads[slot].enter(id) {
+        match self.bulkheads[slot].enter(now, id) {
             Enter::Admitted => {
                 self.observer.moved(now, meters.gauge, 1);
                 Passage::Through(id)
@@ -235,7 +235,7 @@ impl<O: Observer> World<'_, O> {
     fn leave_bulkhead(&mut self, now: SimTime, slot: usize) {
         let meters = self.model.catalog.layers[self.bulkhead_meters[slot] as usize];
         self.observer.moved(now, meters.gauge, -1);
-        if let Some(next) = self.bulkheads[slot].leave() {
+        if let Some(next) = self.bulkheads[slot].leave(now) {
             self.bulkhead_admitted(now, slot as u32, next);
         }
     }

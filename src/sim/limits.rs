@@ -1,4 +1,5 @@
-//! Rate limits: the world around the pure limiters. Only a leaky bucket lets calls wait; its turns are events.
+//! Rate limits: the world around the pure limiters. A leaky bucket and resilience4j's let calls
+//! wait; their turns are events.
 
 use super::event::Event;
 use super::frame::{Call, Frame, Kind, LayerState};
@@ -81,8 +82,15 @@ impl<O: Observer> World<'_, O> {
             return self.park(instance, Task::RateTurn(limiter));
         }
         // An event of a line that has changed since may come too early.
-        let Some(frame) = self.rate_limits[slot].turn(now) else { return };
+        let parent = self.frames.get(head).map_or(FrameId::NONE, |frame| frame.parent);
+        let Some((frame, passes)) = self.rate_limits[slot].turn(now) else { return };
         self.observer.moved(now, meters.gauge, -1);
+        if !passes {
+            self.observer.count(meters.rejected);
+            self.frames.remove(frame);
+            self.tasks.push_back(Task::Up(parent, Outcome::Rejected));
+            return self.watch_line(now, limiter);
+        }
         self.observer.count(meters.more);
         self.set_state(frame, LayerState::RateLimit { waiting: false });
         self.tasks.push_back(Task::Down(frame));
@@ -100,9 +108,14 @@ impl<O: Observer> World<'_, O> {
     /// A call that waited is called off.
     pub(super) fn leave_line(&mut self, now: SimTime, layer: u32, call: &Call, frame: FrameId) {
         let slot = self.limiter_of(layer, call);
+        let turn_at = self.rate_limits[slot].turn_at();
         if self.rate_limits[slot].abandon(frame) {
             let meters = self.line_meters(slot);
             self.observer.moved(now, meters.gauge, -1);
+            // The next one's turn may be another.
+            if self.rate_limits[slot].turn_at() != turn_at {
+                self.watch_line(now, slot as u32);
+            }
         }
     }
 

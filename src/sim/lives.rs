@@ -4,6 +4,7 @@ use super::event::Event;
 use super::frame::{Frame, Kind, LayerState};
 use super::instances::{Condition, Ending, newcomer};
 use super::runtimes::{cpu_cores, new_cpu};
+use super::shedding::shedder;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime};
 use crate::components::queue::{Newcomer, QueueConfig, ShedConfig, WaitQueue};
@@ -221,6 +222,7 @@ impl<O: Observer> World<'_, O> {
         }
         let instance = model.groups[group as usize].first + target;
         self.reset_door(now, instance, &self.settings().groups[group as usize]);
+        self.instances[instance as usize].shedder = shedder(&self.settings().groups[group as usize]);
         self.reset_caches(now, group, target);
         self.reset_locks(now, group, target);
     }
@@ -364,6 +366,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.workers, workers(new) - workers(old));
         }
         self.reconfigure_door(now, instance, old, new);
+        self.reconfigure_shedder(instance, old, new);
         let (queue, before) = (&new.queue, &old.queue);
         if queue.discipline == before.discipline && queue.shed == before.shed {
             self.instances[instance as usize].queue.set_bounds(queue.capacity, queue.bytes_max);

@@ -4,6 +4,7 @@ pub mod breakers;
 pub mod budgets;
 pub mod concurrency;
 pub mod hedges;
+pub mod resilience4j;
 pub mod retries;
 pub mod throttling;
 use self::budgets::RetryBudget;
@@ -355,6 +356,8 @@ choice! {
         SlidingWindow(SlidingWindow),
         /// Nearly that, from two counters.
         SlidingCounter(SlidingCounter),
+        /// So many calls in each period; the rest reserve places in later ones.
+        Resilience4j(resilience4j::Resilience4jRateLimiter),
     }
 }
 
@@ -520,6 +523,8 @@ choice! {
         EnvoyLimits(EnvoyLimits),
         /// Keep-alive connections of HTTP/1.1.
         Http1Pool(Http1Pool),
+        /// Threads of its own for calls, and a queue (resilience4j).
+        ThreadPoolBulkhead(resilience4j::ThreadPoolBulkhead),
     }
 }
 
@@ -577,6 +582,9 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Restart" => super::experiment::Restart::positional(),
         "ConcurrencyLimit" => concurrency::ConcurrencyLimit::positional(),
         "Admission" => concurrency::Admission::positional(),
+        "Busy" => super::shedding::BusyShedding::positional(),
+        "QueueThreshold" => super::shedding::QueueThreshold::positional(),
+        "BusyThreshold" => super::shedding::BusyThreshold::positional(),
         "Fixed" => concurrency::FixedLimit::positional(),
         "ConstantWait" => breakers::ConstantWait::positional(),
         "OfExponentialBackoff" => breakers::OfExponentialBackoff::positional(),

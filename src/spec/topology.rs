@@ -18,6 +18,7 @@ use super::pooler::Pooler;
 use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 use super::queue::{MessageQueue, Publish};
 use super::runtime::{Cfs, Runtime};
+use super::shedding::Shedding;
 use super::source::Spanned;
 pub use super::waiting::{Discipline, Queue};
 use crate::{choice, record};
@@ -466,6 +467,9 @@ record! {
         ecs: Option<EcsService> = None,
         /// What each process runs in.
         runtime: Runtime = (),
+        /// When requests of low priority are turned away at the door of an instance; without it never. They end as
+        /// `Rejected`.
+        shedding: Option<Shedding> = None,
     }
 }
 

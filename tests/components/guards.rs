@@ -370,3 +370,91 @@ fn a_throttle_goes_with_its_process_and_follows_settings() {
     // Four in five, then nearly all.
     assert!((0.7..0.9).contains(&ratio[4]) && ratio[8] > 0.95, "{ratio:?}");
 }
+
+// ---- resilience4j's rate limiter and thread pool ----
+
+#[test]
+fn resilience4j_rate_limiter_reserves_and_lets_the_denied_wait() {
+    let limit = "RateLimit(Resilience4j(limit_for_period: 1, limit_refresh_period: \"1s\", timeout_duration: \"1500ms\"))";
+    // One passes at 1.1; those of 1.2 and 1.6 go on at 2.0 and 3.0, as 1.4 s are soon enough. Those of 1.3 and 1.65
+    // are denied, and told so 1.5 s later.
+    let run = at(&[1.1, 1.2, 1.3, 1.6, 1.65], "latency: \"10ms\"", limit, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (3.0, 2.0));
+    let total = 0.01 + 0.81 + 1.5 + 1.41 + 1.5;
+    close("mean latency", run.value("clients.u.latency.mean"), total / 5.0, 1e-6);
+    let of = |metric: &str| run.value(&format!("clients.u.calls.x.rate_limit.{metric}")) * 20.0;
+    assert_eq!((of("admitted").round(), of("rejected").round()), (3.0, 2.0));
+    close("waiting", of("waiting"), 0.8 + 1.5 + 1.4 + 1.5, 1e-6);
+    nothing_is_left(&run);
+    // Who is called off leaves the line, and its permit is lost; the one behind it still has its turn.
+    let patient = "clients: { \"u\": Clients(arrivals: Times(\"times.csv\"), requests: { \"x/q\": 1 }, through: \"p\") }, \
+                   externals: { \"x\": External(latency: \"10ms\") }, policies: { \"p\": [Timeout(limit: \"700ms\", \
+                   cancel: true), RateLimit(Resilience4j(limit_for_period: 1, limit_refresh_period: \"1s\"))] }";
+    let run = system(&[1.1, 1.2, 2.35, 2.9], patient, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "timeout")), (2.0, 2.0));
+    nothing_is_left(&run);
+}
+
+#[test]
+fn a_thread_pool_grows_only_when_its_queue_is_full() {
+    let pool = "ThreadPoolBulkhead(core_thread_pool_size: 1, max_thread_pool_size: 2, queue_capacity: 2)";
+    // The first runs, two queue, the fourth gets a new thread before them, the fifth is rejected.
+    let run = at(&[1.0, 1.01, 1.02, 1.03, 1.04], "latency: \"100ms\"", pool, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (4.0, 1.0));
+    // The queued ones go on at 1.1 and 1.13.
+    close("mean latency", run.value("clients.u.latency.mean"), (0.1 + 0.19 + 0.21 + 0.1) / 5.0, 1e-6);
+    let of = |metric: &str| run.value(&format!("clients.u.calls.x.bulkhead.{metric}")) * 20.0;
+    close("in use", of("in_use"), 0.4, 1e-6);
+    close("waiting", of("waiting"), 0.09 + 0.11, 1e-6);
+    nothing_is_left(&run);
+    // The threads of a process die with it.
+    let kill = "timeline: [At(\"1050ms\", Crash(target: \"s\"))]";
+    let run = behind(&[1.0, 1.01, 1.02, 1.03, 1.06], "latency: \"100ms\"", pool, kill);
+    assert_eq!((ended(&run, "ok"), ended(&run, "error")), (1.0, 4.0));
+    nothing_is_left(&run);
+    // A larger core takes those who wait.
+    let set = "timeline: [At(\"1050ms\", Set(\"policies.p.ThreadPoolBulkhead.core_thread_pool_size\", 2))]";
+    let run = behind(&[1.0, 1.01], "latency: \"100ms\"", pool, set);
+    close("mean latency", run.value("clients.u.latency.mean"), (0.1 + 0.14) / 2.0, 1e-6);
+}
+
+// ---- shedding by priority ----
+
+/// Clients of priorities 0 and 1 that ask at the same moments, and a service with one worker.
+#[track_caller]
+fn shed(times: &[f64], shedding: &str, fields: &str) -> Run {
+    let clients = |name: &str, priority: u8| {
+        format!(
+            "\"{name}\": Clients(arrivals: Times(\"times.csv\"), requests: {{ \"s/e\": 1 }}, priority: {priority})"
+        )
+    };
+    let topology = format!(
+        "clients: {{ {}, {} }}, services: {{ \"s\": Service(workers: 2, endpoints: {{ \"e\": [Wait(\"1s\")] }}, \
+         shedding: {shedding}) }}",
+        clients("u", 0),
+        clients("v", 1)
+    );
+    system(times, &topology, fields)
+}
+
+#[test]
+fn low_priorities_are_turned_away_first_and_come_back_last() {
+    let queue = "Queue([QueueThreshold(priority: 0, from: 2, until: 1)])";
+    // Each moment brings one of each. Two run from 1.0; two queue at 1.1; from 1.2 on only the others come in.
+    let run = shed(&[1.0, 1.1, 1.2, 1.3], queue, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (2.0, 2.0));
+    assert_eq!(run.total("clients.v.outcomes.ok"), 4.0);
+    assert_eq!(run.total("services.s.shed"), 2.0);
+    nothing_is_left(&run);
+    // At 2.05 two wait; at 3.05 none does, which is below 1.
+    let run = shed(&[1.0, 1.1, 1.2, 1.3, 2.05, 5.05], queue, "");
+    assert_eq!((ended(&run, "ok"), ended(&run, "rejected")), (3.0, 3.0));
+    // By busy workers: one of two is below 60 %, both are not.
+    let run = shed(&[1.0, 1.1, 3.0], "Busy([BusyThreshold(1, \"60%\")])", "");
+    assert_eq!((ended(&run, "ok"), run.total("clients.v.outcomes.ok")), (2.0, 2.0));
+    // Thresholds can be set, and go with the process.
+    let set = "timeline: [At(\"1150ms\", Set(\"services.s.shedding\", None))]";
+    assert_eq!(ended(&shed(&[1.0, 1.1, 1.2, 1.3], queue, set), "rejected"), 0.0);
+    let kill = "timeline: [At(\"1250ms\", Crash(target: \"s\"))]";
+    assert_eq!(ended(&shed(&[1.0, 1.1, 1.2, 1.3], queue, kill), "rejected"), 1.0);
+}

@@ -233,7 +233,8 @@ mod tests {
             minimum in 2u32..6, percent in 1u32..=100,
             steps in prop::collection::vec((0u64..3_000, 0u8..4), 1..80),
         ) {
-            let config = PollyConfig { failure_ratio: f64::from(percent) / 100.0, minimum_throughput: minimum, ..CONFIG };
+            let failure_ratio = f64::from(percent) / 100.0;
+            let config = PollyConfig { failure_ratio, minimum_throughput: minimum, ..CONFIG };
             let mut breaker = PollyBreaker::new(config);
             let (mut now, mut opened_at, mut probes) = (SimTime::ZERO, SimTime::ZERO, 0);
             for (wait, step) in steps {

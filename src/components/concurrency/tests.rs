@@ -1,3 +1,5 @@
+//! Each algorithm by hand, and what holds for all of them.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -162,8 +162,9 @@ fn layers(model: &Model, found: &mut Vec<Resource>) {
                 };
                 ("pool", field, config.max(), meters.gauge + 1, Some(meters.wait))
             }
-            LayerKind::Bulkhead { config } => {
-                ("bulkhead", "Bulkhead.max", config.max_concurrent, meters.gauge, None)
+            LayerKind::Bulkhead { .. } => {
+                let Some((kind, field, most)) = layer.kind.room() else { continue };
+                (kind, field, most, meters.gauge, None)
             }
             _ => continue,
         };

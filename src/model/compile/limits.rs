@@ -1,15 +1,19 @@
-//! Rate limits, hedges and breakers that count failures in a row, from the language's types to the components' own.
+//! Rate limits, thread pools, hedges and breakers that count failures in a row, from the language's types to the
+//! components' own.
 
 use super::retries;
 use super::settings::shared;
 use crate::base::salt;
 use crate::components::breaker::consecutive::ConsecutiveConfig;
 use crate::components::breaker::family::AnyBreakerConfig;
+use crate::components::bulkhead::family::AnyBulkheadConfig;
+use crate::components::bulkhead::threads::ThreadPoolConfig;
 use crate::components::percentile::PercentileConfig;
 use crate::components::rate_limit::{CallRate, RateLimitConfig};
 use crate::components::retry::OutcomeSet;
 use crate::model::{HedgeDelay, LayerKind};
 use crate::spec::policy as sp;
+use crate::spec::policy::resilience4j::ThreadPoolBulkhead;
 use crate::spec::quantity::Seconds;
 use crate::spec::topology::Topology;
 use std::collections::BTreeSet;
@@ -45,6 +49,11 @@ pub(super) fn rate_limit(r: &sp::RateLimit, topology: &Topology) -> (LayerKind, 
         sp::RateAlgorithm::SlidingCounter(w) => {
             RateLimitConfig::SlidingCounter { limit: w.limit, window: w.window.duration() }
         }
+        sp::RateAlgorithm::Resilience4j(r) => RateLimitConfig::Periods {
+            limit: r.limit_for_period,
+            period: r.limit_refresh_period.duration(),
+            timeout: r.timeout_duration.duration(),
+        },
     };
     let keys = match r.key {
         sp::RateKey::All => 1,
@@ -97,6 +106,16 @@ pub(super) fn polly_hedge(h: &sp::hedges::PollyHedge, path: &str) -> (LayerKind,
         salt: salt(&format!("{path}.attempts")),
     };
     (kind, false)
+}
+
+pub(super) fn thread_pool(b: &ThreadPoolBulkhead) -> (LayerKind, bool) {
+    let config = ThreadPoolConfig {
+        core: b.core_thread_pool_size,
+        max: b.max_thread_pool_size,
+        queue_capacity: b.queue_capacity,
+        keep_alive: b.keep_alive_duration.duration(),
+    };
+    (LayerKind::Bulkhead { config: AnyBulkheadConfig::Threads(config) }, shared(&b.per))
 }
 
 pub(super) fn consecutive_breaker(b: &sp::ConsecutiveBreaker) -> (LayerKind, bool) {

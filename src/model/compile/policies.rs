@@ -7,6 +7,7 @@ use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
 use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
+use crate::components::bulkhead::family::AnyBulkheadConfig;
 use crate::components::pool::family::AnyPoolConfig;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::throttling::ThrottleConfig;
@@ -137,7 +138,10 @@ impl Compiler {
                 };
                 (make, &mut counts.pools)
             }
-            LayerKind::Bulkhead { .. } => ("bulkhead", &mut counts.bulkheads),
+            LayerKind::Bulkhead { config: AnyBulkheadConfig::Semaphore(_) } => {
+                ("bulkhead", &mut counts.bulkheads)
+            }
+            LayerKind::Bulkhead { .. } => ("thread pool bulkhead", &mut counts.bulkheads),
             LayerKind::Retry { budget: Some(AnyBudgetConfig::Grpc(_)), .. }
             | LayerKind::Hedge { budget: Some(_), .. } => ("grpc throttling", &mut counts.budgets),
             LayerKind::Retry { budget: Some(_), .. } => ("budget", &mut counts.budgets),
@@ -233,7 +237,7 @@ impl Compiler {
                     max_queue: b.queue,
                     max_wait: b.max_wait.map(|w| w.duration()),
                 };
-                (LayerKind::Bulkhead { config }, shared(&b.per))
+                (LayerKind::Bulkhead { config: AnyBulkheadConfig::Semaphore(config) }, shared(&b.per))
             }
             sp::Layer::Timeout(t) => {
                 (LayerKind::Timeout { limit: t.limit.duration(), cancel: t.cancel }, false)
@@ -259,6 +263,7 @@ impl Compiler {
             }
             sp::Layer::PollyBreaker(b) => (LayerKind::Breaker(breakers::polly(b)), shared(&b.per)),
             sp::Layer::ConcurrencyLimit(l) => concurrency::layer(l, path),
+            sp::Layer::ThreadPoolBulkhead(b) => limits::thread_pool(b),
             sp::Layer::AdaptiveThrottling(t) => throttling::adaptive(t, path),
             sp::Layer::AdmissionControl(t) => throttling::admission_control(t, path),
             sp::Layer::OpossumBreaker(b) => (LayerKind::Breaker(breakers::opossum(b)), shared(&b.per)),
@@ -303,6 +308,7 @@ fn expanded(specs: &[Spec]) -> Vec<Spec> {
 
 /// A layer as written, or one that a client population's own settings stand for.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are few of them, and not for long")]
 pub(super) enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),
@@ -339,6 +345,7 @@ impl Spec {
             Self::Layer(sp::Layer::PollyBreaker(_)) => "polly_breaker",
             Self::Layer(sp::Layer::OpossumBreaker(_)) => "breaker",
             Self::Layer(sp::Layer::ConcurrencyLimit(_)) => "concurrency_limit",
+            Self::Layer(sp::Layer::ThreadPoolBulkhead(_)) => "thread_pool_bulkhead",
             Self::Layer(sp::Layer::AdaptiveThrottling(_)) => "adaptive_throttling",
             Self::Layer(sp::Layer::AdmissionControl(_)) => "admission_control",
             Self::Layer(sp::Layer::AwsAdaptive(_)) => "aws_adaptive",

@@ -170,6 +170,7 @@ pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> G
         clients_max: None,
         life: Life::default(),
         runtime: Runtime::default(),
+        shedding: s.shedding.as_ref().map(super::shedding::shedding),
     }
 }
 
@@ -229,5 +230,6 @@ fn external_group(in_flight_max: Option<u32>) -> Group {
         clients_max: None,
         life: Life::default(),
         runtime: Runtime::default(),
+        shedding: None,
     }
 }

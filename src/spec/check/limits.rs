@@ -60,6 +60,7 @@ pub(super) fn rate_limit(r: &RateLimit, tenants: usize, cx: &mut Context) {
         RateAlgorithm::SlidingCounter(w) => {
             window(w.limit, w.place("limit"), w.window, w.place("window"), cx);
         }
+        RateAlgorithm::Resilience4j(r) => super::resilience4j::rate_limiter(r, cx),
     }
 }
 

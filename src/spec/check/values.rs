@@ -1,6 +1,9 @@
 //! Values: each possible by itself and together with its neighbours.
 
-use super::{balancers, breakers, concurrency, databases, each_step, limits, retries, throttling, waiting};
+use super::{
+    balancers, breakers, concurrency, databases, each_step, limits, resilience4j, retries, shedding,
+    throttling, waiting,
+};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Backoff, Breaker, Layer, Pool, Retry};
@@ -235,6 +238,9 @@ fn service(s: &Service, cx: &mut Context) {
     if let Some(a) = &s.admission {
         concurrency::admission(a, cx);
     }
+    if let Some(shed) = &s.shedding {
+        shedding::shedding(shed, s, cx);
+    }
     if s.endpoints.is_empty() {
         cx.fail::<()>(s.place("endpoints"), "a service needs at least one endpoint");
     }
@@ -352,6 +358,7 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::PollyBreaker(b) => breakers::polly(b, cx),
         Layer::OpossumBreaker(b) => breakers::opossum(b, cx),
         Layer::ConcurrencyLimit(l) => concurrency::layer(l, cx),
+        Layer::ThreadPoolBulkhead(b) => resilience4j::thread_pool(b, cx),
         Layer::AdaptiveThrottling(t) => throttling::adaptive(t, cx),
         Layer::AdmissionControl(t) => throttling::admission_control(t, cx),
         Layer::Deadline(d) => positive_time(d.limit, "limit", d.place("limit"), cx),

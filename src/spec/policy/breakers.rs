@@ -68,11 +68,11 @@ fn constant_wait(node: &Node, cx: &mut Context) -> Option<Option<WaitInOpenState
 
 record! {
     /// resilience4j's circuit breaker. Behaves as resilience4j-circuitbreaker 2.3.0 (Java); names are its own.
-    /// It opens when a result leaves the share of failures, or that of slow calls, at or above its threshold. It becomes
-    /// half open *lazily*, with the first call that comes after the wait; then so many calls pass in all, and once they
-    /// have results it closes or opens again. Results count in the state that is current when they come: late answers
-    /// of earlier calls count toward half open. All failures count (`recordExceptions` and its kin are at their
-    /// defaults); calls that their caller calls off count for nothing and give their place back.
+    /// It opens when a result leaves the share of failures, or that of slow calls, at or above its threshold. It
+    /// becomes half open *lazily*, with the first call that comes after the wait; then so many calls pass in all, and
+    /// once they have results it closes or opens again. Results count in the state that is current when they come:
+    /// late answers of earlier calls count toward half open. All failures count (`recordExceptions` and its kin are
+    /// at their defaults); calls that their caller calls off count for nothing and give their place back.
     pub struct Resilience4jBreaker {
         /// What the window is made of (`slidingWindowType`).
         sliding_window_type: SlidingWindowType = Count,
@@ -122,9 +122,9 @@ record! {
 }
 
 record! {
-    /// opossum's breaker, version 10.0.0 (Node), under its own names: the layer `Breaker` with opossum's timeout inside.
-    /// A call that times out goes on at the callee, for nobody; its permit is free, and what it answers is ignored.
-    /// A `Cache` and a `Fallback` are layers of their own.
+    /// opossum's breaker, version 10.0.0 (Node), under its own names: the layer `Breaker` with opossum's timeout
+    /// inside. A call that times out goes on at the callee, for nobody; its permit is free, and what it answers is
+    /// ignored. A `Cache` and a `Fallback` are layers of their own.
     pub struct OpossumBreaker {
         /// The longest wait for an answer; `None` for no limit (`timeout`).
         timeout: Option<Seconds> = "10s",

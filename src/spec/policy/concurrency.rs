@@ -12,8 +12,8 @@ record! {
     }
 }
 record! {
-    /// `AIMDLimit`: one more with each good answer while at least half of the limit is used, and a share of it with each
-    /// drop.
+    /// `AIMDLimit`: one more with each good answer while at least half of the limit is used, and a share of it with
+    /// each drop.
     pub struct Aimd as "Aimd limit" {
         /// The limit at the start (`initialLimit`).
         initial_limit: u32 = 20,
@@ -28,8 +28,8 @@ record! {
     }
 }
 record! {
-    /// `VegasLimit`: estimates how many calls queue at the callee, from the shortest time and the present one, and keeps
-    /// them between 3 and 6 times the decimal logarithm of the limit. The lowest limit is 1.
+    /// `VegasLimit`: estimates how many calls queue at the callee, from the shortest time and the present one, and
+    /// keeps them between 3 and 6 times the decimal logarithm of the limit. The lowest limit is 1.
     pub struct Vegas as "Vegas limit" {
         /// The limit at the start (`initialLimit`).
         initial_limit: u32 = 20,
@@ -129,8 +129,8 @@ choice! {
 }
 
 record! {
-    /// `WindowedLimit`: samples are gathered over a window, and the algorithm is told their mean time, the most calls in
-    /// progress, and whether any was dropped.
+    /// `WindowedLimit`: samples are gathered over a window, and the algorithm is told their mean time, the most calls
+    /// in progress, and whether any was dropped.
     pub struct Windowed {
         /// The shortest window (`minWindowTime`).
         min_window_time: Seconds = "1s",

@@ -6,14 +6,15 @@ use crate::spec::quantity::{Ratio, Seconds};
 
 record! {
     /// Google's adaptive throttling ("Site Reliability Engineering", 2016, chapter 21): a call is turned away with the
-    /// probability max(0, (requests - k x accepts) / (requests + 1)). Requests are all calls of the window, those turned
-    /// away here too. The callee gets about k times what it accepts, however much is asked.
+    /// probability max(0, (requests - k x accepts) / (requests + 1)). Requests are all calls of the window, those
+    /// turned away here too. The callee gets about k times what it accepts, however much is asked.
     pub struct AdaptiveThrottling {
         /// How many times as much as is accepted may be sent: at least 1.
         k: f64 = 2,
         /// Over what time is counted, at least a second; in parts of a second.
         window: Seconds = "2m",
-        /// The outcomes with which the callee has accepted a call. An error that it took its time for might be one, too.
+        /// The outcomes with which the callee has accepted a call. An error that it took its time for might be one,
+        /// too.
         accepts: Vec<OutcomeName> = [Ok, Degraded],
         /// Who shares what is counted.
         per: Per = Instance,

@@ -1,3 +1,5 @@
+//! Scripts, and a list of results as the model.
+
 use super::*;
 use proptest::prelude::*;
 
