@@ -19,6 +19,7 @@ use crate::components::budget::family::AnyBudgetConfig;
 use crate::components::bulkhead::BulkheadConfig;
 use crate::components::cache::CacheConfig;
 use crate::components::cpu::CpuDiscipline;
+use crate::components::dns::DnsConfig;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::hpa::HpaConfig;
 use crate::components::percentile::PercentileConfig;
@@ -26,6 +27,7 @@ use crate::components::pool::PoolConfig;
 use crate::components::queue::Discipline;
 use crate::components::rate_limit::RateLimitConfig;
 use crate::components::retry::{OutcomeSet, RetryConfig};
+use crate::components::tcp::{SynRetries, Tls};
 use catalog::Catalog;
 use keys::Keys;
 use profile::{Factor, Profile};
@@ -324,6 +326,8 @@ pub enum LayerKind {
         latency: Draw,
         /// The chance that a message is lost.
         loss: f64,
+        /// The time after which a lost message is sent again.
+        rto: SimDuration,
     },
     /// Limits how many calls begin.
     RateLimit {
@@ -360,6 +364,8 @@ pub enum LayerKind {
         /// The salt of random eviction.
         salt: u64,
     },
+    /// Opens connections. The state is what is open, and what is known of the name.
+    Connect(Connect),
     /// Stops waiting at a moment that is passed on. It has no state but its meters.
     Deadline {
         /// After how long, at most.
@@ -367,6 +373,51 @@ pub enum LayerKind {
         /// Whether work under way stops, too.
         cancel: bool,
     },
+}
+
+/// How connections are opened.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// A round trip of a handshake.
+    pub rtt: Draw,
+    /// What TLS adds.
+    pub tls: Tls,
+    /// The computing of the TLS handshake.
+    pub tls_time: Draw,
+    /// How names are looked up.
+    pub dns: Option<DnsLookup>,
+    /// The longest time for a connection to open.
+    pub connect_timeout: Option<SimDuration>,
+    /// How long a connection stays open that nobody uses.
+    pub keep_alive: Option<SimDuration>,
+    /// The chance that a round trip of a handshake is lost.
+    pub loss: f64,
+    /// How SYNs are repeated.
+    pub syn: SynRetries,
+    /// How often a message to an open connection is repeated.
+    pub retries2: u32,
+    /// After how long an open connection without an answer breaks, if not by repetitions.
+    pub user_timeout: Option<SimDuration>,
+    /// Whether nobody answers for a callee that is down.
+    pub is_black_hole: bool,
+    /// The salt of what is lost.
+    pub salt: u64,
+}
+
+impl Connect {
+    /// Whether there is a TLS handshake to compute.
+    pub fn has_tls(&self) -> bool {
+        self.tls != Tls::None
+    }
+}
+
+/// How names are looked up.
+#[derive(Clone, Debug)]
+pub struct DnsLookup {
+    /// The rules.
+    pub config: DnsConfig,
+    /// The time of a query.
+    pub latency: Draw,
 }
 
 /// When another attempt of a hedge is sent.
@@ -415,6 +466,8 @@ pub struct SlotCounts {
     pub hedges: u32,
     /// Deadlines.
     pub deadlines: u32,
+    /// Callers that open connections.
+    pub connects: u32,
 }
 
 /// Which state a configuration is for.

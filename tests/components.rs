@@ -5,6 +5,7 @@
 //! under the settings of `without`.
 
 mod components {
+    pub mod connections;
     pub mod deadlines;
     pub mod retries;
 }

@@ -6,6 +6,7 @@
 
 mod autoscalers;
 mod limits;
+mod network;
 mod policies;
 mod programs;
 mod retries;

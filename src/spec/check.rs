@@ -11,6 +11,7 @@ mod failures;
 mod keys;
 mod limits;
 mod names;
+mod network;
 mod rare;
 mod retries;
 mod sweep;

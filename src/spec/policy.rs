@@ -1,6 +1,7 @@
 //! Policies: stacks of layers around a call, outermost first.
 
 pub mod budgets;
+pub mod connect;
 pub mod hedges;
 pub mod retries;
 
@@ -265,13 +266,27 @@ record! {
     }
 }
 
+choice! {
+    /// When a message that was lost is sent again.
+    pub enum Retransmission {
+        /// After 200 ms, Linux's minimum.
+        Minimum,
+        /// After the mean round trip and four times its deviation, but at least 200 ms more than the round trip (RFC 6298
+        /// with Linux's minimum), as of a connection that has known this network for long.
+        Rfc6298,
+    }
+}
+
 record! {
     /// The network between caller and callee.
     pub struct Network [latency] {
         /// The time one way; request and answer each take it.
         latency: Distribution,
-        /// The chance that a message is lost and sent again after 200 ms, then 400 ms and so on, as Linux does.
+        /// The chance that a message is lost and sent again after a time that doubles with each loss, up to 120 s, as Linux
+        /// does.
         loss: Ratio = 0,
+        /// The first such time.
+        retransmission: Retransmission = Minimum,
     }
 }
 
@@ -494,6 +509,8 @@ choice! {
         PollyHedge(hedges::PollyHedge),
         /// Stops waiting at a moment that all who are called know of.
         Deadline(Deadline),
+        /// Opens a connection, or takes one that is open.
+        Connect(connect::Connect),
     }
 }
 
@@ -540,6 +557,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Set" => super::experiment::Set::positional(),
         "Restart" => super::experiment::Restart::positional(),
         "Deadline" => Deadline::positional(),
+        "Dns" => connect::Dns::positional(),
         "Fixed" => hedges::FixedDelay::positional(),
         "Percentile" => hedges::PercentileDelay::positional(),
         "GrpcThrottling" => budgets::GrpcThrottling::positional(),

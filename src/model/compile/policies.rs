@@ -1,7 +1,7 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, cache, pool, shared};
-use super::{Compiler, Scope, draw, limits, retries};
+use super::{Compiler, Scope, draw, limits, network, retries};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
@@ -131,6 +131,7 @@ impl Compiler {
             LayerKind::Cache { .. } => ("cache", &mut counts.stores),
             LayerKind::Hedge { delay: HedgeDelay::Percentile(_), .. } => ("hedge", &mut counts.hedges),
             LayerKind::Deadline { .. } => ("deadline", &mut counts.deadlines),
+            LayerKind::Connect(_) => ("connect", &mut counts.connects),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -219,10 +220,8 @@ impl Compiler {
                 };
                 (kind, shared(&p.per))
             }
-            sp::Layer::Network(n) => {
-                let latency = draw(&n.latency.dist, &format!("{path}.latency"));
-                (LayerKind::Network { latency, loss: n.loss.0 }, false)
-            }
+            sp::Layer::Network(n) => network::network(n, path),
+            sp::Layer::Connect(c) => network::connect(c, path),
             sp::Layer::RateLimit(r) => limits::rate_limit(r, scope.topology),
             sp::Layer::Hedge(h) => limits::hedge(h, path),
             sp::Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b),
@@ -291,6 +290,7 @@ impl Spec {
             Self::Layer(sp::Layer::RateLimit(_)) => "rate_limit",
             Self::Layer(sp::Layer::Hedge(_) | sp::Layer::GrpcHedge(_) | sp::Layer::PollyHedge(_)) => "hedge",
             Self::Layer(sp::Layer::Deadline(_)) => "deadline",
+            Self::Layer(sp::Layer::Connect(_)) => "connect",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
             Self::Layer(sp::Layer::Cache(_)) => "cache",
             Self::Layer(sp::Layer::AwsAdaptive(_)) => "aws_adaptive",

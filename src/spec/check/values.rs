@@ -337,6 +337,7 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::RateLimit(r) => limits::rate_limit(r, limits::tenants(topology), cx),
         Layer::Hedge(h) => limits::hedge(h, cx),
         Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b, cx),
+        Layer::Connect(c) => super::network::connect(c, cx),
         Layer::Deadline(d) => positive_time(d.limit, "limit", d.place("limit"), cx),
         Layer::GrpcHedge(_) | Layer::PollyHedge(_) => limits::product_hedge(l, cx),
         Layer::AwsSdk(_)
