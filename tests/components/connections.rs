@@ -35,7 +35,7 @@ fn handshakes_take_their_round_trips() {
 }
 
 #[test]
-fn surprise_16_syns_are_repeated_every_second_since_linux_6_5() {
+fn syns_are_repeated_every_second_since_linux_6_5() {
     let latency = |until: f64, linear: &str| {
         let run = while_down(until, &format!("when_down: BlackHole{linear}"));
         assert_eq!(run.total("clients.u.outcomes.ok"), 1.0);

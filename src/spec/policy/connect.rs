@@ -42,19 +42,21 @@ record! {
         timeout: Seconds = "5s",
         /// How often a query is asked (`attempts` of resolv.conf, for each server).
         attempts: u32 = 2,
-        /// Queries for each name, one after the other: with `ndots:5` in Kubernetes there are 4 or 5 for an external name.
+        /// Queries for each name, one after the other: with `ndots:5` in Kubernetes there are 4 or 5 for an external
+        /// name.
         queries: u32 = 1,
         /// The chance that a query or its answer is lost.
         loss: Ratio = 0,
     }
 }
 record! {
-    /// Opens a connection for each call, or takes an open one that lies idle: DNS, TCP and TLS as Linux has them. A SYN that
-    /// is not answered is repeated after 1, 2, 3, 4, 5, 7, 11, 19, 35 and 67 s and given up at 131 s (Linux 6.5 and later;
-    /// with `tcp_syn_linear_timeouts: 0`, as before, after 1, 3, 7, 15, 31 and 63 s and given up at 127 s). A connection that
-    /// is refused ends the call as `Error`, one that times out as `Timeout`. What the handshakes cost the server's CPU is not
-    /// put on it. Only services, databases and externals that are called directly can be found down; a balancer is always
-    /// there. An instance that hangs still opens connections: its kernel does. Put it outside `Network`.
+    /// Opens a connection for each call, or takes an open one that lies idle: DNS, TCP and TLS as Linux has them. A SYN
+    /// that is not answered is repeated after 1, 2, 3, 4, 5, 7, 11, 19, 35 and 67 s and given up at 131 s (Linux 6.5
+    /// and later; with `tcp_syn_linear_timeouts: 0`, as before, after 1, 3, 7, 15, 31 and 63 s and given up at 127 s).
+    /// A connection that is refused ends the call as `Error`, one that times out as `Timeout`. What the handshakes cost
+    /// the server's CPU is not put on it. Only services, databases and externals that are called directly can be found
+    /// down; a balancer is always there. An instance that hangs still opens connections: its kernel does. Put it
+    /// outside `Network`.
     pub struct Connect {
         /// A round trip between caller and callee, for handshakes.
         rtt: Distribution = "1ms",
@@ -74,8 +76,8 @@ record! {
         tcp_syn_retries: u32 = 6,
         /// `net.ipv4.tcp_syn_linear_timeouts`; 0 before Linux 6.5.
         tcp_syn_linear_timeouts: u32 = 4,
-        /// `net.ipv4.tcp_retries2`: after so many repetitions an open connection to a peer that is gone breaks, 924.6 s later
-        /// with a timeout of 200 ms.
+        /// `net.ipv4.tcp_retries2`: after so many repetitions an open connection to a peer that is gone breaks, 924.6 s
+        /// later with a timeout of 200 ms.
         tcp_retries2: u32 = 15,
         /// `TCP_USER_TIMEOUT`: an open connection to a peer that is gone breaks after this time.
         tcp_user_timeout: Option<Seconds> = None,
