@@ -27,6 +27,7 @@ use crate::components::bulkhead::family::AnyBulkheadConfig;
 use crate::components::cache::CacheConfig;
 use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
+use crate::components::dns::DnsConfig;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::components::percentile::PercentileConfig;
 use crate::components::pool::family::AnyPoolConfig;
@@ -35,6 +36,7 @@ use crate::components::rate_limit::RateLimitConfig;
 use crate::components::replication::FailoverConfig;
 use crate::components::retry::{OutcomeSet, RetryConfig};
 use crate::components::shedding::ShedThreshold;
+use crate::components::tcp::{SynRetries, Tls};
 use crate::components::throttling::ThrottleConfig;
 use crate::components::volume::VolumeConfig;
 pub use autoscaler::{Autoscaler, Measure};
@@ -396,6 +398,8 @@ pub enum LayerKind {
         latency: Draw,
         /// The chance that a message is lost.
         loss: f64,
+        /// The time after which a lost message is sent again.
+        rto: SimDuration,
     },
     /// Limits how many calls begin.
     RateLimit {
@@ -448,6 +452,8 @@ pub enum LayerKind {
         /// The salt of the draws.
         salt: u64,
     },
+    /// Opens connections. The state is what is open, and what is known of the name.
+    Connect(Connect),
     /// Stops waiting at a moment that is passed on. It has no state but its meters.
     Deadline {
         /// After how long, at most.
@@ -455,6 +461,51 @@ pub enum LayerKind {
         /// Whether work under way stops, too.
         cancel: bool,
     },
+}
+
+/// How connections are opened.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// A round trip of a handshake.
+    pub rtt: Draw,
+    /// What TLS adds.
+    pub tls: Tls,
+    /// The computing of the TLS handshake.
+    pub tls_time: Draw,
+    /// How names are looked up.
+    pub dns: Option<DnsLookup>,
+    /// The longest time for a connection to open.
+    pub connect_timeout: Option<SimDuration>,
+    /// How long a connection stays open that nobody uses.
+    pub keep_alive: Option<SimDuration>,
+    /// The chance that a round trip of a handshake is lost.
+    pub loss: f64,
+    /// How SYNs are repeated.
+    pub syn: SynRetries,
+    /// How often a message to an open connection is repeated.
+    pub retries2: u32,
+    /// After how long an open connection without an answer breaks, if not by repetitions.
+    pub user_timeout: Option<SimDuration>,
+    /// Whether nobody answers for a callee that is down.
+    pub is_black_hole: bool,
+    /// The salt of what is lost.
+    pub salt: u64,
+}
+
+impl Connect {
+    /// Whether there is a TLS handshake to compute.
+    pub fn has_tls(&self) -> bool {
+        self.tls != Tls::None
+    }
+}
+
+/// How names are looked up.
+#[derive(Clone, Debug)]
+pub struct DnsLookup {
+    /// The rules.
+    pub config: DnsConfig,
+    /// The time of a query.
+    pub latency: Draw,
 }
 
 /// When another attempt of a hedge is sent.
@@ -531,6 +582,8 @@ pub struct SlotCounts {
     pub hedges: u32,
     /// Deadlines.
     pub deadlines: u32,
+    /// Callers that open connections.
+    pub connects: u32,
 }
 
 /// Which state a configuration is for.

@@ -24,6 +24,7 @@ mod breakers;
 mod caches;
 mod choosing;
 mod concurrency;
+mod connects;
 mod databases;
 mod deadlines;
 pub mod event;
@@ -70,6 +71,7 @@ use crate::model::{Epoch, HedgeDelay, LayerKind, Model};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
 use concurrency::LimiterState;
+use connects::ConnectState;
 use deadlines::FrameTable;
 use event::Event;
 use failures::FailureState;
@@ -231,6 +233,9 @@ pub struct World<'m, O> {
     budget_meters: Vec<u32>,
     rate_limit_meters: Vec<u32>,
     deadline_meters: Vec<u32>,
+    /// Open connections, and what is known of names.
+    connects: Vec<ConnectState>,
+    connect_meters: Vec<u32>,
     /// What hedges know of latencies.
     latencies: Vec<Percentile>,
     /// When nobody waits any more for what a frame does.
@@ -301,6 +306,8 @@ impl<'m, O: Observer> World<'m, O> {
             budget_meters: Vec::new(),
             rate_limit_meters: Vec::new(),
             deadline_meters: Vec::new(),
+            connects: Vec::new(),
+            connect_meters: Vec::new(),
             latencies: Vec::new(),
             deadlines: FrameTable::new(SimTime::NEVER, has_deadlines),
             told: FrameTable::new(SimDuration::ZERO, has_waits),
@@ -556,6 +563,10 @@ impl<'m, O: Observer> World<'m, O> {
                         {
                             self.latencies.push(Percentile::new(*config, now));
                         }
+                        LayerKind::Connect(config) if index == self.connects.len() => {
+                            self.connects.push(ConnectState::new(config));
+                            self.connect_meters.push(slot.meters);
+                        }
                         LayerKind::Deadline { .. } if index == self.deadline_meters.len() => {
                             self.deadline_meters.push(slot.meters);
                         }
@@ -592,6 +603,9 @@ impl<'m, O: Observer> World<'m, O> {
                     }
                     LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
                         self.latencies[index as usize].reconfigure(*config);
+                    }
+                    LayerKind::Connect(config) => {
+                        self.connects[index as usize].idle.reconfigure(config.keep_alive, now);
                     }
                     LayerKind::RateLimit { config, .. } => {
                         self.rate_limits[index as usize].reconfigure(*config, now);

@@ -8,6 +8,7 @@ mod components {
     pub mod autoscalers;
     pub mod balancing;
     pub mod beliefs;
+    pub mod connections;
     pub mod deadlines;
     pub mod guards;
     pub mod life;

@@ -572,8 +572,7 @@ fn retry(dice: &mut Dice) -> String {
         _ => format!("Random({})", dice.dist(1, 300)),
     };
     let jitter = dice.pick(&["None", "Full", "Equal", "Decorrelated"]);
-    let budget =
-        if dice.chance(0.3) { ", budget: Budget(ratio: 0.3, min_per_second: 1, initial: 2)" } else { "" };
+    let budget = if dice.chance(0.5) { format!(", budget: {}", budget(dice)) } else { String::new() };
     format!("Retry(max: {}, backoff: {backoff}, jitter: {jitter}{budget})", dice.from(1, 3))
 }
 
@@ -647,6 +646,66 @@ fn newer_pool(dice: &mut Dice, per: &str) -> String {
     )
 }
 
+fn budget(dice: &mut Dice) -> String {
+    let per = dice.pick(&["Instance", "Service"]);
+    match dice.from(0, 6) {
+        0 => format!("Budget(ratio: 0.3, min_per_second: 1, initial: 2, per: {per})"),
+        1 => format!("AwsStandard(initial: {}, per: {per})", dice.from(10, 500)),
+        2 => format!("GrpcThrottling(max_tokens: {}, token_ratio: 0.3, per: {per})", dice.from(1, 50)),
+        3 => format!("Finagle(ttl: \"2s\", min_retries_per_sec: {}, per: {per})", dice.from(0, 5)),
+        4 => format!("Envoy(max_retries: {}, per: {per})", dice.from(0, 5)),
+        _ => format!("EnvoyBudget(min_retry_concurrency: 1, per: {per})"),
+    }
+}
+
+/// Retries, hedges, deadlines and connections with the parameters of products.
+fn products(dice: &mut Dice, per: &str) -> String {
+    let throttling = if dice.chance(0.6) { "GrpcThrottling(10, 0.2)" } else { "None" };
+    match dice.from(0, 9) {
+        0 => format!(
+            "AwsSdk(retry_mode: {}, throttling_base_scale: {}, quota: AwsStandard(per: {per}))",
+            dice.pick(&["Standard", "Adaptive"]),
+            dice.ms(1, 200)
+        ),
+        1 => format!(
+            "GrpcRetry(max_attempts: {}, initial_backoff: {}, max_backoff: \"200ms\", backoff_multiplier: 2, \
+             throttling: {throttling})",
+            dice.from(2, 5),
+            dice.ms(1, 100)
+        ),
+        2 => format!(
+            "FinagleRetry(num_tries: 3, backoff: {}Jittered({}, \"300ms\"))",
+            dice.pick(&["Decorrelated", "Equal", "Exponential"]),
+            dice.ms(1, 100)
+        ),
+        3 => format!("PollyRetry(delay: {}, backoff_type: Exponential, use_jitter: true)", dice.ms(1, 100)),
+        4 => format!("EnvoyRetry(num_retries: {})", dice.from(0, 3)),
+        5 => format!("Deadline(limit: {}, cancel: {})", dice.ms(5, 800), dice.chance(0.4)),
+        6 => format!(
+            "Hedge(delay: Percentile(percentile: {}, initial: {}, min_samples: 5, window: \"2s\", per: {per}), cancel: {})",
+            dice.from(10, 95),
+            dice.ms(1, 100),
+            dice.chance(0.6)
+        ),
+        7 => format!(
+            "GrpcHedge(max_attempts: {}, hedging_delay: {}, throttling: {throttling})",
+            dice.from(2, 5),
+            dice.ms(0, 100)
+        ),
+        _ => format!(
+            "Connect(rtt: {}, tls: {}, loss: \"{}%\", connect_timeout: {}, tcp_user_timeout: \"500ms\", when_down: {}, \
+             keep_alive: {}, per: {per}{})",
+            dice.dist(1, 20),
+            dice.pick(&["Plain", "Tls12", "Tls13"]),
+            dice.from(0, 10),
+            dice.ms(10, 2000),
+            dice.pick(&["Refuse", "BlackHole"]),
+            if dice.chance(0.5) { dice.ms(50, 2000) } else { "None".into() },
+            if dice.chance(0.4) { ", dns: Dns(ttl: \"1s\", loss: \"5%\", timeout: \"100ms\")" } else { "" },
+        ),
+    }
+}
+
 fn algorithm(dice: &mut Dice) -> String {
     let rate = format!("rate: \"{}/s\"", dice.from(1, 60));
     let limit = format!("limit: {}, window: {}", dice.from(1, 40), dice.ms(1, 2000));
@@ -666,7 +725,7 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
     let mut layers = Vec::new();
     for _ in 0..dice.from(0, 4) {
         let per = dice.pick(&["Instance", "Service"]);
-        layers.push(match dice.from(0, 14) {
+        layers.push(match dice.from(0, 20) {
             0 => {
                 let mut options = String::new();
                 if dice.chance(0.5) {
@@ -720,7 +779,8 @@ fn stack(dice: &mut Dice, shape: &Shape) -> String {
             ),
             11 => format!("Network(latency: {}, loss: \"{}%\")", dice.dist(1, 10), dice.from(0, 5)),
             12 => cache(dice, per),
-            _ => guard(dice, per),
+            13 | 14 => guard(dice, per),
+            _ => products(dice, per),
         });
     }
     layers.join(", ")

@@ -1,7 +1,7 @@
 //! Retries: whether to try again, and when.
 //!
 //! A retry helps against failures of chance and hurts against failures of load, and the client cannot tell them
-//! apart. What it can do is try rarely (`max_retries`, a [`Budget`]), late (backoff) and not together with
+//! apart. What it can do is try rarely (`max_retries`, a [budget](super::budget)), late (backoff) and not together with
 //! everyone else who failed at the same moment (jitter).
 //!
 //! ```text

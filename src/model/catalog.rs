@@ -288,11 +288,11 @@ pub struct LayerMeters {
     /// Counter: calls turned away (breaker, bulkhead, rate limit), acquires timed out (pool), retries refused (budget),
     /// calls (cache: those that hit, missed and waited, stale answers and evictions follow, in this order).
     pub rejected: u32,
-    /// Timer: waiting for a connection (pool).
+    /// Timer: waiting for a connection (pool), opening one (connect).
     pub wait: u32,
     /// Counters: opened, closed, trial calls (breaker), in this order; calls admitted (rate limit); retries allowed
     /// (budget); all calls (throttle); attempts to make a connection, failed ones, clients refused (pools but
-    /// sequelize-pool's), in this order.
+    /// sequelize-pool's), in this order; connections opened, lookups, lookups that failed (connect), in this order.
     pub more: u32,
 }
 

@@ -12,6 +12,7 @@ mod concurrency;
 mod databases;
 mod life;
 mod limits;
+mod network;
 mod policies;
 mod pools;
 mod programs;

@@ -1,6 +1,7 @@
 //! What waits for an answer: one frame each in one arena.
 
 use super::FrameId;
+use super::connects::Stage as ConnectStage;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
 use crate::components::broker::Delivery;
@@ -327,6 +328,13 @@ pub enum LayerState {
         since: SimTime,
         /// How many were in progress then, itself included; 0 while it waits.
         in_flight: u32,
+    },
+    /// A connection.
+    Connect {
+        /// How far it is.
+        stage: ConnectStage,
+        /// Since when it is wanted, or used in vain.
+        since: SimTime,
     },
     /// A cache: the answer is to be kept.
     Fetching,

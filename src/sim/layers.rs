@@ -6,12 +6,12 @@ use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
 use crate::components::bulkhead::Enter;
 use crate::components::outlier::Cause;
+use crate::components::tcp::backed_off;
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
 
-/// Linux's first retransmission timeout, and how often it doubles before a message is given up as delivered.
-const RETRANSMIT_NS: u64 = 200_000_000;
+/// How often a message is sent again before it is given up as delivered.
 const RETRANSMITS_MAX: u32 = 15;
 
 /// The salt of a retry around others; more than any number of retries.
@@ -141,8 +141,8 @@ impl<O: Observer> World<'_, O> {
                 let state = LayerState::Fallback { next: 0, calling: false, at: now };
                 Passage::Through(self.push_frame(frame(state)))
             }
-            LayerKind::Network { latency, loss } => {
-                let delay = self.crossing(latency, *loss, call.key, 0);
+            LayerKind::Network { latency, loss, rto } => {
+                let delay = self.crossing(latency, *loss, *rto, call.key, 0);
                 let id = self.push_frame(frame(LayerState::Plain));
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Sent(id));
                 Passage::Waits
@@ -152,6 +152,7 @@ impl<O: Observer> World<'_, O> {
                 let id = self.push_frame(frame(LayerState::Hedge { sent: 0, running: 0, due: now }));
                 Passage::Through(self.first_attempt(now, id, *max))
             }
+            LayerKind::Connect(_) => self.enter_connect(now, slot, call, parent, layer),
             LayerKind::Deadline { limit, .. } => self.enter_deadline(now, call, parent, layer, *limit),
             LayerKind::Cache { .. } => self.enter_cache(now, slot, layer, call, parent),
             LayerKind::ConcurrencyLimit { .. } => self.enter_limiter(now, slot, call, parent, layer),
@@ -322,6 +323,7 @@ impl<O: Observer> World<'_, O> {
             LayerKind::RateLimit { .. } => self.rate_limit_answered(now, layer, call, outcome),
             LayerKind::Hedge { .. } => return self.hedge_answered(now, id, layer, state, outcome),
             LayerKind::Bulkhead { .. } => self.leave_bulkhead(now, slot),
+            LayerKind::Connect(_) => self.leave_connect(now, slot, outcome),
             LayerKind::ConcurrencyLimit { .. } => {
                 self.leave_limiter(now, (slot, layer, id), call, state, outcome);
             }
@@ -330,8 +332,8 @@ impl<O: Observer> World<'_, O> {
             LayerKind::Fallback { options, salt } => {
                 return self.fall_back(now, id, (options, *salt), call, state, outcome);
             }
-            LayerKind::Network { latency, loss } => {
-                let delay = self.crossing(latency, *loss, call.key, 1);
+            LayerKind::Network { latency, loss, rto } => {
+                let delay = self.crossing(latency, *loss, *rto, call.key, 1);
                 self.queue.schedule(now + delay, Rank::Delivery, Event::Answered(id, outcome));
                 return None;
             }
@@ -429,13 +431,13 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// The time a message takes, lost messages sent again included.
-    fn crossing(&mut self, latency: &Draw, loss: f64, key: u64, way: u64) -> SimDuration {
+    fn crossing(&mut self, latency: &Draw, loss: f64, rto: SimDuration, key: u64, way: u64) -> SimDuration {
         let mut rng = Rng::from_seed(mix(mix(key, latency.salt), way));
         let mut delay = latency.dist.sample_duration(&mut rng);
         if loss > 0.0 {
             let mut losses = 0;
             while losses < RETRANSMITS_MAX && rng.chance(loss) {
-                delay = delay + SimDuration::from_ns(RETRANSMIT_NS << losses);
+                delay = delay + backed_off(rto, losses);
                 losses += 1;
             }
         }
@@ -465,6 +467,7 @@ impl<O: Observer> World<'_, O> {
                         self.give_up(now, id, child, *cancel);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }
+                    (LayerKind::Connect(_), _) => self.connect_goes_on(now, slot, id),
                     (LayerKind::Deadline { cancel, .. }, _) => {
                         self.deadline_exceeded(slot);
                         self.give_up(now, id, child, *cancel);

@@ -208,6 +208,9 @@ impl<O: Observer> World<'_, O> {
                 LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
                     self.latencies[index] = crate::components::percentile::Percentile::new(*config, now);
                 }
+                LayerKind::Connect(config) => {
+                    self.connects[index] = super::connects::ConnectState::new(config);
+                }
                 LayerKind::Fallback { .. } => self.caches[index] = None,
                 LayerKind::RateLimit { config, keys, .. } => {
                     let first = slot.first + target * keys;

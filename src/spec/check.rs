@@ -17,6 +17,7 @@ mod keys;
 mod life;
 mod limits;
 mod names;
+mod network;
 mod pools;
 mod queues;
 mod rare;

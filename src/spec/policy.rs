@@ -3,6 +3,7 @@
 pub mod breakers;
 pub mod budgets;
 pub mod concurrency;
+pub mod connect;
 pub mod hedges;
 pub mod resilience4j;
 pub mod retries;
@@ -163,10 +164,10 @@ record! {
 }
 
 record! {
-    /// A timeout that is passed on with the call, as gRPC's deadline is (`grpc-timeout`): calls below have no more time than
-    /// is left, whatever limits of their own they have; a call for which none is left is not sent, and ends as `Timeout`; a
-    /// request that waited in line until it was over is not begun; and a retry that would have to wait until then is not
-    /// made. A `Timeout` does none of this: those below know nothing of it.
+    /// A timeout that is passed on with the call, as gRPC's deadline is (`grpc-timeout`): calls below have no more time
+    /// than is left, whatever limits of their own they have; a call for which none is left is not sent, and ends as
+    /// `Timeout`; a request that waited in line until it was over is not begun; and a retry that would have to wait
+    /// until then is not made. A `Timeout` does none of this: those below know nothing of it.
     pub struct Deadline [limit] {
         /// The longest wait, if whoever calls has not less time left.
         limit: Seconds,
@@ -272,13 +273,27 @@ record! {
     }
 }
 
+choice! {
+    /// When a message that was lost is sent again.
+    pub enum Retransmission {
+        /// After 200 ms, Linux's minimum.
+        Minimum,
+        /// After the mean round trip and four times its deviation, but at least 200 ms more than the round trip (RFC
+        /// 6298 with Linux's minimum), as of a connection that has known this network for long.
+        Rfc6298,
+    }
+}
+
 record! {
     /// The network between caller and callee.
     pub struct Network [latency] {
         /// The time one way; request and answer each take it.
         latency: Distribution,
-        /// The chance that a message is lost and sent again after 200 ms, then 400 ms and so on, as Linux does.
+        /// The chance that a message is lost and sent again after a time that doubles with each loss, up to 120 s, as
+        /// Linux does.
         loss: Ratio = 0,
+        /// The first such time.
+        retransmission: Retransmission = Minimum,
     }
 }
 
@@ -525,6 +540,8 @@ choice! {
         Http1Pool(Http1Pool),
         /// Threads of its own for calls, and a queue (resilience4j).
         ThreadPoolBulkhead(resilience4j::ThreadPoolBulkhead),
+        /// Opens a connection, or takes one that is open.
+        Connect(connect::Connect),
     }
 }
 
@@ -589,6 +606,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "ConstantWait" => breakers::ConstantWait::positional(),
         "OfExponentialBackoff" => breakers::OfExponentialBackoff::positional(),
         "Deadline" => Deadline::positional(),
+        "Dns" => connect::Dns::positional(),
         "After" => hedges::FixedDelay::positional(),
         "Percentile" => hedges::PercentileDelay::positional(),
         "GrpcThrottling" => budgets::GrpcThrottling::positional(),

@@ -1,4 +1,5 @@
-//! Envoy's limits on retries (data-plane-api `circuit_breaker.proto`, `source/common/upstream/resource_manager_impl.h`).
+//! Envoy's limits on retries (data-plane-api `circuit_breaker.proto`,
+//! `source/common/upstream/resource_manager_impl.h`).
 //!
 //! They count what is under way and remember nothing: a retry is active from the moment it is decided on, its wait
 //! included, until its answer. Unlike a token bucket they do not stop a client whose retries all end quickly.

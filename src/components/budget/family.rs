@@ -181,7 +181,8 @@ mod tests {
             };
             (0..100).filter(one).count()
         });
-        // A full bucket loses the first deposit. Envoy's remember nothing: with never two calls under way, they allow everything.
+        // A full bucket loses the first deposit. Envoy's remember nothing: with never two calls under way, they allow
+        // everything.
         assert_eq!(paid, [29, 4, 2, 30, 100, 100]);
     }
 

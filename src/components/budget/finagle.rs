@@ -186,7 +186,8 @@ mod tests {
                 } else if budget.try_withdraw(at(now)) {
                     retries += 1.0;
                 }
-                // Each slice forgets at once what it withdrew: the reserve is there once in each ttl begun, and one more.
+                // Each slice forgets at once what it withdrew: the reserve is there once in each ttl begun, and one
+                // more.
                 let times = (now / (ttl * 900)) as f64 + 1.0;
                 let reserve = f64::from(min) * ttl as f64 * times;
                 // What a withdrawal costs is cut off to a whole number.

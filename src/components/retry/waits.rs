@@ -5,13 +5,15 @@
 //!
 //! | product | wait before retry n (from 0) |
 //! | --- | --- |
-//! | AWS SDKs (botocore 1.44.5 `retries/standard.py`) | U(0, 1) · min(scale · 2^n, 20 s); scale 1 s after throttling, else 50 ms |
+//! | AWS SDKs (botocore 1.44.5) | U(0, 1) · min(scale · 2^n, 20 s); scale 1 s after throttling, else 50 ms |
 //! | gRPC (proposal A6) | min(initial · multiplier^n, max) · U(0.8, 1.2) |
 //! | Envoy (router) | U(0, min(base · (2^(n+1) - 1), max)) |
-//! | Polly v8 (`RetryHelper.cs`), exponential | differences of f(t) = 2^t · tanh(sqrt(4t)) at t = n + U(0, 1), times base / 1.4 |
+//! | Polly v8, exponential | differences of base / 1.4 · 2^t · tanh(sqrt(4t)) at t = n + U(0, 1) |
 //! | Polly v8, constant and linear | v · U(0.75, 1.25) |
 //! | resilience4j 2.3 (`IntervalFunction.java`) | min(v · U(0.5, 1.5), max): the limit comes after chance |
 //! | Finagle (`Backoff.scala`) | the first wait is `start`, without chance; see [`Jitter`] |
+//!
+//! (AWS: `retries/standard.py`. Polly: `RetryHelper.cs`.)
 
 use crate::base::outcome::Outcome;
 use crate::base::rng::Rng;
@@ -123,8 +125,8 @@ pub enum Jitter {
     },
     /// Finagle's `decorrelatedJittered`: `U(previous, min(max, 3 * previous))`, so waits never get shorter.
     FinagleDecorrelated,
-    /// Finagle's `equalJittered`: `h + U(0, h)`, `h` being the base before the second retry and twice as long each time.
-    /// Once that reaches the longest wait, it stays there.
+    /// Finagle's `equalJittered`: `h + U(0, h)`, `h` being the base before the second retry and twice as long each
+    /// time. Once that reaches the longest wait, it stays there.
     FinagleEqual,
     /// Finagle's `exponentialJittered`: `U(0, 2^n * previous)` before retry `n`. It starts from its own last draw, and
     /// once `2^n * previous` reaches the longest wait, it stays there.

@@ -18,6 +18,7 @@ impl Builder {
             LayerKind::Bulkhead { .. } => "bulkhead",
             LayerKind::Retry { .. } | LayerKind::Hedge { budget: Some(_), .. } => "retry_budget",
             LayerKind::Deadline { .. } => "deadline",
+            LayerKind::Connect(_) => "connect",
             LayerKind::RateLimit { config: RateLimitConfig::AwsAdaptive(_), .. } => "aws_adaptive",
             LayerKind::RateLimit { .. } => "rate_limit",
             LayerKind::Cache { .. } => "cache",
@@ -56,6 +57,12 @@ impl Builder {
                 self.counter();
                 self.counter();
                 LayerMeters { wait: self.timer(), more, ..meters }
+            }
+            LayerKind::Connect(_) => {
+                let (wait, opened) = (self.timer(), self.counter());
+                self.counter();
+                self.counter();
+                LayerMeters { wait, more: opened, ..meters }
             }
             LayerKind::Breaker(_) => {
                 let opened = self.counter();
@@ -113,6 +120,19 @@ impl Builder {
             LayerKind::Cache { .. } => self.cache(&path, meters.rejected),
             LayerKind::ConcurrencyLimit { .. } => self.concurrency_limit(&path, meters),
             LayerKind::Throttle { .. } => self.throttle(&path, meters),
+            LayerKind::Connect(_) => {
+                for (name, meaning, counter) in [
+                    ("opened", "connections opened", meters.more),
+                    ("failed", "calls that got no connection, or one that broke", meters.rejected),
+                    ("lookups", "names looked up", meters.more + 1),
+                    ("lookups_failed", "calls whose name could not be looked up", meters.more + 2),
+                ] {
+                    let rate = Source::CounterRate(counter);
+                    self.add(format!("{path}.{name}"), Unit::PerSecond, meaning, rate);
+                }
+                let meaning = "opening a connection, from lookup to handshake, of those that opened";
+                self.timer_metrics(&format!("{path}.time"), meters.wait, meaning);
+            }
             LayerKind::Deadline { .. } => {
                 self.add(
                     format!("{path}.exceeded"),

@@ -1,7 +1,7 @@
 //! Routes, edges and the layers of policies compiled.
 
 use super::settings::{breaker, cache, pool, shared};
-use super::{Compiler, Scope, breakers, concurrency, draw, limits, pools, retries, throttling};
+use super::{Compiler, Scope, breakers, concurrency, draw, limits, network, pools, retries, throttling};
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, salt};
 use crate::components::breaker::family::AnyBreakerConfig;
@@ -159,6 +159,7 @@ impl Compiler {
             LayerKind::Throttle { .. } => ("admission control", &mut counts.throttles),
             LayerKind::Hedge { delay: HedgeDelay::Percentile(_), .. } => ("hedge", &mut counts.hedges),
             LayerKind::Deadline { .. } => ("deadline", &mut counts.deadlines),
+            LayerKind::Connect(_) => ("connect", &mut counts.connects),
             _ => return 0,
         };
         let number = numbers.entry(name).or_insert(0);
@@ -251,10 +252,8 @@ impl Compiler {
                 };
                 (kind, shared(&p.per))
             }
-            sp::Layer::Network(n) => {
-                let latency = draw(&n.latency.dist, &format!("{path}.latency"));
-                (LayerKind::Network { latency, loss: n.loss.0 }, false)
-            }
+            sp::Layer::Network(n) => network::network(n, path),
+            sp::Layer::Connect(c) => network::connect(c, path),
             sp::Layer::RateLimit(r) => limits::rate_limit(r, scope.topology),
             sp::Layer::Hedge(h) => limits::hedge(h, path),
             sp::Layer::ConsecutiveBreaker(b) => limits::consecutive_breaker(b),
@@ -309,6 +308,7 @@ fn expanded(specs: &[Spec]) -> Vec<Spec> {
 /// A layer as written, or one that a client population's own settings stand for.
 #[derive(Clone)]
 #[expect(clippy::large_enum_variant, reason = "there are few of them, and not for long")]
+#[expect(clippy::large_enum_variant, reason = "there are few, and only while a model is compiled")]
 pub(super) enum Spec {
     Layer(sp::Layer),
     Timeout(SimDuration),
@@ -339,6 +339,7 @@ impl Spec {
             Self::Layer(sp::Layer::RateLimit(_)) => "rate_limit",
             Self::Layer(sp::Layer::Hedge(_) | sp::Layer::GrpcHedge(_) | sp::Layer::PollyHedge(_)) => "hedge",
             Self::Layer(sp::Layer::Deadline(_)) => "deadline",
+            Self::Layer(sp::Layer::Connect(_)) => "connect",
             Self::Layer(sp::Layer::ConsecutiveBreaker(_)) => "consecutive_breaker",
             Self::Layer(sp::Layer::Cache(_)) => "cache",
             Self::Layer(sp::Layer::Resilience4jBreaker(_)) => "resilience4j_breaker",

@@ -361,6 +361,7 @@ fn layer(l: &Layer, topology: &Topology, cx: &mut Context) {
         Layer::ThreadPoolBulkhead(b) => resilience4j::thread_pool(b, cx),
         Layer::AdaptiveThrottling(t) => throttling::adaptive(t, cx),
         Layer::AdmissionControl(t) => throttling::admission_control(t, cx),
+        Layer::Connect(c) => super::network::connect(c, cx),
         Layer::Deadline(d) => positive_time(d.limit, "limit", d.place("limit"), cx),
         Layer::GrpcHedge(_) | Layer::PollyHedge(_) => limits::product_hedge(l, cx),
         Layer::AwsSdk(_)

@@ -22,11 +22,11 @@ record! {
     }
 }
 record! {
-    /// The retry quota of the AWS SDKs in standard mode; the defaults are those of botocore 1.44.5. A call that succeeds
-    /// after retries gets back what its last retry cost, one that fails in the end gets nothing, and time gives nothing:
-    /// about 35 retries in vain (500/14) end all retrying until successes have paid for more. Throttling is the outcome
-    /// `Rejected` (as of a 429); all other failures cost `retry_cost`. Older SDKs: `retry_cost: 5, throttling_retry_cost:
-    /// 5, timeout_retry_cost: 10`.
+    /// The retry quota of the AWS SDKs in standard mode; the defaults are those of botocore 1.44.5. A call that
+    /// succeeds after retries gets back what its last retry cost, one that fails in the end gets nothing, and time
+    /// gives nothing: about 35 retries in vain (500/14) end all retrying until successes have paid for more. Throttling
+    /// is the outcome `Rejected` (as of a 429); all other failures cost `retry_cost`. Older SDKs: `retry_cost: 5,
+    /// throttling_retry_cost: 5, timeout_retry_cost: 10`.
     pub struct AwsStandard {
         /// Tokens at the start, and the most (`INITIAL_CAPACITY`).
         initial: u32 = 500,
@@ -43,10 +43,10 @@ record! {
     }
 }
 record! {
-    /// gRPC's retry throttling (proposal A6): each attempt that fails takes a token, each success adds `token_ratio`, and
-    /// only while more than half of the tokens are left are there retries and hedges. First attempts always go out. All
-    /// calls of a caller to the same callee share the tokens, as gRPC keeps them by server name; the settings given last
-    /// in the file hold. In gRPC both numbers have to be given.
+    /// gRPC's retry throttling (proposal A6): each attempt that fails takes a token, each success adds `token_ratio`,
+    /// and only while more than half of the tokens are left are there retries and hedges. First attempts always go out.
+    /// All calls of a caller to the same callee share the tokens, as gRPC keeps them by server name; the settings given
+    /// last in the file hold. In gRPC both numbers have to be given.
     pub struct GrpcThrottling [max_tokens, token_ratio] {
         /// Tokens at the start, and the most (`maxTokens`, up to 1000).
         max_tokens: u32,
@@ -57,8 +57,9 @@ record! {
     }
 }
 record! {
-    /// Finagle's `RetryBudget`, with its defaults. Requests deposit and retries withdraw; both are forgotten after `ttl`, in
-    /// slices of a tenth of it. The reserve of `ttl x min_retries_per_sec` is there at the start: 100 retries.
+    /// Finagle's `RetryBudget`, with its defaults. Requests deposit and retries withdraw; both are forgotten after
+    /// `ttl`, in slices of a tenth of it. The reserve of `ttl x min_retries_per_sec` is there at the start: 100
+    /// retries.
     pub struct FinagleBudget as "Finagle budget" {
         /// How long deposits and withdrawals count, from 1 s to 60 s.
         ttl: Seconds = "10s",
@@ -71,8 +72,9 @@ record! {
     }
 }
 record! {
-    /// Envoy's limit of retries at once, part of what it calls circuit breakers. A retry counts from when it is decided on
-    /// until its answer. It is on by default, with three; a client whose retries end quickly is hardly ever stopped by it.
+    /// Envoy's limit of retries at once, part of what it calls circuit breakers. A retry counts from when it is decided
+    /// on until its answer. It is on by default, with three; a client whose retries end quickly is hardly ever stopped
+    /// by it.
     pub struct EnvoyRetries [max_retries] as "Envoy retries" {
         /// The most retries at once. Istio sets 4294967295.
         max_retries: u32 = 3,
@@ -93,8 +95,8 @@ record! {
 }
 
 choice! {
-    /// What limits the retries of all calls together. A retry that the budget does not allow is not made: the failure is
-    /// the call's outcome at once.
+    /// What limits the retries of all calls together. A retry that the budget does not allow is not made: the failure
+    /// is the call's outcome at once.
     pub enum RetryBudget {
         /// A bucket of tokens, filled by calls and by time.
         Budget(Budget),

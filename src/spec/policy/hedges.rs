@@ -15,8 +15,8 @@ record! {
     }
 }
 record! {
-    /// A percentile of the latencies that attempts had of late, so that only so many calls are hedged. An attempt that was
-    /// called off counts with the time that it had taken until then.
+    /// A percentile of the latencies that attempts had of late, so that only so many calls are hedged. An attempt that
+    /// was called off counts with the time that it had taken until then.
     pub struct PercentileDelay [percentile, initial] as "Percentile delay" {
         /// Which: 95 hedges one call in twenty.
         percentile: f64,
@@ -51,9 +51,9 @@ fn duration(node: &Node, cx: &mut Context) -> Option<Option<HedgeDelay>> {
 }
 
 record! {
-    /// Hedging as gRPC's service config has it (`hedgingPolicy`, proposal A6): attempt k is sent after k times the delay.
-    /// A failure that is not fatal sends the next at once, a fatal one ends the call, and so does a success; the others are
-    /// then called off. There is no retry after all have failed.
+    /// Hedging as gRPC's service config has it (`hedgingPolicy`, proposal A6): attempt k is sent after k times the
+    /// delay. A failure that is not fatal sends the next at once, a fatal one ends the call, and so does a success; the
+    /// others are then called off. There is no retry after all have failed.
     pub struct GrpcHedge {
         /// Attempts, the first included: at least 2, and more than 5 count as 5.
         max_attempts: u32,

@@ -15,11 +15,11 @@ choice! {
     }
 }
 record! {
-    /// The send-rate limit of the AWS SDKs in adaptive mode, with the constants of botocore 1.44.5. Everything passes until
-    /// the first throttled answer (`Rejected`); from then on each attempt, first ones too, takes a token and waits until
-    /// there is one. Throttling lowers the rate to `beta` times what it was, and it grows back along a cubic curve, up to
-    /// `max_rate_adjust_scale` times what is really answered. Who waits goes on in order of arrival. Every answer from below
-    /// counts, so put it inside the retry; `AwsSdk(retry_mode: Adaptive)` does.
+    /// The send-rate limit of the AWS SDKs in adaptive mode, with the constants of botocore 1.44.5. Everything passes
+    /// until the first throttled answer (`Rejected`); from then on each attempt, first ones too, takes a token and
+    /// waits until there is one. Throttling lowers the rate to `beta` times what it was, and it grows back along a
+    /// cubic curve, up to `max_rate_adjust_scale` times what is really answered. Who waits goes on in order of arrival.
+    /// Every answer from below counts, so put it inside the retry; `AwsSdk(retry_mode: Adaptive)` does.
     pub struct AwsAdaptive {
         /// How fast the cubic curve grows (`_SCALE_CONSTANT`).
         scale_constant: f64 = 0.4,
@@ -38,10 +38,10 @@ record! {
     }
 }
 record! {
-    /// Retries of an AWS SDK in standard mode; the defaults are those of botocore 1.44.5. Before retry i (from 0) it waits
-    /// rand(0, 1) x min(scale x 2^i, max_backoff). Throttling is the outcome `Rejected`. For DynamoDB `max_attempts` is 4 and
-    /// `non_throttling_base_scale` 25ms; older SDKs scale by 1s always. A wait that a rejection asks for (`x-amz-retry-after`)
-    /// prolongs its own by up to 5 s.
+    /// Retries of an AWS SDK in standard mode; the defaults are those of botocore 1.44.5. Before retry i (from 0) it
+    /// waits rand(0, 1) x min(scale x 2^i, max_backoff). Throttling is the outcome `Rejected`. For DynamoDB
+    /// `max_attempts` is 4 and `non_throttling_base_scale` 25ms; older SDKs scale by 1s always. A wait that a rejection
+    /// asks for (`x-amz-retry-after`) prolongs its own by up to 5 s.
     pub struct AwsSdk {
         /// Attempts, the first included.
         max_attempts: u32 = 3,
@@ -61,8 +61,9 @@ record! {
 }
 record! {
     /// Retries as gRPC's service config has them (`retryPolicy`, proposal A6): before retry n (from 1) it waits
-    /// min(initial_backoff x backoff_multiplier^(n-1), max_backoff) x U(0.8, 1.2). gRPC has no defaults: all has to be given.
-    /// A wait that a rejection asks for (`grpc-retry-pushback-ms`) takes the place of its own, which begins anew after that.
+    /// min(initial_backoff x backoff_multiplier^(n-1), max_backoff) x U(0.8, 1.2). gRPC has no defaults: all has to be
+    /// given. A wait that a rejection asks for (`grpc-retry-pushback-ms`) takes the place of its own, which begins anew
+    /// after that.
     pub struct GrpcRetry {
         /// Attempts, the first included: at least 2, and more than 5 count as 5.
         max_attempts: u32,
@@ -79,8 +80,8 @@ record! {
     }
 }
 record! {
-    /// Retries of Envoy's router: before retry n (from 1) it waits U(0, min(base_interval x (2^n - 1), max_interval)). Put a
-    /// `Timeout` around it for the route's timeout, which covers all tries (15s in Envoy), and one within it for
+    /// Retries of Envoy's router: before retry n (from 1) it waits U(0, min(base_interval x (2^n - 1), max_interval)).
+    /// Put a `Timeout` around it for the route's timeout, which covers all tries (15s in Envoy), and one within it for
     /// `per_try_timeout`. Istio retries twice.
     pub struct EnvoyRetry {
         /// Retries after the first attempt.
@@ -107,9 +108,9 @@ choice! {
     }
 }
 record! {
-    /// Retries of Polly v8 (`RetryStrategyOptions`), with its defaults. With `use_jitter`, constant and linear waits vary by a
-    /// quarter up and down; exponential ones follow a smooth curve (`DecorrelatedJitterBackoffV2`), whose first wait is
-    /// near `delay` in the median and never as long as 1.4 times `delay`.
+    /// Retries of Polly v8 (`RetryStrategyOptions`), with its defaults. With `use_jitter`, constant and linear waits
+    /// vary by a quarter up and down; exponential ones follow a smooth curve (`DecorrelatedJitterBackoffV2`), whose
+    /// first wait is near `delay` in the median and never as long as 1.4 times `delay`.
     pub struct PollyRetry {
         /// Retries after the first attempt.
         max_retry_attempts: u32 = 3,
