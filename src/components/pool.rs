@@ -384,7 +384,13 @@ impl<W: Copy + PartialEq> Pool<W> {
     }
 
     fn create(&mut self, out: &mut Vec<PoolAction<W>>) {
-        let conn = Connection { state: State::Creating, uses: 0, epoch: INVALID, expires: SimTime::ZERO, kept: Default::default() };
+        let conn = Connection {
+            state: State::Creating,
+            uses: 0,
+            epoch: INVALID,
+            expires: SimTime::ZERO,
+            kept: Default::default(),
+        };
         let conn = self.conns.insert(conn);
         self.creating += 1;
         out.push(PoolAction::Create { conn });

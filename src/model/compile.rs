@@ -360,7 +360,8 @@ impl Compiler {
 fn cpu_disciplines(topology: &Topology) -> Vec<(String, CpuDiscipline)> {
     let services = topology.services.iter().filter(|(_, s)| s.cpu.is_some());
     let services = services.map(|(name, s)| (name.to_string(), service(name, s).cpu_discipline));
-    let databases = topology.databases.iter().map(|(name, d)| (name.to_string(), database(name, d).cpu_discipline));
+    let databases =
+        topology.databases.iter().map(|(name, d)| (name.to_string(), database(name, d).cpu_discipline));
     services.chain(databases).collect()
 }
 

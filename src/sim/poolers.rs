@@ -173,8 +173,7 @@ impl<O: Observer> World<'_, O> {
     /// A caller's pool is gone: all that it kept goes back.
     pub(super) fn end_sessions(&mut self, now: SimTime, pool: usize) {
         let Some(pooler) = self.pooler_before(pool) else { return };
-        while let Some(at) =
-            self.pool_states[pooler].sessions.iter().position(|(p, ..)| *p as usize == pool)
+        while let Some(at) = self.pool_states[pooler].sessions.iter().position(|(p, ..)| *p as usize == pool)
         {
             let (_, _, server) = self.pool_states[pooler].sessions.remove(at);
             self.release(now, pooler, server);

@@ -400,7 +400,8 @@ impl<O: Observer> World<'_, O> {
         let key = mix(mix(self.streams.key("pools", "connect"), state.owner), state.creations);
         let delay = sample(connect, key);
         if let Some(limit) = config.connect_timeout() {
-            let has_cost = self.settings().groups[self.pool_states[pool].group as usize].connect_cost.is_some();
+            let has_cost =
+                self.settings().groups[self.pool_states[pool].group as usize].connect_cost.is_some();
             if delay > limit || has_cost {
                 let event = Event::PoolConnectTimeout { pool: pool as u32, conn };
                 self.queue.schedule(now + limit, Rank::Timer, event);

@@ -46,9 +46,8 @@ fn a_proxy_refuses_more_clients_than_it_may_have() {
 #[test]
 fn a_session_keeps_its_server_connection() {
     let play = |mode: &str| {
-        let pooler = format!(
-            "pooler: PgBouncer(pool_mode: {mode}, default_pool_size: 6, query_wait_timeout: \"1s\")"
-        );
+        let pooler =
+            format!("pooler: PgBouncer(pool_mode: {mode}, default_pool_size: 6, query_wait_timeout: \"1s\")");
         quick(&two_services("Pool(max: 5, acquire_timeout: \"2s\")", &pooler), 20)
     };
     let (session, transaction) = (play("Session"), play("Transaction"));
@@ -57,7 +56,8 @@ fn a_session_keeps_its_server_connection() {
     assert_eq!(transaction.value("clients.a.error_ratio"), 0.0);
     // Those who came later find nothing: connections that are kept are nobody else's.
     let light = |mode: &str| {
-        let pooler = format!("pooler: PgBouncer(pool_mode: {mode}, default_pool_size: 3, query_wait_timeout: \"1s\")");
+        let pooler =
+            format!("pooler: PgBouncer(pool_mode: {mode}, default_pool_size: 3, query_wait_timeout: \"1s\")");
         let calm = two_services("Pool(max: 1, idle: \"1h\")", &pooler).replace("50/s", "2/s");
         quick(&calm, 20).total("databases.db.pooler.timeouts")
     };
@@ -83,7 +83,8 @@ fn a_pinned_connection_of_rds_proxy_is_a_session() {
 #[test]
 fn clients_of_a_proxy_outlive_its_server() {
     let crash = "duration: \"30s\", timeline: [At(\"10s\", Crash(target: \"db\"))]";
-    let pooler = "restart_delay: \"2s\", pooler: PgBouncer(pool_mode: Transaction, server_login_retry: \"1s\")";
+    let pooler =
+        "restart_delay: \"2s\", pooler: PgBouncer(pool_mode: Transaction, server_login_retry: \"1s\")";
     let run = experiment(&two_services("HikariPool(maximum_pool_size: 5)", pooler), crash);
     // Who was in the middle is cut off; who comes while the server is away waits.
     let failures = |run: &crate::support::Run| {
@@ -110,7 +111,8 @@ fn pgbouncer_turns_new_clients_away_while_the_server_is_away() {
 #[test]
 fn hikari_makes_no_more_than_33_connections_a_second_and_process() {
     let crash = "duration: \"20s\", timeline: [At(\"10s\", Crash(target: \"db\"))]";
-    let topology = two_services("HikariPool(maximum_pool_size: 100, minimum_idle: 0)", "").replace("50/s", "500/s");
+    let topology =
+        two_services("HikariPool(maximum_pool_size: 100, minimum_idle: 0)", "").replace("50/s", "500/s");
     let run = experiment(&topology, crash);
     let attempts = run.series("services.one.calls.db.pool.attempts");
     // Two processes; a connection every 30 ms each.

@@ -246,7 +246,8 @@ impl<W: Copy + PartialEq> HikariPool<W> {
 
     fn end_lives(&mut self, now: SimTime, out: &mut Vec<PoolAction<W>>) {
         loop {
-            let due = |kept: &&super::store::Kept| (kept.ends <= now && !kept.is_evicted) || kept.check <= now;
+            let due =
+                |kept: &&super::store::Kept| (kept.ends <= now && !kept.is_evicted) || kept.check <= now;
             let Some((conn, kept)) = self.store.established().find(|(_, kept)| due(kept)) else { return };
             let kept = *kept;
             let is_idle = self.store.idle.contains(&conn);

@@ -252,7 +252,8 @@ impl<W: Copy + PartialEq> ProxyPool<W> {
 
     fn room(&self, now: SimTime) -> usize {
         let reserve = self.reserve_at().is_some_and(|at| at <= now);
-        let room = self.config.pool_size as usize + if reserve { self.config.reserve_pool_size as usize } else { 0 };
+        let room =
+            self.config.pool_size as usize + if reserve { self.config.reserve_pool_size as usize } else { 0 };
         room.min(self.most())
     }
 
@@ -271,8 +272,7 @@ impl<W: Copy + PartialEq> ProxyPool<W> {
     /// When the idle connection at a place has been idle for too long.
     fn idle_ends(&self, at: usize) -> SimTime {
         let used = self.store.kept(self.store.idle[at]).used;
-        let is_surplus =
-            self.config.max_idle.is_some_and(|max| self.store.idle.len() - at > max as usize);
+        let is_surplus = self.config.max_idle.is_some_and(|max| self.store.idle.len() - at > max as usize);
         let surplus = if is_surplus { used + SURPLUS_IDLE } else { SimTime::NEVER };
         let is_kept = self.store.standing() <= self.config.min_pool_size as usize;
         let idle = self.config.server_idle_timeout.filter(|_| !is_kept);

@@ -108,7 +108,12 @@ fn rds(p: &RdsProxy, d: &Database, cx: &mut Context) {
 
 pub(super) fn envoy(e: &EnvoyLimits, cx: &mut Context) {
     if let HttpProtocol::Http2(h) = &e.protocol {
-        at_least_one(h.max_concurrent_streams, "max_concurrent_streams", h.place("max_concurrent_streams"), cx);
+        at_least_one(
+            h.max_concurrent_streams,
+            "max_concurrent_streams",
+            h.place("max_concurrent_streams"),
+            cx,
+        );
     }
     positive_time(e.connect_timeout, "connect_timeout", e.place("connect_timeout"), cx);
 }

@@ -302,10 +302,8 @@ fn a_request_that_meets_the_end_of_a_kept_connection_is_lost() {
 
 #[test]
 fn hikari_adds_one_connection_at_a_time_with_a_pause_of_30_ms() {
-    let told = replay(
-        AnyPoolConfig::Hikari(hikari(4, 0)),
-        "0 a1, 0 a2, 0 a3, 10 c, 39 w, 40 w, 50 c, 79 w, 80 w",
-    );
+    let told =
+        replay(AnyPoolConfig::Hikari(hikari(4, 0)), "0 a1, 0 a2, 0 a3, 10 c, 39 w, 40 w, 50 c, 79 w, 80 w");
     assert_eq!(told, "+0 |0 |0 |0 1<-0 |10 |39 +1 |40 2<-1 |50 |79 +2 |80");
 }
 
@@ -386,7 +384,10 @@ fn pg_reuses_the_last_returned_and_notices_the_dead_at_once() {
     let two = "0 a1, 0 a2, 0 c, 0 c, 1 r2, 2 r1";
     assert!(replay(AnyPoolConfig::Pg(pg(2)), &format!("{two}, 3 a3")).ends_with("3<-0 |3"));
     assert!(replay(AnyPoolConfig::Pg(pg(2)), &format!("{two}, 3 k")).ends_with("|2 -0 -1 |3"));
-    assert!(replay(AnyPoolConfig::Pg(pg(2)), &format!("{two}, 10001 w, 10002 w")).ends_with("-1 |10001 -0 |10002"));
+    assert!(
+        replay(AnyPoolConfig::Pg(pg(2)), &format!("{two}, 10001 w, 10002 w"))
+            .ends_with("-1 |10001 -0 |10002")
+    );
 }
 
 #[test]
@@ -464,8 +465,10 @@ fn pgbouncer_restores_its_minimum_one_by_one() {
 
 #[test]
 fn rds_proxy_closes_what_lies_idle_beyond_its_share() {
-    let config = ProxyConfig { attempts: u32::MAX, max_idle: Some(1), server_idle_timeout: None, ..bouncer(4) };
-    let told = replay(AnyPoolConfig::Proxy(config), "0 a1, 0 a2, 0 c, 0 c, 1 r1, 2 r2, 60000 w, 60001 w, 999999 w");
+    let config =
+        ProxyConfig { attempts: u32::MAX, max_idle: Some(1), server_idle_timeout: None, ..bouncer(4) };
+    let told =
+        replay(AnyPoolConfig::Proxy(config), "0 a1, 0 a2, 0 c, 0 c, 1 r1, 2 r2, 60000 w, 60001 w, 999999 w");
     assert!(told.ends_with("|60000 -0 |60001 |999999"), "{told}");
 }
 
@@ -512,18 +515,20 @@ fn any_config() -> impl Strategy<Value = AnyPoolConfig> {
         })
     });
     let limits = (0u32..6, 0u32..6, 1u32..9, 1u32..4);
-    let http = (limits, off(1), off(20), 0u64..20).prop_map(|((most, pending, requests, streams), idle, keep, race)| {
-        AnyPoolConfig::Http(HttpConfig {
-            max_connections: most,
-            max_pending_requests: pending,
-            max_requests: requests,
-            streams,
-            connect_timeout: None,
-            idle_timeout: idle,
-            keep_alive: keep,
-            race: ms(race),
-        })
-    });
+    let http = (limits, off(1), off(20), 0u64..20).prop_map(
+        |((most, pending, requests, streams), idle, keep, race)| {
+            AnyPoolConfig::Http(HttpConfig {
+                max_connections: most,
+                max_pending_requests: pending,
+                max_requests: requests,
+                streams,
+                connect_timeout: None,
+                idle_timeout: idle,
+                keep_alive: keep,
+                race: ms(race),
+            })
+        },
+    );
     prop_oneof![hikari, pg, proxy, http]
 }
 
