@@ -517,6 +517,23 @@ pub enum HedgeDelay {
     Percentile(PercentileConfig),
 }
 
+impl LayerKind {
+    /// The setting that limits a pool's connections, and its value; `None` for other layers, and for HTTP, where
+    /// requests are what is counted.
+    pub fn pool_limit(&self) -> Option<(&'static str, u32)> {
+        let Self::Pool { config, .. } = self else { return None };
+        let setting = match config {
+            AnyPoolConfig::Sequelize(_) => "Pool.max",
+            AnyPoolConfig::Hikari(_) => "HikariPool.maximum_pool_size",
+            AnyPoolConfig::Pg(_) => "PgPool.max",
+            AnyPoolConfig::Proxy(proxy) if proxy.fails_fast => "default_pool_size",
+            AnyPoolConfig::Proxy(_) => "max_connections_percent",
+            AnyPoolConfig::Http(_) => return None,
+        };
+        Some((setting, config.max()))
+    }
+}
+
 /// Which clients of a proxy keep a server connection for as long as they are connected.
 #[derive(Clone, Copy, Debug)]
 pub struct Sessions {

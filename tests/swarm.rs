@@ -635,6 +635,27 @@ fn newer_pool(dice: &mut Dice, per: &str) -> String {
             dice.ms(50, 3000),
         );
     }
+    if dice.chance(0.3) {
+        return format!(
+            "EnvoyLimits(max_connections: {}, max_pending_requests: {}, max_requests: {}, protocol: {}, \
+             connect_timeout: {}, idle_timeout: {}, connect: {connect}, per: {per})",
+            dice.from(0, 5),
+            dice.from(0, 5),
+            dice.from(1, 9),
+            dice.pick(&["Http1", "Http2(max_concurrent_streams: 3)", "Http2()"]),
+            dice.ms(1, 30),
+            dice.ms(0, 2000),
+        );
+    }
+    if dice.chance(0.3) {
+        return format!(
+            "Http1Pool(max_connections: {}, idle_timeout: {}, keep_alive: {}, race: {}, connect: {connect}, per: {per})",
+            dice.from(1, 6),
+            dice.ms(0, 2000),
+            dice.ms(21, 2000),
+            dice.ms(0, 20),
+        );
+    }
     let uses = if dice.chance(0.2) { "max_uses: 5, " } else { "" };
     format!(
         "PgPool(max: {}, min: 1, idle_timeout: {}, connection_timeout: {}, max_lifetime: {}, {uses}connect: {connect}, \

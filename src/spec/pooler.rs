@@ -17,11 +17,11 @@ choice! {
 }
 
 record! {
-    /// PgBouncer 1.18. Server connections are opened one at a time: the pool fills slowly, and a server that comes back
-    /// is not stormed. After an attempt that failed there is none for `server_login_retry`; clients that connect
-    /// meanwhile are turned away if no server connection stands, those that are connected wait. A client that waited for
-    /// `query_wait_timeout` is disconnected. All callers are one user, so there is one pool. Connections in use are never
-    /// closed for their age; idle ones that are too old are closed one by one, spread over the lifetime.
+    /// PgBouncer 1.18. Server connections are opened one at a time: the pool fills slowly, and a server that comes
+    /// back is not stormed. After an attempt that failed there is none for `server_login_retry`; clients that connect
+    /// meanwhile are turned away if no server connection stands, those that are connected wait. A client that waited
+    /// for `query_wait_timeout` is disconnected. All callers are one user, so there is one pool. Connections in use
+    /// are never closed for their age; idle ones that are too old are closed one by one, spread over the lifetime.
     pub struct PgBouncer {
         /// For how long a client keeps a server connection.
         pool_mode: PoolMode = Session,

@@ -1,6 +1,5 @@
 //! What can run out: CPUs, workers, queues, memory, connections, pools, bulkheads.
 
-use crate::components::pool::family::AnyPoolConfig;
 use crate::metrics::{Meters, Source};
 use crate::model::{Callee, Caller, GroupKind, LayerKind, Model};
 
@@ -117,17 +116,13 @@ fn database(model: &Model, group: usize, found: &mut Vec<Resource>) {
 fn pooler(model: &Model, group: usize, found: &mut Vec<Resource>) {
     for slot in model.epochs[0].slots.iter().filter(|slot| slot.callee_group as usize == group) {
         let kind = &model.layers[slot.layer as usize].kind;
-        let LayerKind::Pool { config: AnyPoolConfig::Proxy(config), sessions: Some(_), .. } = kind else {
+        let (LayerKind::Pool { sessions: Some(_), .. }, Some((setting, most))) = (kind, kind.pool_limit())
+        else {
             continue;
         };
         let path = format!("databases.{}.pooler", model.groups[group].name);
-        let setting = if config.fails_fast {
-            format!("{path}.default_pool_size")
-        } else {
-            format!("{path}.max_connections_percent")
-        };
+        let setting = format!("{path}.{setting}");
         let meters = &model.catalog.layers[slot.meters as usize];
-        let most = AnyPoolConfig::Proxy(*config).max();
         let usage = Usage::Level(meters.gauge + 1, 1.0 / f64::from(most));
         let resource = Resource::new(format!("server connections of `{path}`"), usage);
         return found.push(Resource { wait: Some(meters.wait), ..resource }.scaled_by(&[setting]));
@@ -150,17 +145,10 @@ fn layers(model: &Model, found: &mut Vec<Resource>) {
         let meters = &model.catalog.layers[slot.meters as usize];
         // The gauges of a pool: its size, those lent, those who wait; of a bulkhead: those in progress, those who wait.
         let (kind, field, most, gauge, wait) = match &layer.kind {
-            LayerKind::Pool { config, sessions, .. } => {
-                let field = match (config, sessions) {
-                    (AnyPoolConfig::Hikari(_), _) => "HikariPool.maximum_pool_size",
-                    (AnyPoolConfig::Pg(_), _) => "PgPool.max",
-                    // What it carries is counted in requests.
-                    (AnyPoolConfig::Http(_), _) => continue,
-                    // One for all callers of a database: it is found with the database.
-                    (_, Some(_)) => continue,
-                    _ => "Pool.max",
-                };
-                ("pool", field, config.max(), meters.gauge + 1, Some(meters.wait))
+            // That of a proxy is one for all callers of a database: it is found with the database.
+            LayerKind::Pool { sessions: None, .. } => {
+                let Some((field, most)) = layer.kind.pool_limit() else { continue };
+                ("pool", field, most, meters.gauge + 1, Some(meters.wait))
             }
             LayerKind::Bulkhead { .. } => {
                 let Some((kind, field, most)) = layer.kind.room() else { continue };

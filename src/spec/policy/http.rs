@@ -24,12 +24,12 @@ choice! {
 }
 
 record! {
-    /// Envoy's "circuit breakers" (1.40), which are limits on what is under way: no state, no memory. A request goes out
-    /// on a free connection; otherwise it is pending, and another connection is made if there may be more. What would be
-    /// too much ends as `Rejected` at once (503 with `x-envoy-overloaded`), and there is room again the moment something
-    /// ends. A request that waits for its own connection to be made is pending, too. A connection that cannot be made
-    /// fails all that are pending. There is one pool for the callee, whichever of its instances answers, and no timeout:
-    /// put a `Timeout` inside a `Retry` around it. Istio leaves all limits at 4294967295.
+    /// Envoy's "circuit breakers" (1.40), which are limits on what is under way: no state, no memory. A request goes
+    /// out on a free connection; otherwise it is pending, and another connection is made if there may be more. What
+    /// would be too much ends as `Rejected` at once (503 with `x-envoy-overloaded`), and there is room again the moment
+    /// something ends. A request that waits for its own connection to be made is pending, too. A connection that cannot
+    /// be made fails all that are pending. There is one pool for the callee, whichever of its instances answers, and no
+    /// timeout: put a `Timeout` inside a `Retry` around it. Istio leaves all limits at 4294967295.
     pub struct EnvoyLimits {
         /// The most connections; one is made in any case.
         max_connections: u32 = 1024,
@@ -53,8 +53,8 @@ record! {
 record! {
     /// Keep-alive connections of an HTTP/1.1 client, one request at a time on each; the last to become free is used
     /// first. A request that finds none waits until one is free or there may be another. If the server closes idle
-    /// connections sooner than the client, a request may meet a connection that is just being closed: it fails, although
-    /// both are well (a 502 at a proxy). Keep `idle_timeout` shorter than `keep_alive`.
+    /// connections sooner than the client, a request may meet a connection that is just being closed: it fails,
+    /// although both are well (a 502 at a proxy). Keep `idle_timeout` shorter than `keep_alive`.
     pub struct Http1Pool {
         /// The most connections.
         max_connections: u32 = 100,

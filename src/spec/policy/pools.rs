@@ -6,11 +6,12 @@ use crate::spec::dist::Distribution;
 use crate::spec::quantity::Seconds;
 
 record! {
-    /// A pool of connections as HikariCP 6.0 keeps it. Connections are added by one thread, one after the other: 30 ms
-    /// pass after each, and after failures 10 ms, doubled each time, up to 5 s. So a database that comes back is not
-    /// stormed. The pool fills from the start of its process on (one connection, the others 100 ms later); a housekeeper
-    /// looks after idle ones every 30 s. Connections in use are never closed. One that was used in the last 500 ms is
-    /// lent without asking whether it lives, so a call after a crash may fail on it. A duration of 0 means never.
+    /// A pool of connections as HikariCP 6.0 keeps it. Connections are added by one thread, one after the other: 30
+    /// ms pass after each, and after failures 10 ms, doubled each time, up to 5 s. So a database that comes back is
+    /// not stormed. The pool fills from the start of its process on (one connection, the others 100 ms later); a
+    /// housekeeper looks after idle ones every 30 s. Connections in use are never closed. One that was used in the
+    /// last 500 ms is lent without asking whether it lives, so a call after a crash may fail on it. A duration of 0
+    /// means never.
     pub struct HikariPool {
         /// The most connections, idle and in use (`maximumPoolSize`).
         maximum_pool_size: u32 = 10,

@@ -418,7 +418,7 @@ fn pgbouncer_rests_after_a_failure_from_the_start_of_the_attempt() {
 #[test]
 fn pgbouncer_turns_new_clients_away_while_no_server_can_be_reached() {
     let mut bench = Bench::new(AnyPoolConfig::Proxy(bouncer(3)));
-    let mut connects = |bench: &mut Bench| {
+    let connects = |bench: &mut Bench| {
         let mut taken = false;
         bench.does(|p, now, out| taken = p.on_client(now, out));
         taken
