@@ -127,8 +127,8 @@ pub struct GroupShape {
     pub endpoints: Range<u32>,
     /// What each instance costs per hour; of an external, what each request costs.
     pub price: f64,
-    /// The zones over which its instances are spread, one after the other: numbers in [`Model::zones`]; empty if zones do
-    /// not matter.
+    /// The zones over which its instances are spread, one after the other: numbers in [`Model::zones`]; empty if zones
+    /// do not matter.
     pub zones: Vec<u32>,
 }
 
