@@ -164,8 +164,8 @@ pub struct GroupShape {
     pub is_sharded: bool,
     /// The group whose writes its instances apply.
     pub replicates: Option<u32>,
-    /// The zones over which its instances are spread, one after the other: numbers in [`Model::zones`]; empty if zones do
-    /// not matter.
+    /// The zones over which its instances are spread, one after the other: numbers in [`Model::zones`]; empty if zones
+    /// do not matter.
     pub zones: Vec<u32>,
 }
 

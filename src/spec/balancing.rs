@@ -5,8 +5,8 @@ use crate::{choice, record};
 
 record! {
     /// Draws some targets at random, one of them perhaps twice, and takes the one with the fewest requests in flight
-    /// (Envoy 1.40.0 `LEAST_REQUEST`). Of two targets the busier still gets a quarter, as both draws can fall on it. With
-    /// unequal weights nothing is drawn: targets take turns by weight / (requests in flight + 1)^bias.
+    /// (Envoy 1.40.0 `LEAST_REQUEST`). Of two targets the busier still gets a quarter, as both draws can fall on it.
+    /// With unequal weights nothing is drawn: targets take turns by weight / (requests in flight + 1)^bias.
     pub struct LeastRequest {
         /// How many draws.
         choice_count: u32 = 2,
@@ -25,9 +25,9 @@ record! {
 
 record! {
     /// Draws two different targets and takes the one whose latency times its requests in flight, one more included, is
-    /// less (Finagle's `p2c` with `PeakEwma`, read in its source). A latency above the average is taken over at once, one
-    /// below is averaged in, and the average fades while nothing is heard. A target of which nothing is known gets one
-    /// request at a time.
+    /// less (Finagle's `p2c` with `PeakEwma`, read in its source). A latency above the average is taken over at once,
+    /// one below is averaged in, and the average fades while nothing is heard. A target of which nothing is known gets
+    /// one request at a time.
     pub struct PeakEwma [decay] {
         /// How long latency is remembered (the time constant).
         decay: Seconds = "10s",
@@ -35,8 +35,8 @@ record! {
 }
 
 record! {
-    /// Envoy's contrib `peak_ewma`, after its documentation: like Finagle's, but without peaks, and the average does not
-    /// fade by itself.
+    /// Envoy's contrib `peak_ewma`, after its documentation: like Finagle's, but without peaks, and the average does
+    /// not fade by itself.
     pub struct EnvoyPeakEwma [decay_time] {
         /// How long latency is remembered (the time constant).
         decay_time: Seconds = "10s",
@@ -46,15 +46,15 @@ record! {
 }
 
 record! {
-    /// Follows the hash of the request's key into a table that targets filled in turns (Envoy 1.40.0 `MAGLEV`; Eisenbud et
-    /// al., 2016). Shares are more even than on a ring; when one of n targets leaves, its 1/n of the keys move and a few
-    /// others with them.
+    /// Follows the hash of the request's key into a table that targets filled in turns (Envoy 1.40.0 `MAGLEV`;
+    /// Eisenbud et al., 2016). Shares are more even than on a ring; when one of n targets leaves, its 1/n of the keys
+    /// move and a few others with them.
     pub struct Maglev {
         /// Places in the table: a prime, at most 5000011, and far above the number of targets.
         table_size: u32 = 65537,
         /// The most that a target may have in flight, in per cent of the mean, 100 or more: others than the key's own
-        /// target are tried then, in an order that is always the same for one key. A target that has exactly that much takes
-        /// one more. Without it there is no limit.
+        /// target are tried then, in an order that is always the same for one key. A target that has exactly that much
+        /// takes one more. Without it there is no limit.
         hash_balance_factor: Option<u32> = None,
     }
 }
@@ -70,19 +70,19 @@ record! {
 }
 
 record! {
-    /// An ALB's slow start (user guide of June 2023): the share of a target that has become healthy grows in a straight line
-    /// from nothing. For `RoundRobin` and `WeightedRandom`; `LeastOutstanding` has none. Targets that become healthy while no
-    /// other is fully healthy, as the first of a group, get their full share at once. A target that becomes unhealthy leaves
-    /// the slow start, and enters it anew when it recovers.
+    /// An ALB's slow start (user guide of June 2023): the share of a target that has become healthy grows in a
+    /// straight line from nothing. For `RoundRobin` and `WeightedRandom`; `LeastOutstanding` has none. Targets that
+    /// become healthy while no other is fully healthy, as the first of a group, get their full share at once. A target
+    /// that becomes unhealthy leaves the slow start, and enters it anew when it recovers.
     pub struct AlbSlowStart [duration] as "ALB slow start" {
         /// How long it takes (`slow_start.duration_seconds`), from 30 s to 900 s.
         duration: Seconds,
     }
 }
 record! {
-    /// Envoy's slow start (1.40.0), for `EnvoyRoundRobin` and `LeastRequest`: a host that joins or becomes healthy has the part
-    /// (time / window)^(1 / aggression) of its weight. Meanwhile both policies take turns by due dates, also where weights
-    /// are equal.
+    /// Envoy's slow start (1.40.0), for `EnvoyRoundRobin` and `LeastRequest`: a host that joins or becomes healthy has
+    /// the part (time / window)^(1 / aggression) of its weight. Meanwhile both policies take turns by due dates, also
+    /// where weights are equal.
     pub struct EnvoySlowStart [slow_start_window] as "Envoy slow start" {
         /// How long it takes.
         slow_start_window: Seconds,
@@ -93,17 +93,17 @@ record! {
     }
 }
 record! {
-    /// HAProxy's slow start (2.6.12), for `HaproxyRoundRobin` and `LeastConn`: the weight of a server that comes up grows by
-    /// sixteenths, every second or every twentieth of the time if that is longer. Servers that are there at the start of the
-    /// run have their full weight. Limits on connections (`maxconn`) do not grow with it here.
+    /// HAProxy's slow start (2.6.12), for `HaproxyRoundRobin` and `LeastConn`: the weight of a server that comes up
+    /// grows by sixteenths, every second or every twentieth of the time if that is longer. Servers that are there at
+    /// the start of the run have their full weight. Limits on connections (`maxconn`) do not grow with it here.
     pub struct HaproxySlowStart [slowstart] as "HAProxy slow start" {
         /// How long it takes.
         slowstart: Seconds,
     }
 }
 choice! {
-    /// How a target that has become healthy, or has joined, gets its share little by little. Targets that are there at the
-    /// start of the run have it already.
+    /// How a target that has become healthy, or has joined, gets its share little by little. Targets that are there at
+    /// the start of the run have it already.
     pub enum SlowStart {
         /// In a straight line, as an AWS ALB does.
         Alb(AlbSlowStart),
@@ -115,10 +115,10 @@ choice! {
 }
 
 record! {
-    /// Sticky sessions (AWS ALB `lb_cookie`): a session's requests go to the target of its first one, whatever the policy
-    /// would choose. A session whose target is unhealthy or gone gets another, and stays there. In a closed loop each user is
-    /// a session, also in the calls that its requests lead to; in an open loop, the requests with the same key are. Requests
-    /// without user and key belong to no session.
+    /// Sticky sessions (AWS ALB `lb_cookie`): a session's requests go to the target of its first one, whatever the
+    /// policy would choose. A session whose target is unhealthy or gone gets another, and stays there. In a closed
+    /// loop each user is a session, also in the calls that its requests lead to; in an open loop, the requests with
+    /// the same key are. Requests without user and key belong to no session.
     pub struct Stickiness [duration] {
         /// How long a session without requests is remembered, from 1 s to 7 d; every request begins that time anew.
         duration: Seconds = "1d",
@@ -126,10 +126,10 @@ record! {
 }
 
 record! {
-    /// Envoy's zone-aware routing (1.40.0): calls from a zone stay there, as far as its share of the healthy targets is at least
-    /// its share of the running callers; the rest goes to zones with more targets than callers. Zones do not matter while
-    /// fewer than half of the targets are healthy, while the caller's zone has none that is, for callers without a zone (as
-    /// clients are), and if caller and service have different numbers of zones.
+    /// Envoy's zone-aware routing (1.40.0): calls from a zone stay there, as far as its share of the healthy targets
+    /// is at least its share of the running callers; the rest goes to zones with more targets than callers. Zones do
+    /// not matter while fewer than half of the targets are healthy, while the caller's zone has none that is, for
+    /// callers without a zone (as clients are), and if caller and service have different numbers of zones.
     pub struct ZoneAware {
         /// The fewest healthy targets with which zones matter.
         min_cluster_size: u32 = 6,
@@ -144,7 +144,8 @@ choice! {
         CrossZone,
         /// An AWS ALB without cross-zone load balancing: each zone has a node of the balancer, which chooses among the
         /// targets of its zone, by the policy. Every node gets the same share of the requests, however many targets its
-        /// zone has. A zone without a healthy target is left out (it leaves DNS, which takes no time here), unless all are so.
+        /// zone has. A zone without a healthy target is left out (it leaves DNS, which takes no time here), unless all
+        /// are so.
         WithinZone,
         /// Envoy's zone-aware routing.
         ZoneAware(ZoneAware),

@@ -301,7 +301,8 @@ record! {
         targets: Spanned<String>,
         /// How it chooses a target.
         policy: BalancerPolicy = RoundRobin,
-        /// Weights of the targets in order of replica, for the weighted policies and the ring; 1 if not given.
+        /// Weights of the targets in order of replica; 1 if not given. `RoundRobin`, `Random`, `LeastOutstanding`,
+        /// `PowerOfTwo`, `PowerOfChoices`, `PeakEwma` and `EnvoyPeakEwma` do not mind them.
         weights: Vec<u32> = [],
         /// How it finds out which targets are healthy; without it all are taken to be.
         health_check: Option<HealthCheck> = None,
@@ -329,8 +330,8 @@ record! {
         /// The fewest places on the ring (`minimum_ring_size`).
         ring_size: u32 = 1024,
         /// The most that a target may have in flight, in per cent of the mean, 100 or more: others than the key's own
-        /// target are tried then, in an order that is always the same for one key. A target that has exactly that much takes
-        /// one more. Without it there is no limit.
+        /// target are tried then, in an order that is always the same for one key. A target that has exactly that much
+        /// takes one more. Without it there is no limit.
         hash_balance_factor: Option<u32> = None,
     }
 }
@@ -356,10 +357,11 @@ choice! {
         /// Envoy 1.40.0 `ROUND_ROBIN`: turns by due dates, from a point that each balancer draws; a change of targets,
         /// health or weights begins a new schedule. Weights 5, 1 and 2 give AACAABCA.
         EnvoyRoundRobin,
-        /// HAProxy 2.6.12 `roundrobin`: weights 5, 1 and 2 give AACAABAC. Who comes up waits about its share of a round.
+        /// HAProxy 2.6.12 `roundrobin`: weights 5, 1 and 2 give AACAABAC. Who comes up waits about its share of a
+        /// round.
         HaproxyRoundRobin,
-        /// HAProxy 2.6.12 `leastconn`: the fewest requests in flight, one more included, for its weight; but idle targets
-        /// come first, whatever they weigh, and equals take turns.
+        /// HAProxy 2.6.12 `leastconn`: the fewest requests in flight, one more included, for its weight; but idle
+        /// targets come first, whatever they weigh, and equals take turns.
         LeastConn,
         /// nginx 1.22.1 `least_conn`: the fewest requests in flight for its weight; equals take weighted turns.
         NginxLeastConn,
@@ -448,8 +450,8 @@ record! {
         price_per_hour: f64 = 0,
         /// A concurrency limit at the door of each instance; without it everything comes in.
         admission: Option<Admission> = None,
-        /// The availability zones that the instances are spread over, one after the other; at most 16. With two zones the
-        /// third instance is in the first again.
+        /// The availability zones that the instances are spread over, one after the other; at most 16. With two
+        /// zones the third instance is in the first again.
         zones: Vec<String> = [],
         /// Kubernetes' startup probe: the other two do nothing until it has passed, and a failure kills the instance.
         startup_probe: Option<Probe> = None,

@@ -67,7 +67,8 @@ fn an_answer_that_never_comes_counts_until_the_balancer_gives_up() {
             At("5s", Slow(target: "api", factor: 1000, instances: Number(1), lasts: "10s")),
         ]"#,
     );
-    // One look at the slow one, and after that hardly another: what it has is not answered, and what was costs a second.
+    // One look at the slow one, and after that hardly another: what it has is not answered, and what was costs a
+    // second.
     let timeouts = run.total("balancers.lb.outcomes.timeout");
     assert!((1.0..100.0).contains(&timeouts), "{timeouts}");
     let blind = quick(&topology.replace("PeakEwma()", "RoundRobin"), 5);
@@ -129,7 +130,8 @@ fn a_recovered_target_gets_its_share_little_by_little() {
         let (count, _) = share_of_the_recovered(&format!("policy: {policy}"));
         crate::support::close(policy, count, at_once, 0.03);
     }
-    let cases: [(&str, &str, &dyn Fn(f64) -> f64); 5] = [
+    type Case<'f> = (&'f str, &'f str, &'f dyn Fn(f64) -> f64);
+    let cases: [Case; 5] = [
         ("RoundRobin", r#"Alb("30s")"#, &|t| t / 30.0),
         ("WeightedRandom", r#"Alb("30s")"#, &|t| t / 30.0),
         ("EnvoyRoundRobin", r#"Envoy(slow_start_window: "30s")"#, &|t| (t / 30.0).max(0.1)),
@@ -252,7 +254,8 @@ fn envoy_keeps_calls_in_their_zone_as_far_as_targets_are_there() {
 #[test]
 fn zone_routing_can_be_switched_on_and_off() {
     let fields = r#"duration: "30s", timeline: [
-        At("10s", Set("balancers.lb.zone_routing", ZoneAware())), At("20s", Set("balancers.lb.zone_routing", CrossZone)),
+        At("10s", Set("balancers.lb.zone_routing", ZoneAware())),
+        At("20s", Set("balancers.lb.zone_routing", CrossZone)),
     ]"#;
     let run = zones("policy: Random", 6, fields);
     assert_eq!(run.value("clients.users.error_ratio"), 0.0);

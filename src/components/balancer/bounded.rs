@@ -4,9 +4,9 @@
 //! c times the mean there is always someone below it.
 //!
 //! Sources: Mirrokni, Thorup and Zadimoghaddam, Consistent Hashing with Bounded Loads, 2016; Envoy 1.40.0,
-//! `BoundedLoadHashingLoadBalancer` (others are tried in an order that is random, but always the same for one key, and a
-//! host that has *exactly* its share takes one more); HAProxy 2.6.12, `chash_server_is_eligible` (the next on the ring
-//! below its share). A factor of 0 is no bound.
+//! `BoundedLoadHashingLoadBalancer` (others are tried in an order that is random, but always the same for one key, and
+//! a host that has *exactly* its share takes one more); HAProxy 2.6.12, `chash_server_is_eligible` (the next on the
+//! ring below its share). A factor of 0 is no bound.
 
 use super::{Among, Targets};
 use crate::base::Rng;

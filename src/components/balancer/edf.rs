@@ -3,8 +3,9 @@
 //! Intuition: a target of weight w is due every 1/w. The one due first is served and is due again 1/w later; among
 //! those due at the same moment the one that was put in line first comes first.
 //!
-//! Source: Envoy 1.40.0, `EdfScheduler` (`source/common/upstream/edf_scheduler.h`). As long as a weight stays, due dates
-//! are turns / weight, not sums of 1 / weight: dates that are equal are so to the last bit, as in the recorded orders.
+//! Source: Envoy 1.40.0, `EdfScheduler` (`source/common/upstream/edf_scheduler.h`). As long as a weight stays, due
+//! dates are turns / weight, not sums of 1 / weight: dates that are equal are so to the last bit, as in the recorded
+//! orders.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;

@@ -3,9 +3,9 @@
 //! Intuition: a target that became slow is avoided at its first slow answer, before requests pile up there, and is
 //! forgiven as the memory of it fades.
 //!
-//! Sources: Finagle, `PeakEwma.scala` and `p2c` (read, not run): a peak is taken over at once, what is below is averaged
-//! in; the average fades while nothing is heard, even by being looked at. Envoy's contrib `peak_ewma` (documentation):
-//! an average without peaks, which does not fade by itself.
+//! Sources: Finagle, `PeakEwma.scala` and `p2c` (read, not run): a peak is taken over at once, what is below is
+//! averaged in; the average fades while nothing is heard, even by being looked at. Envoy's contrib `peak_ewma`
+//! (documentation): an average without peaks, which does not fade by itself.
 
 use crate::base::{Rng, SimDuration, SimTime};
 
@@ -164,7 +164,7 @@ mod tests {
                 let mut ewma = of(flavour, 1);
                 let (mut now, mut worst) = (SimTime::ZERO, 0.0f64);
                 for (gap, rtt) in &rtts {
-                    now = now + SimDuration::from_ms(*gap);
+                    now += SimDuration::from_ms(*gap);
                     ewma.observe(now, 0, SimDuration::from_ms(*rtt));
                     worst = worst.max(*rtt as f64);
                     let load = ewma.load(now, 0, 0);

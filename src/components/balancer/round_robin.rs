@@ -90,6 +90,7 @@ impl WeightedRoundRobin {
 mod tests {
     use super::super::{Balancer, PolicyConfig};
     use crate::base::Rng;
+    use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
 
     fn order(balancer: &mut Balancer, picks: usize) -> String {
         let mut rng = Rng::from_seed(1);
@@ -108,6 +109,27 @@ mod tests {
         assert_eq!(weighted(&[4, 3, 2, 1], 40), "ABCABDACBA".repeat(4));
         assert_eq!(weighted(&[1, 1, 1, 1], 16), "ABCD".repeat(4));
         assert_eq!(weighted(&[10, 7, 3], 80), "ABACBAABABCABAABCABA".repeat(4));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn shares_over_a_cycle_are_exact(weights in prop::collection::vec(1u32..9, 1..7), seed in any::<u64>()) {
+            let total: u32 = weights.iter().sum();
+            for (config, slack) in [(PolicyConfig::WeightedRoundRobin, 0), (PolicyConfig::EnvoyRoundRobin, 1)] {
+                let (mut balancer, mut rng) = (Balancer::new(config, &weights), Rng::from_seed(seed));
+                for _ in 0..3 {
+                    let mut counts = vec![0u32; weights.len()];
+                    for _ in 0..total {
+                        counts[balancer.pick(&mut rng, 0).unwrap() as usize] += 1;
+                    }
+                    // Envoy's begins anywhere, so a cycle may have one of the next.
+                    for (count, weight) in counts.iter().zip(&weights) {
+                        prop_assert!(count.abs_diff(*weight) <= slack, "{:?} {:?} {:?}", config, weights, counts);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Zone-aware routing: a caller prefers targets in its own zone, as long as no zone gets more than its targets can take.
+//! Zone-aware routing: a caller prefers targets in its own zone, as long as no zone gets more than its targets can
+//! take.
 //!
 //! Intuition: a zone with its share of the callers and less than its share of the targets sends the rest to zones that
 //! have more targets than callers. So every target gets the same, and as little as possible crosses zones.
 //!
-//! Source: Envoy 1.40.0, `ZoneAwareLoadBalancerBase`, in ten-thousandths as there. The share of requests that comes from
-//! a zone is taken to be its share of the callers.
+//! Source: Envoy 1.40.0, `ZoneAwareLoadBalancerBase`, in ten-thousandths as there. The share of requests that comes
+//! from a zone is taken to be its share of the callers.
 
 use crate::base::Rng;
 
@@ -106,7 +107,8 @@ mod tests {
 
     #[test]
     fn what_is_too_much_goes_where_there_is_room() {
-        // A third of the callers, and a sixth of the targets: half stays, the rest goes to the zone that has half of them.
+        // A third of the callers, and a sixth of the targets: half stays, the rest goes to the zone that has half of
+        // them.
         let shares = ENVOY.shares(2, &[1, 1, 1], &[3, 2, 1], 6).unwrap();
         assert_eq!((shares.local, &shares.residual[..3]), (4_998, &[1_667, 0, 0][..]));
     }

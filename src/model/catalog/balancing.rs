@@ -12,8 +12,8 @@ pub struct BalancingMeters {
     pub slow_starting: Option<u32>,
     /// Counter: sessions whose target was gone.
     pub rebound: Option<u32>,
-    /// Counters: requests by the targets' zone, in the order of the group's zones; and those that left the caller's zone
-    /// after them.
+    /// Counters: requests by the targets' zone, in the order of the group's zones; and those that left the caller's
+    /// zone after them.
     pub zones: Option<u32>,
 }
 

@@ -35,10 +35,8 @@ fn policy(b: &Balancer, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(l.place("active_request_bias"), "`active_request_bias` must not be negative");
             }
         }
-        BalancerPolicy::PowerOfChoices(p) => {
-            if !(1..=16).contains(&p.choices) {
-                cx.fail::<()>(p.place("choices"), "`choices` must be from 1 to 16");
-            }
+        BalancerPolicy::PowerOfChoices(p) if !(1..=16).contains(&p.choices) => {
+            cx.fail::<()>(p.place("choices"), "`choices` must be from 1 to 16");
         }
         BalancerPolicy::PeakEwma(p) => {
             super::values::positive_time(p.decay, "decay", p.place("decay"), cx);
@@ -56,11 +54,9 @@ fn policy(b: &Balancer, topology: &Topology, cx: &mut Context) {
             }
             envoy_bound(m.hash_balance_factor, m.place("hash_balance_factor"), cx);
         }
-        BalancerPolicy::HaproxyConsistentHash(h) => {
-            if (1..=100).contains(&h.hash_balance_factor) {
-                let message = "`hash_balance_factor` must be 0, for no limit, or above 100";
-                cx.fail::<()>(h.place("hash_balance_factor"), message);
-            }
+        BalancerPolicy::HaproxyConsistentHash(h) if (1..=100).contains(&h.hash_balance_factor) => {
+            let message = "`hash_balance_factor` must be 0, for no limit, or above 100";
+            cx.fail::<()>(h.place("hash_balance_factor"), message);
         }
         _ => {}
     }
@@ -165,5 +161,6 @@ fn zone_routing(b: &Balancer, topology: &Topology, cx: &mut Context) {
 }
 
 fn is_prime(n: u32) -> bool {
-    n >= 2 && (2..).take_while(|d| u64::from(*d) * u64::from(*d) <= u64::from(n)).all(|d| n % d != 0)
+    n >= 2
+        && (2..).take_while(|d| u64::from(*d) * u64::from(*d) <= u64::from(n)).all(|d| !n.is_multiple_of(d))
 }
