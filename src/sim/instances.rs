@@ -637,6 +637,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Sets the alarm and the gauge of a CPU after a change.
     pub(super) fn watch_cpu(&mut self, now: SimTime, instance: u32) {
+        // First, as it may change the cores, and with them the alarm.
+        self.watch_runtime(now, instance);
         let state = &mut self.instances[instance as usize];
         let Some(cpu) = &mut state.cpu else { return };
         let cores = cpu.busy_cores();
@@ -651,7 +653,6 @@ impl<O: Observer> World<'_, O> {
         if busy != before {
             self.observer.moved(now, self.model.catalog.groups[state.group as usize].cpu, busy - before);
         }
-        self.watch_runtime(now, instance);
     }
 
     pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {

@@ -132,7 +132,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.runtimes[instance as usize];
         state.credits = Some(Credits::new(credits.config, now, balance));
         (state.used, state.billed) = (0.0, 0);
-        self.watch_credits(now, instance);
+        self.watch_cpu(now, instance);
     }
 
     /// An instance is gone, and its machine with it.
@@ -141,6 +141,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.runtimes[instance as usize];
         state.credits = None;
         self.watch_credits(now, instance);
+        self.watch_cpu(now, instance);
     }
 
     /// Another process begins, at `at` or later: nothing of the one before is left.

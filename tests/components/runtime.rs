@@ -195,3 +195,14 @@ fn a_leak_ends_with_its_process() {
     assert_eq!(run.value("services.api.leaked.max"), 51.0 * 1024.0 * 1024.0);
     assert_eq!(run.played.summary.rest.memory, 0);
 }
+
+#[test]
+fn work_is_done_in_time_when_credits_come_back_in_its_midst() {
+    // Capped at a fifth of a core; then the work of one of two requests ends, and half a second later all of it.
+    let clients = "\"users\": Clients(arrivals: Poisson(\"3/s\"), requests: { \"api/show\": 1 })";
+    let fields = "cpu: Cpu(cores: 2, discipline: Fifo),
+        runtime: Runtime(credits: CpuCredits(instance: Earns(30), mode: Standard, initial: 0)),";
+    let run = plays(clients, fields, "\"show\": [ Work(\"20ms\"), Work(Exponential(\"100ms\")) ]", 300);
+    assert!(run.value("services.api.capped") > 0.0);
+    close("what is asked for is done", run.value("services.api.cpu"), 0.36, 0.15);
+}
