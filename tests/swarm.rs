@@ -91,7 +91,6 @@ fn case(number: u64) -> Case {
             query(&mut dice),
             in_front(&mut dice),
             replicas,
-            in_front(&mut dice),
         );
     }
     if has_external {

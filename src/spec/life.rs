@@ -30,7 +30,7 @@ record! {
 
 choice! {
     /// When a process starts again that was killed or has crashed.
-    pub enum Restart {
+    pub enum Restart as "Restart policy" {
         /// After the service's `restart_delay`, each time anew.
         Delayed,
         /// After the kubelet's back-off, and `restart_delay` on top.

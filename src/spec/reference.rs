@@ -177,7 +177,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Memory",
             "Admission",
             "Probe",
-            "Restart",
+            "Restart policy",
             "KubernetesBackOff",
             "Termination",
             "OnSigterm",
