@@ -58,8 +58,8 @@ impl Replica {
         self.is_applying = false;
     }
 
-    /// The primary is lost: what has not arrived does not, for now. True if the write that was being waited for is
-    /// among that, so that nothing is being applied any more.
+    /// The primary is lost: what has not arrived does not until the primary is back. True if the write that was being
+    /// waited for is among that, so that nothing is being applied any more.
     pub fn primary_lost(&mut self, now: SimTime) -> bool {
         let arrived = self.behind.partition_point(|w| w.arrives <= now);
         self.held.extend(self.behind.drain(arrived..));
@@ -112,7 +112,8 @@ pub enum FailoverConfig {
 }
 
 impl FailoverConfig {
-    /// From the loss of a primary to the decision to promote. `restart` is how long its process would take to be back by
+    /// From the loss of a primary to the decision to promote. `restart` is how long its process would take to
+    /// be back by
     /// itself, `None` if its server is lost. `None` if nobody is promoted. The draws are uniform from 0 to 1.
     pub fn decides_after(&self, restart: Option<SimDuration>, draws: [f64; 2]) -> Option<SimDuration> {
         match *self {

@@ -221,7 +221,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         "An endpoint is a program: a list of steps, done one after the other. A worker is held until the last is done.",
         &[
             "Step", "Work", "Wait", "Call", "Parallel", "Need", "AtLeast", "Choose", "Way", "Repeat",
-            "Optional", "Hold", "Fail", "While",
+            "Optional", "Hold", "Fail", "While", "Io", "Lock",
         ],
     ),
     (

@@ -178,8 +178,8 @@ mod tests {
 
     #[test]
     fn red_spreads_its_drops_evenly() {
-        // With the present length as the average: chance 0.05 at 10. The count is 0 after a drop and raised before it is
-        // used, so gaps are uniform on 1 .. 19.
+        // With the present length as the average: chance 0.05 at 10. The count is 0 after a drop and raised before it
+        // is used, so gaps are uniform on 1 .. 19.
         let (mut shed, mut rng) = (red(1.0), crate::base::Rng::from_seed(1));
         let (mut gaps, mut gap) = (Vec::new(), 0);
         for _ in 0..200_000 {

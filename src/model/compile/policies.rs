@@ -307,7 +307,6 @@ fn expanded(specs: &[Spec]) -> Vec<Spec> {
 
 /// A layer as written, or one that a client population's own settings stand for.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "there are few of them, and not for long")]
 #[expect(clippy::large_enum_variant, reason = "there are few, and only while a model is compiled")]
 pub(super) enum Spec {
     Layer(sp::Layer),
