@@ -51,8 +51,8 @@ fn changed(loader: &mut Loader, document: &Document, parts: Vec<(&str, Node)>) -
     loader.overridden(document, over.collect())
 }
 
-/// What is expected of `with` and how that went. The settings of `without` can be put in its place; expectations of
-/// metrics that only the component has are left out then.
+/// What is expected and how that went. The settings of `without` can be put in place of those of `with`; then there is
+/// only what is expected of `with`, without expectations of metrics that only the component has.
 fn verdicts(path: &Path, take_out: bool) -> Vec<(String, Verdict)> {
     let mut loader = Loader::default();
     let Some(mut document) = loader.load(path, &[]) else {
@@ -82,8 +82,8 @@ fn verdicts(path: &Path, take_out: bool) -> Vec<(String, Verdict)> {
         panic!("{}", loader.diagnostics.render(&loader.sources, false));
     };
     let result = run(&plan, 2, &()).unwrap();
-    let of_with = result.expectations.iter().filter(|e| e.variant == "with");
-    of_with.map(|e| (format!("{}: {:?} {:?}", e.text, e.value, e.ci95), e.verdict)).collect()
+    let all = result.expectations.iter();
+    all.map(|e| (format!("{}: {}: {:?} {:?}", e.variant, e.text, e.value, e.ci95), e.verdict)).collect()
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn each_component_does_something() {
         let failed: Vec<_> = all.iter().filter(|(_, v)| *v != Verdict::Held).collect();
         if all.is_empty() || !failed.is_empty() {
             wrong +=
-                &format!("{name}: of {} expectations of `with`, these do not hold: {failed:?}\n", all.len());
+                &format!("{name}: of {} expectations, these do not hold: {failed:?}\n", all.len());
         }
         if verdicts(&file, true).iter().all(|(_, v)| *v == Verdict::Held) {
             wrong += &format!("{name}: everything expected of `with` holds without the component, too\n");

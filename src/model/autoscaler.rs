@@ -92,6 +92,13 @@ pub enum Trigger {
     QueueLength(u32),
     /// Requests waiting or executed at a group.
     RequestsInFlight(u32),
+    /// Messages in a queue.
+    Backlog {
+        /// Which.
+        queue: u32,
+        /// Whether messages in flight count.
+        in_flight: bool,
+    },
 }
 
 /// The settings of Knative's pod autoscaler.

@@ -591,6 +591,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Percent" => super::autoscaler::PercentPolicy::positional(),
         "NodePod" => super::autoscaler::nodes::NodePod::positional(),
         "QueueLength" => super::autoscaler::keda::QueueLength::positional(),
+        "Backlog" => super::autoscaler::keda::Backlog::positional(),
         "RequestsInFlight" => super::autoscaler::keda::RequestsInFlight::positional(),
         "Poisson" => super::topology::Poisson::positional(),
         "File" => super::topology::FileKeys::positional(),

@@ -353,6 +353,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Keda trigger",
             "QueueLength",
             "RequestsInFlight",
+            "Backlog",
             "ClusterAutoscaler",
             "NodePod",
             "Cache",

@@ -137,6 +137,10 @@ fn keda(a: &sa::keda::Keda, topology: &Topology) -> Autoscaler {
         trigger: match &a.trigger {
             sa::keda::Trigger::QueueLength(t) => Trigger::QueueLength(group(&t.of.value)),
             sa::keda::Trigger::RequestsInFlight(t) => Trigger::RequestsInFlight(group(&t.of.value)),
+            sa::keda::Trigger::Backlog(t) => Trigger::Backlog {
+                queue: topology.queues.position(&t.of.value).unwrap_or(0) as u32,
+                in_flight: t.in_flight,
+            },
         },
         polling_interval: a.polling_interval.duration(),
     })

@@ -19,6 +19,16 @@ record! {
     }
 }
 
+record! {
+    /// Messages that wait in a message queue, and those in flight if wanted: what the scalers of SQS and RabbitMQ look at.
+    pub struct Backlog [of] {
+        /// The queue.
+        of: Spanned<String>,
+        /// Whether messages in flight count, too (`scaleOnInFlight` of the SQS scaler).
+        in_flight: bool = true,
+    }
+}
+
 choice! {
     /// The level that KEDA polls.
     pub enum Trigger as "Keda trigger" {
@@ -26,6 +36,8 @@ choice! {
         QueueLength(QueueLength),
         /// How many are waiting or executed.
         RequestsInFlight(RequestsInFlight),
+        /// How many messages there are in a queue.
+        Backlog(Backlog),
     }
 }
 

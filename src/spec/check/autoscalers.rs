@@ -106,6 +106,12 @@ fn keda(a: &Keda, topology: &Topology, cx: &mut Context) {
     match &a.trigger {
         Trigger::QueueLength(t) => known_service(topology, &t.of, cx),
         Trigger::RequestsInFlight(t) => known_service(topology, &t.of, cx),
+        Trigger::Backlog(t) => {
+            if topology.queues.get(&t.of.value).is_none() {
+                let error = Diagnostic::error(t.of.span, format!("there is no queue `{}`", t.of.value));
+                cx.diagnostics.push(error.nearest(&t.of.value, topology.queues.names()));
+            }
+        }
     }
     if !(0.001..=1e12).contains(&a.threshold) {
         cx.fail::<()>(a.place("threshold"), "`threshold` must be at least 0.001");
