@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The same bytes on every platform.
 #
-# Plays `experiments/smoke.ron`, which has each distribution, layer, fault and plot in it, with differently built
-# binaries, and compares the SHA-256 of every file written:
+# Plays `experiments/smoke.ron`, which has each distribution, fault and plot in it, and the small models of components
+# that compute more than sums and quotients, with differently built binaries, and compares the SHA-256 of every file:
 #
 #   debug     glibc, optimised a little, with debug assertions, and with the features of shared crates that
 #             dev-dependencies switch on
@@ -19,6 +19,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 experiment=experiments/smoke.ron
+components=(
+    aws_sdk concurrency-limit connect cpu-credits database-patroni database-replicas garbage-collection kafka
+    outlier_detection peak-ewma queue-random-early rabbitmq resilience4j-breaker retransmission sqs target-tracking
+)
 folder=target/platforms
 musl=x86_64-unknown-linux-musl
 aarch64=aarch64-unknown-linux-musl
@@ -34,6 +38,10 @@ play() {
     shift
     rm -rf "${folder:?}/$name"
     "$@" run "$experiment" --quiet --out "$folder/$name" > /dev/null
+    for component in "${components[@]}"; do
+        "$@" run "models/components/$component.ron" --runs 1 --quiet --no-out --format json \
+            > "$folder/$name/$component.json" || [[ $? -eq 1 || $? -eq 3 ]]
+    done
     (cd "$folder/$name" && sha256sum -- *) > "$folder/$name.sha256"
     echo "$name: $(wc -l < "$folder/$name.sha256") files"
 }
