@@ -24,6 +24,7 @@ pub mod heap;
 pub mod hpa;
 pub mod keda;
 pub mod kpa;
+pub mod lambda;
 pub mod locks;
 pub mod nginx;
 pub mod nodes;

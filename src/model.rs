@@ -25,6 +25,7 @@ use crate::components::balancer::{PolicyConfig, SlowStartConfig};
 use crate::components::concurrency::LimiterConfig;
 use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
+use crate::components::lambda::LambdaConfig;
 use crate::components::queue::QueueConfig;
 use crate::components::replication::FailoverConfig;
 use crate::components::shedding::ShedThreshold;
@@ -493,6 +494,8 @@ pub struct Group {
     pub retry_after: Option<SimDuration>,
     /// The limit at the door of each instance (services).
     pub admission: Option<LimiterConfig>,
+    /// The limits of a function, and the time to initialise an environment (services).
+    pub lambda: Option<(LambdaConfig, Draw)>,
     /// The longest wait for a lock.
     pub lock_timeout: Option<SimDuration>,
     /// What `Io` steps are served by.

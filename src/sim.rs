@@ -35,6 +35,7 @@ mod haproxy;
 mod health;
 mod hedges;
 mod instances;
+mod lambdas;
 mod layers;
 mod limits;
 mod lives;
@@ -208,6 +209,8 @@ pub struct World<'m, O> {
     groups: Vec<GroupState>,
     autoscalers: Vec<AutoscalerState>,
     instances: Vec<Instance>,
+    /// The environments of functions.
+    lambdas: Vec<Option<lambdas::LambdaState>>,
     /// The volumes of instances that have one.
     volumes: Vec<Option<databases::VolumeState>>,
     /// Replicas, by instance, and who takes over, by group.
@@ -287,6 +290,7 @@ impl<'m, O: Observer> World<'m, O> {
             groups: GroupState::all(model, epoch),
             autoscalers: AutoscalerState::all(model, epoch),
             instances: Instance::all(model, epoch),
+            lambdas: lambdas::lambdas(model, epoch),
             volumes: databases::volumes(model, epoch),
             replicas: replication::replicas(model),
             failovers: replication::failovers(model),
@@ -628,6 +632,9 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_pools(now);
         self.reconfigure_groups(now);
         self.reconfigure_volumes(now);
+        for instance in 0..self.instances.len() as u32 {
+            self.reset_environments(now, instance, false);
+        }
         self.reconfigure_balancers(now);
         self.reconfigure_autoscalers(now);
         self.reconfigure_queues(now);

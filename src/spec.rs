@@ -25,6 +25,7 @@ pub mod experiment;
 pub mod expression;
 pub mod failure;
 pub mod files;
+pub mod lambda;
 pub mod life;
 pub mod load;
 pub mod node;

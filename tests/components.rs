@@ -94,8 +94,7 @@ fn each_component_does_something() {
         let all = verdicts(&file, false);
         let failed: Vec<_> = all.iter().filter(|(_, v)| *v != Verdict::Held).collect();
         if all.is_empty() || !failed.is_empty() {
-            wrong +=
-                &format!("{name}: of {} expectations, these do not hold: {failed:?}\n", all.len());
+            wrong += &format!("{name}: of {} expectations, these do not hold: {failed:?}\n", all.len());
         }
         if verdicts(&file, true).iter().all(|(_, v)| *v == Verdict::Held) {
             wrong += &format!("{name}: everything expected of `with` holds without the component, too\n");

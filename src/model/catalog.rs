@@ -208,6 +208,8 @@ pub struct Catalog {
     pub autoscalers: Vec<AutoscalerMeters>,
     /// Meters of locks.
     pub locks: Vec<LockMeters>,
+    /// Meters of functions, by group; empty ones of others.
+    pub lambdas: Vec<LambdaMeters>,
     /// Meters of volumes, by group; empty ones where there is no volume.
     pub volumes: Vec<VolumeMeters>,
     /// Meters of replicas, by group; empty ones of groups that follow nobody.
@@ -246,6 +248,17 @@ pub struct LockMeters {
     pub waiting: u32,
     /// Counter: requests that waited too long.
     pub timeouts: u32,
+}
+
+/// Ids of the meters of a function.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LambdaMeters {
+    /// Gauge: environments, busy and idle, as of the last request.
+    pub environments: u32,
+    /// Counter: environments that were initialised for a request.
+    pub cold: u32,
+    /// Counter: requests that were throttled.
+    pub throttled: u32,
 }
 
 /// Ids of the meters of a volume.

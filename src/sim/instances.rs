@@ -13,6 +13,7 @@ use crate::base::count::Count;
 use crate::base::dist::Dist;
 use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::cpu::Cpu;
+use crate::components::lambda::Invocation;
 use crate::components::queue::{Called, Discipline, Entry, Newcomer, WaitQueue};
 use crate::components::shedding::Shedder;
 use crate::engine::Rank;
@@ -248,8 +249,17 @@ impl<O: Observer> World<'_, O> {
         let instance = &mut self.instances[arrival.instance as usize];
         let has_worker = settings.workers.is_none_or(|workers| instance.busy < workers);
         if has_worker && instance.queue.is_empty() && !instance.is_hung && instance.answers() {
-            self.take_worker(now, id, arrival.instance);
-            self.begin(now, id);
+            match self.invoke(now, arrival.instance) {
+                Some(Invocation::Throttled) => self.end(now, id, Outcome::Rejected, Ending::Done),
+                Some(Invocation::Cold) => {
+                    self.take_worker(now, id, arrival.instance);
+                    self.initialise(now, id, arrival.instance, call.key);
+                }
+                Some(Invocation::Warm) | None => {
+                    self.take_worker(now, id, arrival.instance);
+                    self.begin(now, id);
+                }
+            }
             return;
         }
         self.enqueue(now, id, arrival, call);
@@ -572,6 +582,7 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         let meters = &model.catalog.groups[group];
         self.instances[instance as usize].busy -= 1;
+        self.leave_environment(now, instance);
         self.observer.moved(now, meters.busy, -1);
         if exec.on_free_core {
             self.move_free_core(now, instance, -1);
@@ -600,10 +611,19 @@ impl<O: Observer> World<'_, O> {
             let Some(next) = state.queue.pop(now) else { return };
             self.observer.moved(now, self.model.catalog.groups[group].queue, -1);
             match next {
-                Called::Serve(next) => {
-                    self.take_worker(now, next, instance);
-                    self.tasks.push_back(Task::Begin(next));
-                }
+                // They waited while their function hung.
+                Called::Serve(next) => match self.invoke(now, instance) {
+                    Some(Invocation::Throttled) => self.end(now, next, Outcome::Rejected, Ending::Done),
+                    Some(Invocation::Cold) => {
+                        let key = self.streams.key("lambda", "init");
+                        self.take_worker(now, next, instance);
+                        self.initialise(now, next, instance, mix(key, now.ns()));
+                    }
+                    Some(Invocation::Warm) | None => {
+                        self.take_worker(now, next, instance);
+                        self.tasks.push_back(Task::Begin(next));
+                    }
+                },
                 Called::Shed(next) => {
                     self.observer.count(self.model.catalog.groups[group].shed);
                     self.end(now, next, Outcome::Rejected, Ending::Done);

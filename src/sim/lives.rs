@@ -225,6 +225,7 @@ impl<O: Observer> World<'_, O> {
         }
         let instance = model.groups[group as usize].first + target;
         self.reset_door(now, instance, &self.settings().groups[group as usize]);
+        self.reset_environments(now, instance, true);
         self.instances[instance as usize].shedder = shedder(&self.settings().groups[group as usize]);
         self.reset_caches(now, group, target);
         self.reset_locks(now, group, target);

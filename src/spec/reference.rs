@@ -183,6 +183,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "OnSigterm",
             "EcsService",
             "ContainerCheck",
+            "Lambda",
             "Runtime",
             "Gc",
             "Collector",

@@ -469,6 +469,8 @@ record! {
         ecs: Option<EcsService> = None,
         /// What each process runs in.
         runtime: Runtime = (),
+        /// Runs it as an AWS Lambda function; it has one replica then, no `workers`, and no queue.
+        lambda: Option<super::lambda::Lambda> = None,
         /// When requests of low priority are turned away at the door of an instance; without it never. They end as
         /// `Rejected`.
         shedding: Option<Shedding> = None,

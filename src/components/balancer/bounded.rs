@@ -143,7 +143,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
         /// The bound is ceil(c (m + 1) / n) at the moment of the choice; Envoy's may be passed by one.
         #[test]
         fn nobody_has_more_than_the_bound(

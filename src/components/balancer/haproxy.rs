@@ -329,7 +329,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn shares_over_a_line_differ_by_a_request_at_most(weights in prop::collection::vec(1u32..9, 1..7)) {
             let total: u32 = weights.iter().sum();

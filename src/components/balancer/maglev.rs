@@ -144,7 +144,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(500))]
         #[test]
         fn places_are_in_proportion_to_weight(weights in prop::collection::vec(1u32..6, 1..8)) {
             let size = 1_009u32;

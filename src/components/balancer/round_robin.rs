@@ -112,7 +112,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn shares_over_a_cycle_are_exact(weights in prop::collection::vec(1u32..9, 1..7), seed in any::<u64>()) {
             let total: u32 = weights.iter().sum();

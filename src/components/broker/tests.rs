@@ -272,7 +272,6 @@ fn nothing_is_lost(config: BrokerConfig, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn sqs_loses_nothing(config in sqs(), steps in prop::collection::vec(step(), 1..60)) {

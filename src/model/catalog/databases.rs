@@ -1,6 +1,6 @@
 //! The metrics of locks and disks.
 
-use super::{Builder, FailoverMeters, LockMeters, ReplicationMeters, VolumeMeters};
+use super::{Builder, FailoverMeters, LambdaMeters, LockMeters, ReplicationMeters, VolumeMeters};
 use crate::base::units::Unit;
 use crate::metrics::Source;
 use crate::model::{GroupKind, Model};
@@ -21,6 +21,9 @@ impl Builder {
                 VolumeMeters::default()
             };
             self.catalog.volumes.push(meters);
+            let is_lambda = model.epochs.iter().any(|epoch| epoch.groups[index].lambda.is_some());
+            let lambda = is_lambda.then(|| self.lambda(&format!("services.{}", group.name)));
+            self.catalog.lambdas.push(lambda.unwrap_or_default());
             let path = format!("databases.{}", group.name);
             let replication = group.replicates.map(|_| self.replication(&path));
             self.catalog.replication.push(replication.unwrap_or_default());
@@ -28,6 +31,22 @@ impl Builder {
             let failover = fails_over.then(|| self.failover(&path));
             self.catalog.failovers.push(failover.unwrap_or_default());
         }
+    }
+
+    fn lambda(&mut self, path: &str) -> LambdaMeters {
+        let meters =
+            LambdaMeters { environments: self.gauge(), cold: self.counter(), throttled: self.counter() };
+        let unit = Unit::Count("environments");
+        let meaning = "execution environments, busy and idle, as of the last request";
+        self.level(format!("{path}.environments"), unit, meaning, meters.environments, 1.0);
+        let counted = [
+            ("cold_starts", "requests that waited for a new environment", meters.cold),
+            ("throttled", "requests turned away by the limits of Lambda", meters.throttled),
+        ];
+        for (name, meaning, counter) in counted {
+            self.add(format!("{path}.{name}"), Unit::PerSecond, meaning, Source::CounterRate(counter));
+        }
+        meters
     }
 
     fn replication(&mut self, path: &str) -> ReplicationMeters {

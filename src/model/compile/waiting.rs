@@ -1,9 +1,13 @@
 //! Queues, from the language's types to the components' own.
 
+use super::draw;
 use super::limits::tenant_number;
 use crate::base::count::Count;
 use crate::base::{SimDuration, salt};
+use crate::components::lambda::LambdaConfig;
 use crate::components::queue::{Discipline, QueueConfig, ShedConfig};
+use crate::model::Draw;
+use crate::spec::lambda::Lambda;
 use crate::spec::topology::{Service, Topology};
 use crate::spec::waiting as sq;
 
@@ -46,6 +50,18 @@ pub(super) fn config(q: &sq::Queue, topology: &Topology) -> QueueConfig {
 pub(super) fn bytes(q: &sq::Queue, name: &str) -> Option<(Count, u64)> {
     let bytes = q.bytes.as_ref()?;
     Some((bytes.each.count.clone(), salt(&format!("services.{name}.queue.bytes"))))
+}
+
+/// The limits of a function, and how long a new environment takes.
+pub(super) fn lambda(l: &Lambda, name: &str) -> (LambdaConfig, Draw) {
+    let config = LambdaConfig {
+        concurrency_max: l.concurrency,
+        provisioned: l.provisioned,
+        batch: l.scaling_batch,
+        refill: l.scaling_period.duration(),
+        idle: l.idle_timeout.duration(),
+    };
+    (config, draw(&l.init.dist, &format!("services.{name}.lambda.init")))
 }
 
 /// How long after it came a request is due, endpoint by endpoint.

@@ -20,7 +20,8 @@ record! {
 }
 
 record! {
-    /// Messages that wait in a message queue, and those in flight if wanted: what the scalers of SQS and RabbitMQ look at.
+    /// Messages that wait in a message queue, and those in flight if wanted: what the scalers of SQS and RabbitMQ look
+    /// at.
     pub struct Backlog [of] {
         /// The queue.
         of: Spanned<String>,

@@ -222,6 +222,7 @@ fn service(s: &Service, cx: &mut Context) {
         at_least_one(workers, "workers", s.place("workers"), cx);
     }
     waiting::queue(s, cx);
+    waiting::lambda(s, cx);
     databases::service(s, cx);
     if let Some(cpu) = &s.cpu {
         cores(cpu.cores, "cores", cpu.place("cores"), cx);

@@ -1,6 +1,6 @@
 //! Queues.
 
-use super::values::{positive, positive_time};
+use super::values::{at_least_one, positive, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::topology::{Service, Topology};
@@ -60,6 +60,20 @@ pub(super) fn queue(s: &Service, cx: &mut Context) {
         }
         None => {}
     }
+}
+
+/// A function has environments instead of workers.
+pub(super) fn lambda(s: &Service, cx: &mut Context) {
+    let Some(lambda) = &s.lambda else { return };
+    if s.replicas != 1 || s.workers.is_some() {
+        let error = Diagnostic::error(lambda.span, "a function has neither `replicas` nor `workers`");
+        cx.diagnostics.push(error.help("`concurrency` says how many requests it executes at once"));
+    }
+    at_least_one(lambda.concurrency, "concurrency", lambda.place("concurrency"), cx);
+    if lambda.provisioned > lambda.concurrency {
+        cx.fail::<()>(lambda.place("provisioned"), "`provisioned` must be at most `concurrency`");
+    }
+    positive_time(lambda.scaling_period, "scaling_period", lambda.place("scaling_period"), cx);
 }
 
 /// Tenants that shares are given to.
