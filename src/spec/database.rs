@@ -107,10 +107,10 @@ record! {
 }
 
 record! {
-    /// Patroni with its defaults (dynamic configuration settings, 2023): the leader renews its key every `loop_wait`; once
-    /// the key has expired, `ttl` after its last renewal, a replica finds out in its own loop and is promoted. A crash
-    /// of the process alone is restarted in place for up to `primary_start_timeout` first. Without `synchronous_mode`
-    /// writes are lost that no replica had received.
+    /// Patroni with its defaults (dynamic configuration settings, 2023): the leader renews its key every `loop_wait`;
+    /// once the key has expired, `ttl` after its last renewal, a replica finds out in its own loop and is promoted. A
+    /// crash of the process alone is restarted in place for up to `primary_start_timeout` first. Without
+    /// `synchronous_mode` writes are lost that no replica had received.
     pub struct Patroni {
         /// How long the leader's key lives.
         ttl: Seconds = "30s",
@@ -120,13 +120,14 @@ record! {
         primary_start_timeout: Seconds = "300s",
         /// How long the promotion takes.
         promote: Distribution = "2s",
-        /// Whether a write waits until it has arrived at a replica (the first database that follows), so that none is lost.
+        /// Whether a write waits until it has arrived at a replica (the first database that follows), so that none is
+        /// lost.
         synchronous_mode: bool = false,
     }
 }
 record! {
-    /// Amazon RDS Multi-AZ with one standby that cannot be read (RDS user guide, 2023: 60 to 120 seconds typically). The
-    /// standby has every write. AWS publishes ranges, not distributions: the shape is ours.
+    /// Amazon RDS Multi-AZ with one standby that cannot be read (RDS user guide, 2023: 60 to 120 seconds typically).
+    /// The standby has every write. AWS publishes ranges, not distributions: the shape is ours.
     pub struct RdsMultiAz {
         /// The shortest time from the loss of the primary until the standby answers.
         min: Seconds = "60s",
@@ -135,8 +136,8 @@ record! {
     }
 }
 record! {
-    /// Amazon Aurora (user guide, 2023: usually less than 60 seconds, often less than 30). Readers share the storage with
-    /// the writer, so no write is lost. AWS publishes ranges, not distributions: the shape is ours.
+    /// Amazon Aurora (user guide, 2023: usually less than 60 seconds, often less than 30). Readers share the storage
+    /// with the writer, so no write is lost. AWS publishes ranges, not distributions: the shape is ours.
     pub struct Aurora {
         /// The shortest time from the loss of the writer until a reader has taken over.
         min: Seconds = "20s",
@@ -145,8 +146,8 @@ record! {
     }
 }
 choice! {
-    /// What happens when the server that is written to is lost: another takes over its name. All connections are lost. A
-    /// replica that is promoted no longer serves reads until the lost server is back and takes its place.
+    /// What happens when the server that is written to is lost: another takes over its name. All connections are lost.
+    /// A replica that is promoted no longer serves reads until the lost server is back and takes its place.
     pub enum Failover {
         /// PostgreSQL with Patroni.
         Patroni(Patroni),

@@ -52,9 +52,9 @@ choice! {
 }
 
 record! {
-    /// folly's CoDel for requests (folly/executors/Codel.cpp, 2023): if even the shortest wait of an interval was longer
-    /// than the target, then in the next interval each request that waited more than twice the target is turned away
-    /// when its turn comes. The first request of an interval never is.
+    /// folly's CoDel for requests (folly/executors/Codel.cpp, 2023): if even the shortest wait of an interval was
+    /// longer than the target, then in the next interval each request that waited more than twice the target is turned
+    /// away when its turn comes. The first request of an interval never is.
     pub struct CoDel {
         /// The wait that is accepted.
         target: Seconds = "5ms",
