@@ -206,3 +206,38 @@ fn work_is_done_in_time_when_credits_come_back_in_its_midst() {
     assert!(run.value("services.api.capped") > 0.0);
     close("what is asked for is done", run.value("services.api.cpu"), 0.36, 0.15);
 }
+
+#[test]
+fn a_function_has_an_environment_for_each_request_and_gives_all_of_them_back() {
+    let lambda = "lambda: Lambda(init: \"1s\", concurrency: 20, scaling_batch: 10, idle_timeout: \"5s\"),";
+    let wait = "\"show\": [ Wait(\"3s\") ]";
+    // One a second, each there for three seconds and a second of initialising: the fifth finds the first's.
+    let run = plays(ONE, lambda, wait, 40);
+    close("environments", run.value("services.api.environments.max"), 4.0, 1e-9);
+    close("the slowest is the first", run.value("clients.users.latency.max"), 4.0, 0.01);
+    close("four are cold", run.value("services.api.cold_starts") * 40.0, 4.0, 0.01);
+    // A batch of thirty: ten new environments, and the others are throttled.
+    let batch =
+        "\"users\": Clients(arrivals: Batches(rate: \"0.02/s\", size: 30), requests: { \"api/show\": 1 })";
+    let run = plays(batch, lambda, wait, 400);
+    let (sent, throttled) = (run.value("services.api.rate"), run.value("services.api.throttled"));
+    close("two thirds are turned away", throttled / sent, 2.0 / 3.0, 0.02);
+}
+
+#[test]
+fn a_function_that_hangs_or_is_killed_keeps_no_environment() {
+    let clients = "\"users\": Clients(arrivals: Poisson(\"20/s\"), requests: { \"api/show\": 1 }, \
+         timeout: \"1s\", profile: [ Steps([Point(\"40s\", 0)]) ])";
+    let lambda = "lambda: Lambda(init: \"200ms\", concurrency: 30), restart_delay: \"1s\",";
+    let run = experiment(
+        &api(clients, lambda, "\"show\": [ Wait(Exponential(\"300ms\")) ]"),
+        "duration: \"100s\", timeline: [
+            At(\"10s\", Hang(target: \"api\", lasts: \"3s\")),
+            At(\"20s\", Crash(target: \"api\", name: \"crash\")),
+            At(\"30s\", Hang(target: \"api\", lasts: \"2s\", name: \"again\")),
+        ]",
+    );
+    assert_eq!(run.played.summary.rest, brownout::sim::Rest::default());
+    assert!(run.value("services.api.environments.max") <= 30.0);
+    assert!(run.value("services.api.throttled") > 0.0, "who waited for the hung one comes all at once");
+}

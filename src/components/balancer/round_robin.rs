@@ -90,7 +90,7 @@ impl WeightedRoundRobin {
 mod tests {
     use super::super::{Balancer, PolicyConfig};
     use crate::base::Rng;
-    use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
+    use proptest::prelude::{any, prop, prop_assert, proptest};
 
     fn order(balancer: &mut Balancer, picks: usize) -> String {
         let mut rng = Rng::from_seed(1);
