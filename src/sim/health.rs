@@ -102,9 +102,22 @@ impl<O: Observer> World<'_, O> {
             FrameId::NONE,
             Kind::Check { balancer, target, at: now, generation, cause: Cause::Answered },
         );
-        let parent = self.push_frame(frame);
-        self.after(check.timeout, Rank::Timer, Event::Timer(parent));
         let group = self.model.balancers[balancer as usize].group;
+        let instance = self.model.groups[group as usize].first + target;
+        self.send_check(now, frame, (instance, check.endpoint), check.timeout, key);
+    }
+
+    /// Asks an instance something that no caller asked for: a check or a probe. `frame` gets the answer, or the timeout.
+    pub(super) fn send_check(
+        &mut self,
+        now: SimTime,
+        frame: Frame,
+        (instance, endpoint): (u32, u32),
+        timeout: SimDuration,
+        key: u64,
+    ) {
+        let parent = self.push_frame(frame);
+        self.after(timeout, Rank::Timer, Event::Timer(parent));
         let call = Call {
             key,
             route: 0,
@@ -120,8 +133,8 @@ impl<O: Observer> World<'_, O> {
         };
         let arrival = Arrival {
             parent,
-            instance: self.model.groups[group as usize].first + target,
-            endpoint: check.endpoint,
+            instance,
+            endpoint,
             balancer: NO_BALANCER,
             measures_balancer: false,
             is_check: true,

@@ -6,8 +6,8 @@
 //! address may be asked for longer than that (`lingers`).
 
 use super::event::Event;
-use super::frame::{Call, Frame, Kind, NO_BALANCER, NO_POOL};
-use super::instances::{Arrival, Condition};
+use super::frame::{Frame, Kind};
+use super::instances::Condition;
 use super::layers::sample;
 use super::{FrameId, World};
 use crate::base::{Outcome, SimDuration, SimTime, Streams, mix, uniform_of};
@@ -171,29 +171,7 @@ impl<O: Observer> World<'_, O> {
         }
         let life = self.instances[instance as usize].life;
         let frame = Frame::new(FrameId::NONE, Kind::Probe { instance, kind, life, at: now });
-        let parent = self.frames.insert(frame);
-        self.after(config.timeout, Rank::Timer, Event::Timer(parent));
-        let call = Call {
-            key,
-            route: 0,
-            owner: 0,
-            life: 0,
-            affinity: 0,
-            pool_layer: NO_POOL,
-            priority: 0,
-            tenant: 0,
-            // As balancers' checks, all probes ask for one thing of their own.
-            is_keyed: true,
-        };
-        let arrival = Arrival {
-            parent,
-            instance,
-            endpoint,
-            balancer: NO_BALANCER,
-            measures_balancer: false,
-            is_check: true,
-        };
-        self.arrive(now, arrival, &call);
+        self.send_check(now, frame, (instance, endpoint), config.timeout, key);
     }
 
     /// A probe has its answer, or none in time.

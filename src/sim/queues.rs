@@ -353,9 +353,8 @@ impl<O: Observer> World<'_, O> {
         let one = &mut self.queues[queue as usize].consumers[consumer as usize];
         one.is_busy = true;
         let (instance, generation) = (one.instance, one.generation);
-        let parent = self
-            .frames
-            .insert(Frame::new(FrameId::NONE, Kind::Message { queue, consumer, generation, delivery }));
+        let kind = Kind::Message { queue, consumer, generation, delivery };
+        let parent = self.push_frame(Frame::new(FrameId::NONE, kind));
         let message = delivery.message;
         let call = Call {
             // What is tried again is drawn anew.

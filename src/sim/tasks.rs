@@ -4,8 +4,8 @@
 //! the task that it replaces. After whatever may have changed the picture, `fit_tasks` starts and stops what has to be.
 
 use super::event::Event;
-use super::frame::{Call, Frame, Kind, NO_BALANCER, NO_POOL};
-use super::instances::{Arrival, Condition};
+use super::frame::{Frame, Kind};
+use super::instances::Condition;
 use super::{FrameId, World};
 use crate::base::{Outcome, SimTime, mix, uniform_of};
 use crate::components::health::TargetHealth;
@@ -104,30 +104,8 @@ impl<O: Observer> World<'_, O> {
         }
         let number = now.ns() / check.interval.ns().max(1);
         let key = mix(mix(mix(self.pod_key(instance), CHECKS), u64::from(life)), number);
-        let parent = self
-            .frames
-            .insert(Frame::new(FrameId::NONE, Kind::TaskCheck { instance, life, schedule, at: now }));
-        self.after(check.timeout, Rank::Timer, Event::Timer(parent));
-        let call = Call {
-            key,
-            route: 0,
-            owner: 0,
-            life: 0,
-            affinity: 0,
-            pool_layer: NO_POOL,
-            priority: 0,
-            tenant: 0,
-            is_keyed: true,
-        };
-        let arrival = Arrival {
-            parent,
-            instance,
-            endpoint,
-            balancer: NO_BALANCER,
-            measures_balancer: false,
-            is_check: true,
-        };
-        self.arrive(now, arrival, &call);
+        let frame = Frame::new(FrameId::NONE, Kind::TaskCheck { instance, life, schedule, at: now });
+        self.send_check(now, frame, (instance, endpoint), check.timeout, key);
     }
 
     /// A check of a container has its answer, or none in time.
