@@ -1,7 +1,7 @@
 //! What databases are made of.
 
 use super::each_step;
-use super::values::{at_least_one, positive, positive_time};
+use super::values::{MANY, at_least_one, positive, positive_time};
 use crate::spec::database::{Failover, Io, Lock, Storage};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
@@ -55,6 +55,7 @@ pub(super) fn replication(topology: &Topology, cx: &mut Context) {
     for (name, d) in topology.databases.iter() {
         if let Some(r) = &d.replication {
             at_least_one(r.count, "count", r.place("count"), cx);
+            not_too_many(r.count, "count", r.place("count"), cx);
             match topology.databases.get(&r.of.value) {
                 None => {
                     let error =
@@ -84,6 +85,7 @@ pub(super) fn replication(topology: &Topology, cx: &mut Context) {
             }
         }
         at_least_one(d.shards, "shards", d.place("shards"), cx);
+        not_too_many(d.shards, "shards", d.place("shards"), cx);
         let Some(failover) = &d.failover else { continue };
         let has_replicas = topology
             .databases
@@ -109,6 +111,12 @@ pub(super) fn replication(topology: &Topology, cx: &mut Context) {
         if d.shards > 1 || d.replication.is_some() {
             cx.fail::<()>(span, "only a database of one server fails over");
         }
+    }
+}
+
+fn not_too_many(value: u32, what: &str, span: Span, cx: &mut Context) {
+    if value > MANY {
+        cx.fail::<()>(span, format!("`{what}` must be at most {MANY}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Queues.
 
-use super::values::{at_least_one, positive, positive_time};
+use super::values::{MANY, at_least_one, positive, positive_time};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::topology::{Service, Topology};
@@ -72,6 +72,9 @@ pub(super) fn lambda(s: &Service, cx: &mut Context) {
     at_least_one(lambda.concurrency, "concurrency", lambda.place("concurrency"), cx);
     if lambda.provisioned > lambda.concurrency {
         cx.fail::<()>(lambda.place("provisioned"), "`provisioned` must be at most `concurrency`");
+    }
+    if lambda.provisioned > MANY {
+        cx.fail::<()>(lambda.place("provisioned"), format!("`provisioned` must be at most {MANY}"));
     }
     positive_time(lambda.scaling_period, "scaling_period", lambda.place("scaling_period"), cx);
 }
