@@ -107,7 +107,8 @@ impl<O: Observer> World<'_, O> {
         self.send_check(now, frame, (instance, check.endpoint), check.timeout, key);
     }
 
-    /// Asks an instance something that no caller asked for: a check or a probe. `frame` gets the answer, or the timeout.
+    /// Asks an instance something that no caller asked for: a check or a probe. `frame` gets the answer, or the
+    /// timeout.
     pub(super) fn send_check(
         &mut self,
         now: SimTime,

@@ -313,13 +313,12 @@ fn read(path: &Path) -> Recording {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the number of steps compared is the point of the test")]
 fn conformance_with_every_recording_of_sequelize_pool() {
     let recordings = recordings();
     let (mut steps, mut wrong) = (0, Vec::new());
     for recording in &recordings {
         match follow(recording, recording.header.options.config()) {
-            Ok(followed) => steps += followed as usize,
+            Ok(followed) => steps += followed,
             Err(deviation) => wrong.push(deviation.to_string()),
         }
     }
