@@ -5,7 +5,7 @@ use super::deliver::{DeliverArgs, Format};
 use super::files::{self, Output};
 use super::progress::Bar;
 use super::run::quoted;
-use super::{Ending, message, run_failed, show_diagnostics, threads, width};
+use super::{Ending, run_failed, show_diagnostics, threads, width};
 use crate::base::units::{parse_duration, parse_ratio};
 use crate::experiment::Changes;
 use crate::experiment::blast::{self, BlastError, BlastResult, Wishes};
@@ -77,22 +77,16 @@ pub fn blast(args: &BlastArgs) -> Ending {
         Ok(result) => result,
         Err(ending) => return ending,
     };
-    let mut written = Vec::new();
-    if !args.no_out {
-        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&result.name));
-        match outputs(&result).and_then(|outputs| files::write_all(&folder, &outputs)) {
-            Ok(paths) => written = paths,
-            Err(error) => {
-                message(&format!("error: {error:#}\n"));
-                return Ending::Wrong;
-            }
-        }
-    }
+    let written =
+        match files::write_or_say(args.no_out, args.out.as_deref(), &result.name, || outputs(&result)) {
+            Ok(written) => written,
+            Err(ending) => return ending,
+        };
     let delivered = args.deliver.deliver_or_say(&|format, color| {
         let options = human::Options {
             color,
             width: width(),
-            files: written.iter().map(|p| p.display().to_string()).collect(),
+            files: written.clone(),
             reproduce: reproduce(args, &result),
             quiet: args.quiet,
         };

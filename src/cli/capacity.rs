@@ -5,7 +5,7 @@ use super::deliver::{DeliverArgs, Format};
 use super::files::{self, Output};
 use super::progress::Bar;
 use super::run::quoted;
-use super::{Ending, message, run_failed, show_diagnostics, threads};
+use super::{Ending, run_failed, show_diagnostics, threads};
 use crate::base::SimDuration;
 use crate::base::units::parse_ratio;
 use crate::experiment::capacity::{Asked, CapacityError, CapacityResult, Question, capacity as find};
@@ -119,21 +119,15 @@ pub fn capacity(args: &CapacityArgs) -> Ending {
         Err(CapacityError::Mistakes(mistakes)) => return show(&mistakes),
         Err(CapacityError::Run(error)) => return run_failed(&error),
     };
-    let mut written = Vec::new();
-    if !args.no_out {
-        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&result.name));
-        match outputs(&result).and_then(|outputs| files::write_all(&folder, &outputs)) {
-            Ok(paths) => written = paths,
-            Err(error) => {
-                message(&format!("error: {error:#}\n"));
-                return Ending::Wrong;
-            }
-        }
-    }
+    let written =
+        match files::write_or_say(args.no_out, args.out.as_deref(), &result.name, || outputs(&result)) {
+            Ok(written) => written,
+            Err(ending) => return ending,
+        };
     let delivered = args.deliver.deliver_or_say(&|format, color| {
         let options = report::Options {
             color,
-            files: written.iter().map(|p| p.display().to_string()).collect(),
+            files: written.clone(),
             reproduce: reproduce(args, &result),
             quiet: args.quiet,
         };

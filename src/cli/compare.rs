@@ -124,17 +124,11 @@ pub fn compare(args: &CompareArgs) -> Ending {
             return Ending::Wrong;
         }
     };
-    let mut written = Vec::new();
-    if !args.no_out {
-        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&result.name));
-        match outputs(&result).and_then(|outputs| files::write_all(&folder, &outputs)) {
-            Ok(paths) => written = paths,
-            Err(error) => {
-                message(&format!("error: {error:#}\n"));
-                return Ending::Wrong;
-            }
-        }
-    }
+    let written =
+        match files::write_or_say(args.no_out, args.out.as_deref(), &result.name, || outputs(&result)) {
+            Ok(written) => written,
+            Err(ending) => return ending,
+        };
     let delivered = args.deliver.deliver_or_say(&|format, color| {
         Ok(match format {
             Format::Json => comparison::json(&result).into_bytes(),
@@ -144,7 +138,7 @@ pub fn compare(args: &CompareArgs) -> Ending {
                 let options = human::Options {
                     color,
                     width: width(),
-                    files: written.iter().map(|p| p.display().to_string()).collect(),
+                    files: written.clone(),
                     reproduce: reproduce(args, &result),
                     quiet: args.quiet,
                 };

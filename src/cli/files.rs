@@ -1,5 +1,6 @@
 //! Result files: each whole or not at all.
 
+use super::{Ending, message};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,29 @@ pub fn write_all(folder: &Path, outputs: &[Output]) -> Result<Vec<PathBuf>> {
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Writes the results of a verb into its folder, `out/NAME` if none was named, unless no files are wanted; returns what
+/// was written, as it is shown.
+///
+/// # Errors
+/// [`Ending::Wrong`], after the message.
+pub fn write_or_say(
+    no_out: bool,
+    out: Option<&Path>,
+    name: &str,
+    outputs: impl FnOnce() -> Result<Vec<Output>>,
+) -> Result<Vec<String>, Ending> {
+    if no_out {
+        return Ok(Vec::new());
+    }
+    let folder = out.map_or_else(|| Path::new("out").join(name), Path::to_path_buf);
+    let written = outputs().and_then(|outputs| write_all(&folder, &outputs));
+    let paths = written.map_err(|error| {
+        message(&format!("error: {error:#}\n"));
+        Ending::Wrong
+    })?;
+    Ok(paths.iter().map(|p| p.display().to_string()).collect())
 }
 
 /// Temporary files are private; results are for everyone who may read the folder.

@@ -5,7 +5,7 @@ use super::deliver::{DeliverArgs, Format};
 use super::files;
 use super::progress::Bar;
 use super::run::quoted;
-use super::{Ending, message, run_failed, show_diagnostics, threads, width};
+use super::{Ending, run_failed, show_diagnostics, threads, width};
 use crate::base::units::parse_duration;
 use crate::experiment::Changes;
 use crate::experiment::rare::{self, RareError, RareResult, Wishes};
@@ -65,18 +65,11 @@ pub fn rare(args: &RareArgs) -> Ending {
         Ok(result) => result,
         Err(ending) => return ending,
     };
-    let mut written = Vec::new();
-    if !args.no_out {
-        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(&result.name));
-        let output = ("rare.json".to_string(), report::json(&result).into_bytes());
-        match files::write_all(&folder, &[output]) {
-            Ok(paths) => written = paths,
-            Err(error) => {
-                message(&format!("error: {error:#}\n"));
-                return Ending::Wrong;
-            }
-        }
-    }
+    let outputs = || Ok(vec![("rare.json".to_string(), report::json(&result).into_bytes())]);
+    let written = match files::write_or_say(args.no_out, args.out.as_deref(), &result.name, outputs) {
+        Ok(written) => written,
+        Err(ending) => return ending,
+    };
     let delivered = args.deliver.deliver_or_say(&|format, color| {
         if format == Format::Json {
             return Ok(report::json(&result).into_bytes());
@@ -84,7 +77,7 @@ pub fn rare(args: &RareArgs) -> Ending {
         let options = human::Options {
             color,
             width: width(),
-            files: written.iter().map(|p| p.display().to_string()).collect(),
+            files: written.clone(),
             reproduce: reproduce(args, &result),
             quiet: args.quiet,
         };

@@ -20,7 +20,8 @@ pub enum RunError {
     /// A model lets more happen at one instant than any sane model does.
     #[error(
         "time stands still in variant `{variant}`: something happens again and again at the same instant \
-         (a retry without backoff on a failure that takes no time, or users who do not think?)"
+         (a retry without backoff on a failure that takes no time, users who do not think, or messages that \
+         lead to messages?)"
     )]
     TimeStandsStill {
         /// The variant.
