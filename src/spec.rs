@@ -24,6 +24,7 @@ pub mod dist;
 pub mod experiment;
 pub mod expression;
 pub mod failure;
+pub mod fault;
 pub mod files;
 pub mod lambda;
 pub mod life;

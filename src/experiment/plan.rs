@@ -1,5 +1,7 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+mod timeline;
+
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::doubts::{self, PercentilePlan};
 use super::log;
@@ -10,17 +12,16 @@ use super::warmup::{self, Found, Pilot};
 use crate::base::units::Unit;
 use crate::base::{SimDuration, SimTime};
 use crate::model::{Model, compile};
-use crate::sim::script::{Blow, Effect, Fault, Script, ScriptAction, What, Which};
-use crate::spec::check::{self, Component};
+use crate::sim::script::Script;
+use crate::spec::check;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::experiment::{Action, At, Experiment, Instances, KnownValue, Over};
+use crate::spec::experiment::{Action, At, Experiment, KnownValue, Over};
 use crate::spec::expression::{self, Event, Expectation, Limits};
 use crate::spec::load::{Document, ExperimentDocument, Loader, Override};
 use crate::spec::node::{self, Node};
 use crate::spec::quantity::Seconds;
 use crate::spec::runs::{Runs, Warmup};
 use crate::spec::source::{Span, Spanned};
-use crate::spec::topology::{Arrivals, Topology};
 
 /// What the command line, or a question about an experiment, changes about it.
 #[derive(Clone, Debug, Default)]
@@ -420,7 +421,7 @@ fn plan_variant(
     loader.apply(&mut node, &document.pinned_for(name));
     // In order of time, then of writing: the sort is stable.
     timeline.sort_by_key(|at| at.at.duration());
-    let epochs = epochs(loader, &mut node, &timeline)?;
+    let epochs = timeline::epochs(loader, &mut node, &timeline)?;
     let mut model = match compile::compile(&epochs) {
         Ok(model) => model,
         Err(error) => {
@@ -433,7 +434,8 @@ fn plan_variant(
     if let Some(load) = changes.load {
         model.scale_load(load);
     }
-    let (mut script, faults) = script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
+    let (mut script, faults) =
+        timeline::script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
@@ -496,148 +498,6 @@ fn plan_variant(
         }
     }
     Some(planned)
-}
-
-/// The topology at the start and after each `Set`.
-fn epochs(loader: &mut Loader, node: &mut Node, timeline: &[&At]) -> Option<Vec<Topology>> {
-    let mut epochs = vec![loader.topology(node)?];
-    for at in timeline {
-        let Action::Set(set) = &at.action else { continue };
-        loader.apply(node, &[Override { path: set.path.clone(), value: set.value.0.clone() }]);
-        epochs.push(loader.topology(node)?);
-    }
-    Some(epochs)
-}
-
-fn script(
-    epochs: &[Topology],
-    model: &Model,
-    timeline: &[&At],
-    warmup: SimTime,
-    end: SimTime,
-    diagnostics: &mut crate::spec::Diagnostics,
-) -> (Script, Vec<FaultPlan>) {
-    let mut script = Script { end, ..Script::default() };
-    let mut faults: Vec<FaultPlan> = Vec::new();
-    let mut epoch = 0;
-    for at in timeline {
-        let start = SimTime::ZERO + at.at.duration();
-        match &at.action {
-            Action::Set(_) => {
-                epoch += 1;
-                script.actions.push(ScriptAction { at: start, what: What::Epoch(epoch) });
-            }
-            Action::Restart(r) => {
-                let what = What::Restart {
-                    group: group(&epochs[0], model, &r.target.value),
-                    which: which(&r.instances),
-                    name: format!("restart.{}.{}", r.target.value, start.ns()),
-                };
-                script.actions.push(ScriptAction { at: start, what });
-            }
-            Action::KillQueries(k) => {
-                let group = group(&epochs[0], model, &k.target.value);
-                let what = What::KillQueries { group, longer_than: k.longer_than.duration() };
-                script.actions.push(ScriptAction { at: start, what });
-            }
-            action => {
-                if let Some(message) = cannot_spike(action, &epochs[0]) {
-                    diagnostics.push(Diagnostic::error(action.span(), message));
-                }
-                let number = script.faults.len() as u32;
-                let Some(view) = action.fault() else { continue };
-                let ends = view.lasts.map(|l| start + l.duration()).filter(|t| *t < end);
-                faults.push(FaultPlan {
-                    name: view.name.to_string(),
-                    kind: kind(action),
-                    target: view.target.value.clone(),
-                    start,
-                    end: ends,
-                });
-                let effect = effect(action, &epochs[0], model);
-                script.faults.push(Fault { name: view.name.to_string(), effect });
-                script.actions.push(ScriptAction { at: start, what: What::Begin(number) });
-                if let Some(ends) = ends.filter(|t| *t > start) {
-                    script.actions.push(ScriptAction { at: ends, what: What::End(number) });
-                }
-            }
-        }
-    }
-    script.actions.sort_by_key(|a| a.at);
-    let bounds = faults.iter().flat_map(|f| [Some(f.start), f.end]).flatten().chain([warmup]);
-    script.windows = bounds.filter(|t| *t > SimTime::ZERO && *t < end).collect();
-    script.windows.sort_unstable();
-    script.windows.dedup();
-    (script, faults)
-}
-
-fn cannot_spike(action: &Action, topology: &Topology) -> Option<String> {
-    let Action::Spike(spike) = action else { return None };
-    let clients = topology.clients.get(&spike.target.value)?;
-    matches!(clients.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_))
-        .then(|| "a spike cannot change recorded times or renewal arrivals".to_string())
-}
-
-fn kind(action: &Action) -> &'static str {
-    match action {
-        Action::Slow(_) => "Slow",
-        Action::Errors(_) => "Errors",
-        Action::Hang(_) => "Hang",
-        Action::Crash(_) => "Crash",
-        Action::Down(_) => "Down",
-        Action::Spike(_) => "Spike",
-        Action::Set(_) => "Set",
-        Action::Restart(_) => "Restart",
-        Action::KillQueries(_) => "KillQueries",
-    }
-}
-
-fn group(topology: &Topology, model: &Model, name: &str) -> u32 {
-    debug_assert!(matches!(
-        check::find(topology, name),
-        Some(Component::Service(_) | Component::Database(_) | Component::External(_))
-    ));
-    model.groups.iter().position(|g| g.name == name).unwrap_or(0) as u32
-}
-
-fn which(instances: &Instances) -> Which {
-    match instances {
-        Instances::All => Which::All,
-        Instances::Number(n) => Which::Number(n.count),
-        Instances::Share(s) => Which::Share(s.ratio.0),
-        Instances::Unhealthy => Which::Unhealthy,
-    }
-}
-
-fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
-    let strike = |target: &Spanned<String>, instances: &Instances, blow| Effect::Strike {
-        group: group(topology, model, &target.value),
-        which: which(instances),
-        blow,
-    };
-    match action {
-        Action::Slow(f) => {
-            let blow = match &f.latency {
-                Some(latency) => Blow::Latency(latency.dist.clone()),
-                None => Blow::Slow(f.factor.unwrap_or(1.0)),
-            };
-            strike(&f.target, &f.instances, blow)
-        }
-        Action::Errors(f) => strike(&f.target, &f.instances, Blow::Errors(f.ratio.0)),
-        Action::Hang(f) => strike(&f.target, &f.instances, Blow::Hang),
-        Action::Crash(f) => strike(&f.target, &f.instances, Blow::Crash),
-        Action::Down(f) => match topology.queues.position(&f.target.value) {
-            Some(queue) => Effect::Broker { queue: queue as u32 },
-            None => strike(&f.target, &f.instances, Blow::Down),
-        },
-        Action::Spike(f) => {
-            let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
-            Effect::Spike { client, factor: f.factor }
-        }
-        Action::Set(_) | Action::Restart(_) | Action::KillQueries(_) => {
-            unreachable!("operators' actions are no faults")
-        }
-    }
 }
 
 fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
