@@ -39,6 +39,7 @@ pub mod queue_kafka;
 pub mod queue_rabbit;
 pub mod rare;
 pub mod reference;
+pub mod runbook;
 pub mod runs;
 pub mod runtime;
 pub mod shedding;

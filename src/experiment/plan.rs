@@ -1,10 +1,10 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+mod settings;
 mod timeline;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::doubts::{self, PercentilePlan};
-use super::log;
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
 use super::precision::{self, PrecisePlan, PrecisionChange};
 use super::stationary;
@@ -15,13 +15,14 @@ use crate::model::{Model, compile};
 use crate::sim::script::Script;
 use crate::spec::check;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::experiment::{Action, At, Experiment, KnownValue, Over};
+use crate::spec::experiment::{At, Experiment, KnownValue, Over};
 use crate::spec::expression::{self, Event, Expectation, Limits};
 use crate::spec::load::{Document, ExperimentDocument, Loader, Override};
 use crate::spec::node::{self, Node};
 use crate::spec::quantity::Seconds;
 use crate::spec::runs::{Runs, Warmup};
 use crate::spec::source::{Span, Spanned};
+use timeline::{Happenings, Stage};
 
 /// What the command line, or a question about an experiment, changes about it.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +106,7 @@ pub struct VariantPlan {
     pub script: Script,
     /// What strikes, for reports.
     pub faults: Vec<FaultPlan>,
-    /// What each change of settings says, in order.
+    /// What each change of settings says, by number.
     pub settings: Vec<String>,
     /// What counts as working, by client population.
     pub objectives: Vec<ObjectivePlan>,
@@ -134,10 +135,17 @@ pub struct FaultPlan {
     pub kind: &'static str,
     /// What it strikes.
     pub target: String,
-    /// When it begins.
+    /// When it begins; `SimTime::NEVER` if something else must happen first.
     pub start: SimTime,
     /// When it ends, if it does before the run.
     pub end: Option<SimTime>,
+}
+
+impl FaultPlan {
+    /// Whether it begins when something else happens: when that is, each run knows for itself.
+    pub fn is_conditional(&self) -> bool {
+        self.start == SimTime::NEVER
+    }
 }
 
 /// What counts as working for a client population.
@@ -404,7 +412,6 @@ fn plan_variant(
     let [warmup, end] =
         [experiment.warmup.stated(), experiment.duration.duration()].map(|length| SimTime::ZERO + length);
     let mut node = document.topology.clone();
-    let mut timeline: Vec<&At> = experiment.timeline.iter().collect();
     if let Some(variant) = experiment.variants.get(name) {
         let sets: Vec<Override> = variant
             .0
@@ -416,17 +423,17 @@ fn plan_variant(
             })
             .collect();
         loader.apply(&mut node, &sets);
-        timeline.extend(&variant.0.timeline);
     }
     loader.apply(&mut node, &document.pinned_for(name));
-    // In order of time, then of writing: the sort is stable.
-    timeline.sort_by_key(|at| at.at.duration());
-    let epochs = timeline::epochs(loader, &mut node, &timeline)?;
-    let mut model = match compile::compile(&epochs) {
+    let happenings = Happenings::new(experiment, name);
+    let (changing, numbers) = happenings.changes(loader);
+    let mut script = Script { end, ..Script::default() };
+    let states = changing.states(loader, &node, &mut script)?;
+    let mut model = match compile::compile(&states.topologies) {
         Ok(model) => model,
         Err(error) => {
-            let set = timeline.iter().filter(|a| matches!(a.action, Action::Set(_))).nth(error.epoch - 1);
-            let span = set.map_or(experiment.span, |a| a.action.span());
+            let change = changing.changes.get(states.led_by[error.epoch] as usize);
+            let span = change.map_or(experiment.span, |change| change.span);
             loader.diagnostics.push(Diagnostic::error(span, error.to_string()));
             return None;
         }
@@ -434,29 +441,21 @@ fn plan_variant(
     if let Some(load) = changes.load {
         model.scale_load(load);
     }
-    let (mut script, faults) =
-        timeline::script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
+    let alerts = alerts::plan(experiment, &model, &mut loader.diagnostics);
+    let stage = Stage { topology: &states.topologies[0], model: &model, alerts: &alerts, warmup };
+    let faults = timeline::script(&happenings, &numbers, &stage, &mut script, &mut loader.diagnostics);
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
-    let settings = timeline
-        .iter()
-        .filter_map(|at| match &at.action {
-            Action::Set(s) => {
-                Some(log::setting(&s.path.value, &log::text_of(&loader.sources, s.value.0.span)))
-            }
-            _ => None,
-        })
-        .collect();
     let objectives = objectives(experiment, &model);
     let mut planned = VariantPlan {
         name: name.to_string(),
         recorded: Recorded::new(&model, experiment.series),
-        alerts: alerts::plan(experiment, &model, &mut loader.diagnostics),
+        alerts,
         model,
         script,
         faults,
-        settings,
+        settings: changing.changes.into_iter().map(|change| change.text).collect(),
         objectives,
         expectations: Vec::new(),
         theory: Vec::new(),
@@ -466,7 +465,8 @@ fn plan_variant(
     };
     super::recovery::record(&mut planned);
     stationary::record(&mut planned, warmup, end);
-    for source in alerts::alert_columns(&planned.alerts) {
+    let watched: Vec<_> = planned.script.rules.iter().flat_map(|rule| rule.rule.columns()).collect();
+    for source in alerts::alert_columns(&planned.alerts).into_iter().chain(watched) {
         planned.recorded.column(source);
     }
     for text in experiment.expect.get(name).into_iter().flatten().chain(&changes.expect) {

@@ -64,7 +64,6 @@ pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
         compiler.epoch(topology);
     }
     let mut model = compiler.model;
-    autoscalers::mark_sets(&mut model, epochs);
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)
