@@ -3,6 +3,7 @@
 use super::alert::Alert;
 use super::blast::Blast;
 use super::capacity::Capacity;
+use super::cascade::Cascades;
 use super::check_baseline::Check;
 use super::compare::Compare;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
@@ -71,6 +72,8 @@ record! {
         capacity: Option<Capacity> = None,
         /// What an outage is, for `brownout rare`.
         rare: Option<Rare> = None,
+        /// In which order components fall, by the name of the variant.
+        cascades: Map<Cascades> = {},
     }
 }
 

@@ -482,6 +482,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
          reports and the event log say when they fired.",
         &["Alert", "BurnRate", "Threshold"],
     ),
+    ("Cascades", "In which order components are expected to fall.", &["Cascade"]),
     ("The blast radius", "What `brownout blast` fails, one component after another.", &["Blast"]),
     (
         "Sweeps",
