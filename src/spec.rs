@@ -12,6 +12,7 @@ pub mod balancing;
 pub mod blast;
 pub mod brackets;
 pub mod capacity;
+pub mod cascade;
 pub mod check;
 pub mod check_baseline;
 pub mod compare;

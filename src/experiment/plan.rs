@@ -4,6 +4,7 @@ mod settings;
 mod timeline;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
+use super::cascade;
 use super::doubts::{self, PercentilePlan};
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
 use super::precision::{self, PrecisePlan, PrecisionChange};
@@ -124,6 +125,8 @@ pub struct VariantPlan {
     pub percentiles: Vec<PercentilePlan>,
     /// What is recorded of each run.
     pub recorded: Recorded,
+    /// What can fall, and what strikes.
+    pub cascade: cascade::Map,
 }
 
 /// A fault as reports see it.
@@ -219,6 +222,8 @@ pub enum SubjectPlan {
     Metastable(Option<usize>),
     /// The share of runs in which a number meets limits.
     Holds(FormulaPlan, Limits),
+    /// The share of runs in which components fell in an order.
+    Cascade(cascade::ExpectedPath),
 }
 
 /// What a fault did: the metrics `faults.NAME.…`, for expectations.
@@ -462,8 +467,14 @@ fn plan_variant(
         measures: Vec::new(),
         precise: Vec::new(),
         percentiles: Vec::new(),
+        cascade: cascade::Map::default(),
     };
     super::recovery::record(&mut planned);
+    let first_set = timeline.iter().find_map(|at| match &at.action {
+        Action::Set(set) => Some((SimTime::ZERO + at.at.duration(), set.path.value.as_str())),
+        _ => None,
+    });
+    planned.cascade = cascade::record(&mut planned, first_set);
     stationary::record(&mut planned, warmup, end);
     let watched: Vec<_> = planned.script.rules.iter().flat_map(|rule| rule.rule.columns()).collect();
     for source in alerts::alert_columns(&planned.alerts).into_iter().chain(watched) {
@@ -479,6 +490,7 @@ fn plan_variant(
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
         }
     }
+    planned.expectations.extend(cascade::expected(loader, experiment, &planned));
     for text in &changes.measures {
         match wanted(text, &mut planned, (warmup, end)) {
             Ok(measure) => planned.measures.push(measure),

@@ -3,6 +3,7 @@
 use super::alert::Alert;
 use super::blast::Blast;
 use super::capacity::Capacity;
+use super::cascade::Cascades;
 use super::check_baseline::Check;
 use super::compare::Compare;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
@@ -76,6 +77,8 @@ record! {
         when: Vec<When> = [],
         /// What people or machines do about it, by name; a variant may add to it.
         runbooks: Map<Runbook> = {},
+        /// In which order components fall, by the name of the variant.
+        cascades: Map<Cascades> = {},
     }
 }
 

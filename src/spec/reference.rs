@@ -507,6 +507,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Sight",
         ],
     ),
+    ("Cascades", "In which order components are expected to fall.", &["Cascade"]),
     ("The blast radius", "What `brownout blast` fails, one component after another.", &["Blast"]),
     (
         "Sweeps",
