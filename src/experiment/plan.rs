@@ -1,5 +1,6 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+mod deployments;
 mod timeline;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
@@ -421,9 +422,18 @@ fn plan_variant(
     loader.apply(&mut node, &document.pinned_for(name));
     // In order of time, then of writing: the sort is stable.
     timeline.sort_by_key(|at| at.at.duration());
+    let versions = deployments::versions(loader, &node, &timeline)?;
     let epochs = timeline::epochs(loader, &mut node, &timeline)?;
-    let mut model = match compile::compile(&epochs) {
+    let states = epochs.len();
+    let mut topologies = epochs.clone();
+    topologies.extend(versions.topologies);
+    let mut model = match compile::compile_versions(&topologies, states, &versions.deployed) {
         Ok(model) => model,
+        Err(error) if error.epoch >= states => {
+            let span = versions.places[error.epoch / states - 1];
+            loader.diagnostics.push(Diagnostic::error(span, error.to_string()));
+            return None;
+        }
         Err(error) => {
             let set = timeline.iter().filter(|a| matches!(a.action, Action::Set(_))).nth(error.epoch - 1);
             let span = set.map_or(experiment.span, |a| a.action.span());

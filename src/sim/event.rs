@@ -246,6 +246,11 @@ pub enum Event {
         /// The instance.
         instance: u32,
     },
+    /// A deployment has waited long enough.
+    Rollout {
+        /// The group.
+        group: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

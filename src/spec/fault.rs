@@ -1,6 +1,7 @@
 //! What happens to a system: faults, and what operators do.
 
 use super::decode::Anything;
+use super::deployment::{Deploy, RollBack};
 use super::dist::Distribution;
 use super::quantity::{Ratio, Seconds};
 use super::source::{Span, Spanned};
@@ -168,6 +169,10 @@ choice! {
         Restart(Restart),
         /// An operator ends queries.
         KillQueries(KillQueries),
+        /// Another version of a service.
+        Deploy(Deploy),
+        /// An operator brings back the version before.
+        RollBack(RollBack),
     }
 }
 
@@ -182,6 +187,7 @@ impl Action {
             Self::Spike(f) => (&f.name, &f.target, f.lasts, false),
             Self::Crash(f) => (&f.name, &f.target, None, true),
             Self::Set(_) | Self::Restart(_) | Self::KillQueries(_) => return None,
+            Self::Deploy(_) | Self::RollBack(_) => return None,
         };
         Some(FaultView {
             name: name.as_deref().unwrap_or(&target.value),
@@ -202,6 +208,8 @@ impl Action {
             Self::Set(f) => f.place(field),
             Self::Restart(f) => f.place(field),
             Self::KillQueries(f) => f.place(field),
+            Self::Deploy(f) => f.place(field),
+            Self::RollBack(f) => f.place(field),
         }
     }
 
@@ -217,6 +225,8 @@ impl Action {
             Self::Set(f) => f.span,
             Self::Restart(f) => f.span,
             Self::KillQueries(f) => f.span,
+            Self::Deploy(f) => f.span,
+            Self::RollBack(f) => f.span,
         }
     }
 }

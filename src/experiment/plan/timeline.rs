@@ -1,6 +1,6 @@
 //! The timeline: from what happens, by name, to the script of a run.
 
-use super::FaultPlan;
+use super::{FaultPlan, deployments};
 use crate::base::SimTime;
 use crate::model::Model;
 use crate::sim::script::{Blow, Effect, Fault, Script, ScriptAction, What, Which};
@@ -54,6 +54,15 @@ pub(super) fn script(
                 let what = What::KillQueries { group, longer_than: k.longer_than.duration() };
                 script.actions.push(ScriptAction { at: start, what });
             }
+            Action::Deploy(d) => {
+                let number = script.deployments.len() as u32;
+                script.deployments.push(deployments::deployment(d, model));
+                script.actions.push(ScriptAction { at: start, what: What::Deploy(number) });
+            }
+            Action::RollBack(r) => {
+                let what = What::RollBack(group(&epochs[0], model, &r.target.value));
+                script.actions.push(ScriptAction { at: start, what });
+            }
             action => {
                 if let Some(message) = cannot_spike(action, &epochs[0]) {
                     diagnostics.push(Diagnostic::error(action.span(), message));
@@ -103,6 +112,8 @@ fn kind(action: &Action) -> &'static str {
         Action::Set(_) => "Set",
         Action::Restart(_) => "Restart",
         Action::KillQueries(_) => "KillQueries",
+        Action::Deploy(_) => "Deploy",
+        Action::RollBack(_) => "RollBack",
     }
 }
 
@@ -148,7 +159,11 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
             let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
             Effect::Spike { client, factor: f.factor }
         }
-        Action::Set(_) | Action::Restart(_) | Action::KillQueries(_) => {
+        Action::Deploy(_)
+        | Action::RollBack(_)
+        | Action::Set(_)
+        | Action::Restart(_)
+        | Action::KillQueries(_) => {
             unreachable!("operators' actions are no faults")
         }
     }

@@ -1,5 +1,6 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
+use super::deployments;
 use super::names::{Component, find};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
@@ -29,6 +30,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             event(at, duration, topology, cx);
             distinct(at, &mut names, cx);
         }
+        deployments::order(experiment.timeline.iter().chain(&variant.0.timeline).collect(), cx);
         legal(name, "a variant", experiment.variants.span(name).unwrap_or_default(), cx);
     }
     if experiment.variants.is_empty() {
@@ -37,6 +39,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             event(at, duration, topology, cx);
             distinct(at, &mut names, cx);
         }
+        deployments::order(experiment.timeline.iter().collect(), cx);
     }
     for (name, span, objective) in experiment.objectives.spanned() {
         if topology.clients.get(name).is_none() {
@@ -201,6 +204,8 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
+        Action::Deploy(d) => deployments::deploy(d, topology, cx),
+        Action::RollBack(r) => deployments::service(&r.target, topology, cx).map_or((), |_| ()),
         // Set is checked by doing it: see the plan.
         Action::Set(_) => {}
     }
