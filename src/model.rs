@@ -14,6 +14,7 @@ pub mod layers;
 pub mod life;
 pub mod profile;
 pub mod runtime;
+pub mod versions;
 use balancers::{CheckRule, Product};
 pub mod queues;
 
@@ -39,6 +40,7 @@ pub use layers::{
 use profile::{Factor, Profile};
 use queues::{QueueSettings, QueueShape};
 use std::ops::Range;
+use versions::VersionShape;
 
 /// A compiled system.
 #[derive(Debug)]
@@ -81,6 +83,8 @@ pub struct Model {
     pub zones: Vec<String>,
     /// Message queues, in order of name.
     pub queues: Vec<QueueShape>,
+    /// Versions of the services that are deployed, by service; of each the one at the start comes first.
+    pub versions: Vec<VersionShape>,
 }
 
 /// A client population, as far as it never changes during a run.

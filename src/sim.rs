@@ -27,6 +27,7 @@ mod concurrency;
 mod connects;
 mod databases;
 mod deadlines;
+mod deployments;
 pub mod event;
 mod failures;
 mod faults;
@@ -56,6 +57,7 @@ mod sources;
 mod targets;
 mod tasks;
 mod throttling;
+mod versions;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
@@ -69,7 +71,7 @@ use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
 use crate::metrics::{Change, Observer, Watch};
-use crate::model::{Epoch, HedgeDelay, LayerKind, Model};
+use crate::model::{Epoch, Group, HedgeDelay, LayerKind, Model, SlotUse};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
 use concurrency::LimiterState;
@@ -119,6 +121,8 @@ enum Task {
     RateTurn(u32),
     /// A consumer of a queue goes on.
     Consume(u32, u32),
+    /// The instances of a deployed group have changed.
+    Fit(u32),
 }
 
 /// Requests of one client population: they always add up.
@@ -277,6 +281,12 @@ pub struct World<'m, O> {
     reactions: Vec<ReactionState>,
     /// Whether something reacts to changes of state.
     minds_changes: bool,
+    /// Deployed groups, by group; empty if nothing is deployed.
+    fleets: Vec<Option<Box<deployments::FleetState>>>,
+    /// What each version has done.
+    version_stats: Vec<versions::VersionStats>,
+    /// How requests to each group are shared out between versions.
+    splits: Vec<Option<versions::Split>>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -346,6 +356,9 @@ impl<'m, O: Observer> World<'m, O> {
             watches: vec![Watch::default(); script.rules.len()],
             reactions: vec![ReactionState::default(); script.reactions.len()],
             minds_changes: reactions::minds_changes(script),
+            fleets: deployments::FleetState::all(model, script),
+            version_stats: model.versions.iter().map(|_| Default::default()).collect(),
+            splits: vec![None; if model.versions.is_empty() { 0 } else { model.groups.len() }],
         };
         world.make_states();
         world.start();
@@ -362,6 +375,18 @@ impl<'m, O: Observer> World<'m, O> {
     #[inline]
     fn previous_epoch(&self) -> usize {
         self.past.last().copied().unwrap_or(0)
+    }
+
+    /// The settings of an instance, which are those of its version.
+    #[inline]
+    fn settings_of(&self, instance: u32) -> &'m Epoch {
+        self.model.settings_of(self.instances[instance as usize].version, self.epoch)
+    }
+
+    /// What the settings of an instance say of its group.
+    #[inline]
+    fn group_of(&self, instance: u32) -> &'m Group {
+        &self.settings_of(instance).groups[self.instances[instance as usize].group as usize]
     }
 
     /// Plays to the end and returns what the run was, and the observer.
@@ -483,6 +508,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::CreditsOut { instance } => self.on_credits_out(now, instance),
             Event::Reaction { reaction, step, start } => self.on_reaction(now, reaction, step, start),
             Event::FaultOver { fault } => self.perform(now, &What::End(fault)),
+            Event::Rollout { group } => self.on_rollout(now, group),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {
@@ -499,6 +525,7 @@ impl<'m, O: Observer> World<'m, O> {
                 Task::Serve(instance) => self.serve_next(now, instance),
                 Task::RateTurn(limiter) => self.on_rate_turn(now, limiter),
                 Task::Consume(queue, consumer) => self.consume(now, queue, consumer),
+                Task::Fit(group) => self.fit_fleet(now, group),
             }
             if tasks > AT_ONE_INSTANT_MAX {
                 break;
@@ -531,6 +558,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_tasks(now);
         self.start_runtimes(now);
         self.start_autoscalers(now);
+        self.start_fleets();
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);
         }
@@ -540,7 +568,7 @@ impl<'m, O: Observer> World<'m, O> {
     fn make_states(&mut self) {
         let model = self.model;
         let now = SimTime::ZERO;
-        for epoch in &model.epochs {
+        for epoch in model.all_settings() {
             for slot in &epoch.slots {
                 let layer = &model.layers[slot.layer as usize];
                 for number in slot.first..slot.first + slot.count {
@@ -610,47 +638,11 @@ impl<'m, O: Observer> World<'m, O> {
         self.past.push(std::mem::replace(&mut self.epoch, epoch));
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
-            let layer = &model.layers[slot.layer as usize];
             for index in slot.first..slot.first + slot.count {
-                match &layer.kind {
-                    LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
-                    LayerKind::Pool { config, .. } => {
-                        self.pool_states[index as usize].layer = slot.layer;
-                        self.reconfigure_pool(now, index as usize, *config);
-                    }
-                    LayerKind::Bulkhead { config } => {
-                        self.bulkheads[index as usize].reconfigure(*config);
-                        while let Some(frame) = self.bulkheads[index as usize].admit(now) {
-                            self.bulkhead_admitted(now, index, frame);
-                        }
-                    }
-                    LayerKind::Retry { budget: Some(config), .. }
-                    | LayerKind::Hedge { budget: Some(config), .. } => {
-                        self.budgets[index as usize].reconfigure(config, now);
-                    }
-                    LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
-                        self.latencies[index as usize].reconfigure(*config);
-                    }
-                    LayerKind::Connect(config) => {
-                        self.connects[index as usize].idle.reconfigure(config.keep_alive, now);
-                    }
-                    LayerKind::RateLimit { config, .. } => {
-                        self.rate_limits[index as usize].reconfigure(*config, now);
-                        self.watch_line(now, index);
-                    }
-                    LayerKind::Cache { config, salt, .. } => {
-                        self.reconfigure_cache(now, index as usize, *config, *salt);
-                    }
-                    LayerKind::ConcurrencyLimit { config, .. } => {
-                        self.reconfigure_limiter(now, index as usize, *config);
-                    }
-                    LayerKind::Throttle { config, .. } => {
-                        self.throttles[index as usize].throttle.reconfigure(*config);
-                    }
-                    _ => {}
-                }
+                self.reconfigure_state(now, slot, index);
             }
         }
+        self.reconfigure_versions(now);
         self.retire_pools(now);
         self.start_pools(now);
         self.reconfigure_groups(now);
@@ -663,6 +655,47 @@ impl<'m, O: Observer> World<'m, O> {
         self.reconfigure_queues(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
+        }
+    }
+
+    /// One of the states of a layer follows new settings.
+    fn reconfigure_state(&mut self, now: SimTime, slot: &SlotUse, index: u32) {
+        let model = self.model;
+        match &model.layers[slot.layer as usize].kind {
+            LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
+            LayerKind::Pool { config, .. } => {
+                self.pool_states[index as usize].layer = slot.layer;
+                self.reconfigure_pool(now, index as usize, *config);
+            }
+            LayerKind::Bulkhead { config } => {
+                self.bulkheads[index as usize].reconfigure(*config);
+                while let Some(frame) = self.bulkheads[index as usize].admit(now) {
+                    self.bulkhead_admitted(now, index, frame);
+                }
+            }
+            LayerKind::Retry { budget: Some(config), .. } | LayerKind::Hedge { budget: Some(config), .. } => {
+                self.budgets[index as usize].reconfigure(config, now);
+            }
+            LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
+                self.latencies[index as usize].reconfigure(*config);
+            }
+            LayerKind::Connect(config) => {
+                self.connects[index as usize].idle.reconfigure(config.keep_alive, now);
+            }
+            LayerKind::RateLimit { config, .. } => {
+                self.rate_limits[index as usize].reconfigure(*config, now);
+                self.watch_line(now, index);
+            }
+            LayerKind::Cache { config, salt, .. } => {
+                self.reconfigure_cache(now, index as usize, *config, *salt);
+            }
+            LayerKind::ConcurrencyLimit { config, .. } => {
+                self.reconfigure_limiter(now, index as usize, *config);
+            }
+            LayerKind::Throttle { config, .. } => {
+                self.throttles[index as usize].throttle.reconfigure(*config);
+            }
+            _ => {}
         }
     }
 

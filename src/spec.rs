@@ -20,6 +20,7 @@ pub mod count;
 pub mod csv_file;
 pub mod database;
 pub mod decode;
+pub mod deployment;
 pub mod diagnostic;
 pub mod dist;
 pub mod experiment;

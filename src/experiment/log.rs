@@ -2,6 +2,7 @@
 
 use super::plan::VariantPlan;
 use super::results::LogLine;
+use crate::metrics::observer::{DeploymentChange, RollbackCause};
 use crate::metrics::{Change, Record};
 use crate::model::{Caller, GroupKind, Model};
 use crate::spec::source::Span;
@@ -84,6 +85,41 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::Reacts { reaction } => of_reaction("reacts", reaction, String::new()),
         Change::Step { reaction, step } => of_reaction("step", reaction, format!("step {}", step + 1)),
         Change::Reacted { reaction } => of_reaction("reacted", reaction, String::new()),
+        Change::Deployment { version, what } => deployment(model, time_s, version, what),
+    }
+}
+
+fn deployment(model: &Model, time_s: f64, version: u32, what: DeploymentChange) -> LogLine {
+    let version = &model.versions[version as usize];
+    let name = &version.name;
+    let (kind, detail) = match what {
+        DeploymentChange::Began => ("deployment_began", name.clone()),
+        DeploymentChange::Progressed { available, of } => {
+            ("deployment_progressed", format!("{name}: {available} of {of} available"))
+        }
+        DeploymentChange::Shifted { permille } => {
+            ("traffic_shifted", format!("{name}: {} % of the requests", f64::from(permille) / 10.0))
+        }
+        DeploymentChange::Late => ("progress_deadline_exceeded", name.clone()),
+        DeploymentChange::Complete => ("deployment_complete", name.clone()),
+        DeploymentChange::GivenUp { cause } => {
+            let why = match cause {
+                RollbackCause::Operator => "an operator brings back the version before",
+                RollbackCause::Deadline => "no progress within the deadline",
+                RollbackCause::Restarts => "too many restarts",
+                RollbackCause::Errors => "too many errors",
+                RollbackCause::Analysis => "the analysis failed",
+            };
+            ("deployment_given_up", format!("{name}: {why}"))
+        }
+        DeploymentChange::RolledBack => ("rolled_back", format!("{name} is gone")),
+    };
+    LogLine {
+        time_s,
+        kind: kind.to_string(),
+        component: format!("services.{}", model.groups[version.group as usize].name),
+        instance: String::new(),
+        detail,
     }
 }
 
@@ -128,7 +164,7 @@ fn group(model: &Model, instance: u32) -> String {
 
 /// The path of a breaker, without its metric, and the instance that calls through it.
 fn breaker(model: &Model, layer: u32, caller: u32) -> (String, String) {
-    let slot = model.epochs.iter().flat_map(|e| &e.slots).find(|s| s.meters == layer);
+    let slot = model.all_settings().flat_map(|e| &e.slots).find(|s| s.meters == layer);
     let Some(slot) = slot else { return (String::new(), String::new()) };
     let edge = &model.edges[slot.edge as usize];
     let from = model.caller_name(edge.caller);

@@ -1,5 +1,6 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+mod deployments;
 mod settings;
 mod timeline;
 
@@ -16,7 +17,7 @@ use crate::model::{Model, compile};
 use crate::sim::script::Script;
 use crate::spec::check;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::experiment::{At, Experiment, KnownValue, Over};
+use crate::spec::experiment::{Action, At, Experiment, KnownValue, Over};
 use crate::spec::expression::{self, Event, Expectation, Limits};
 use crate::spec::load::{Document, ExperimentDocument, Loader, Override};
 use crate::spec::node::{self, Node};
@@ -434,8 +435,17 @@ fn plan_variant(
     let (changing, numbers) = happenings.changes(loader);
     let mut script = Script { end, ..Script::default() };
     let states = changing.states(loader, &node, &mut script)?;
-    let mut model = match compile::compile(&states.topologies) {
+    let count = states.topologies.len();
+    let versions = deployments::versions(loader, &states.nodes, &happenings.deploys())?;
+    let mut topologies = states.topologies.clone();
+    topologies.extend(versions.topologies);
+    let mut model = match compile::compile_versions(&topologies, count, &versions.deployed) {
         Ok(model) => model,
+        Err(error) if error.epoch >= count => {
+            let span = versions.places[error.epoch / count - 1];
+            loader.diagnostics.push(Diagnostic::error(span, error.to_string()));
+            return None;
+        }
         Err(error) => {
             let change = changing.changes.get(states.led_by[error.epoch] as usize);
             let span = change.map_or(experiment.span, |change| change.span);
@@ -470,7 +480,7 @@ fn plan_variant(
         cascade: cascade::Map::default(),
     };
     super::recovery::record(&mut planned);
-    let first_set = timeline.iter().find_map(|at| match &at.action {
+    let first_set = happenings.timeline.iter().find_map(|at| match &at.action {
         Action::Set(set) => Some((SimTime::ZERO + at.at.duration(), set.path.value.as_str())),
         _ => None,
     });

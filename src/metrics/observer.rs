@@ -185,6 +185,58 @@ pub enum Change {
         /// The reaction.
         reaction: u32,
     },
+    /// Something about the deployment of a version.
+    Deployment {
+        /// The version, by its number in the model.
+        version: u32,
+        /// What.
+        what: DeploymentChange,
+    },
+}
+
+/// What can happen to a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentChange {
+    /// It began.
+    Began,
+    /// More of its instances are available.
+    Progressed {
+        /// How many.
+        available: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// It gets another share of the requests.
+    Shifted {
+        /// In thousandths.
+        permille: u32,
+    },
+    /// It made no progress for longer than its deadline.
+    Late,
+    /// It is complete.
+    Complete,
+    /// It is given up: the version before is brought back.
+    GivenUp {
+        /// Why.
+        cause: RollbackCause,
+    },
+    /// The version before is back.
+    RolledBack,
+}
+
+/// Why a version is brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RollbackCause {
+    /// An operator said so.
+    Operator,
+    /// There was no progress for too long.
+    Deadline,
+    /// Containers of the new version were started again too often.
+    Restarts,
+    /// Too many of its requests failed.
+    Errors,
+    /// Its analysis failed.
+    Analysis,
 }
 
 /// Told what happens, as it happens. Ids are those of the model's catalog.

@@ -14,6 +14,7 @@ mod layers;
 mod lives;
 pub mod queues;
 mod runtimes;
+pub mod versions;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
 use crate::base::Outcome;
@@ -225,6 +226,10 @@ pub struct Catalog {
     pub runtimes: Vec<Option<RuntimeMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
+    /// Meters of versions of services.
+    pub versions: Vec<versions::VersionMeters>,
+    /// Meters of services that are deployed, by group.
+    pub fleets: Vec<Option<versions::FleetMeters>>,
     /// Meters of message queues.
     pub queues: Vec<queues::QueueMeters>,
     /// How many reds; timers 0 to this are theirs.
@@ -364,6 +369,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     // Reds first, so that the timer of a red has the id of the red.
     b.reds(model);
     b.probe_reds(model);
+    b.version_reds(model);
     b.catalog.timers = b.catalog.reds;
     for (index, client) in model.clients.iter().enumerate() {
         b.client(index, &client.name, &client.requests, &client.tenants);
@@ -393,10 +399,12 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
         b.autoscaler(&autoscaler.name, &model.epochs[0].autoscalers[index]);
     }
     b.databases(model);
+    b.fleets();
     b.costs(model);
     b.balancing(model);
     b.lives(model);
     b.runtimes(model);
+    b.versions(model);
     model.queues.iter().for_each(|queue| b.queue(queue));
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog

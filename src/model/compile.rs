@@ -22,6 +22,7 @@ mod runtime;
 mod settings;
 mod shedding;
 mod throttling;
+mod versions;
 mod waiting;
 
 use super::balancers::CheckRule;
@@ -41,6 +42,7 @@ use crate::spec::topology::Topology;
 use policies::client_layers;
 use settings::{arrivals, database, external, keys, profile, service};
 use std::collections::{BTreeMap, BTreeSet};
+pub use versions::{Deployed, compile_versions};
 
 /// Why epochs do not fit together: the path-like name of what a change would add or remove.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,12 +59,18 @@ pub struct ShapeError {
 /// # Errors
 /// If a change adds or removes a component, an endpoint, a request or a tenant.
 pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
-    let mut compiler = Compiler::new(epochs);
+    compile_all(epochs, epochs.len(), &[])
+}
+
+fn compile_all(all: &[Topology], states: usize, deployed: &[Deployed]) -> Result<Model, ShapeError> {
+    let mut compiler = Compiler::new(all, deployed);
+    let epochs = &all[..states];
     for (index, topology) in epochs.iter().enumerate() {
         compiler.same_shape(topology, index)?;
         compiler.cpus.extend(cpu_disciplines(topology));
         compiler.epoch(topology);
     }
+    compiler.versions(all, states, deployed)?;
     let mut model = compiler.model;
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
@@ -102,7 +110,7 @@ struct Scope<'t> {
 }
 
 impl Compiler {
-    fn new(epochs: &[Topology]) -> Self {
+    fn new(epochs: &[Topology], deployed: &[Deployed]) -> Self {
         let first = &epochs[0];
         let external_endpoints = external_endpoints(epochs);
         let mut this = Self {
@@ -129,6 +137,7 @@ impl Compiler {
         for (name, _) in first.services.iter() {
             let capacity = epochs.iter().filter_map(|e| autoscalers::most(e, name)).max();
             let places = |most| epochs.iter().map(|e| life::places(e, name, most)).max().unwrap_or(most);
+            let places = |most| places(most).max(versions::places(deployed, name, most));
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
             this.group(name, GroupKind::Service, capacity.map_or(1, places), &endpoints.unwrap_or_default());
         }
@@ -434,6 +443,7 @@ fn empty_model(topology: &Topology) -> Model {
         catalog: catalog::Catalog::default(),
         zones: Vec::new(),
         queues: Vec::new(),
+        versions: Vec::new(),
     }
 }
 

@@ -306,6 +306,9 @@ impl<O: Observer> World<'_, O> {
     fn scale(&mut self, now: SimTime, group: u32, to: u32) {
         let from = self.groups[group as usize].wanted;
         self.want(now, group, to);
+        if self.is_deployed(group) {
+            return self.fleet_moved(group);
+        }
         if self.ecs(group).is_some() {
             return self.fit_tasks(now, group);
         }
@@ -325,7 +328,10 @@ impl<O: Observer> World<'_, O> {
             let gauge = self.model.catalog.groups[group as usize].replicas;
             let more = i64::from(replicas) - i64::from(wanted);
             self.observer.moved(now, gauge, more);
-            self.pay(now, group, more);
+            // A deployed group pays for what there is, of all versions.
+            if !self.is_deployed(group) {
+                self.pay(now, group, more);
+            }
         }
     }
 

@@ -260,6 +260,11 @@ pub enum Event {
         /// The fault.
         fault: u32,
     },
+    /// A deployment has waited long enough.
+    Rollout {
+        /// The group.
+        group: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

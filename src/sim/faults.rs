@@ -8,6 +8,7 @@ use crate::components::breaker::BreakerState;
 use crate::components::breaker::family::{AnyBreaker, AnyBreakerConfig};
 use crate::components::bulkhead::family::{AnyBulkhead, AnyBulkheadConfig};
 use crate::engine::Rank;
+use crate::metrics::observer::RollbackCause;
 use crate::metrics::{Change, Observer};
 
 use super::event::Event;
@@ -33,6 +34,8 @@ impl<O: Observer> World<'_, O> {
             What::Settings(change) => self.change_settings(now, *change),
             What::FailOver(group) => self.fail_over(now, *group),
             What::KillQueries { group, longer_than } => self.kill_queries(now, *group, *longer_than),
+            What::Deploy(deployment) => self.deploy(now, *deployment),
+            What::RollBack(group) => self.roll_back(now, *group, RollbackCause::Operator),
             What::Restart { group, which, name } => {
                 for instance in self.chosen(*group, *which, name) {
                     self.restart(now, instance);
@@ -159,12 +162,12 @@ impl<O: Observer> World<'_, O> {
             (false, Condition::Down) => {
                 let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Starting;
-                let (life, group) = (state.life, state.group as usize);
+                let life = state.life;
                 self.process_begins(now, instance);
                 if self.is_pending(instance) {
                     return;
                 }
-                let settings = &self.settings().groups[group];
+                let settings = self.group_of(instance);
                 let path = format!("{}#{life}", self.model.instance_name(instance));
                 let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
                 self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });

@@ -287,7 +287,7 @@ impl<O: Observer> World<'_, O> {
             if let Some(Frame { kind: Kind::Balanced(request), .. }) = self.frames.get_mut(id) {
                 request.target = target;
             }
-            self.balancers[balancer as usize].policy.on_start(target);
+            self.balancers[balancer as usize].on_start(target);
             self.observer.moved(now, meters.in_flight, 1);
             self.tasks.push_back(Task::Down(id));
         }

@@ -77,6 +77,8 @@ pub(super) struct Instance {
     pub pod: PodFlags,
     /// Who is turned away there for its priority.
     pub shedder: Option<Box<Shedder>>,
+    /// Which version of its service it is.
+    pub version: u16,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -113,6 +115,7 @@ impl Instance {
     pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
         for (group, (shape, settings)) in model.groups.iter().zip(&epoch.groups).enumerate() {
+            let version = model.first_version(group as u32);
             for number in 0..shape.capacity {
                 let up = number < settings.replicas;
                 all.push(Self {
@@ -135,6 +138,7 @@ impl Instance {
                     door: Door::of(settings, 0, SimTime::ZERO),
                     pod: PodFlags::default(),
                     shedder: shedder(settings),
+                    version,
                     busy_millicores: 0,
                 });
             }
@@ -201,7 +205,7 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
         let meters = &model.catalog.groups[group];
-        let settings = &self.settings().groups[group];
+        let settings = self.group_of(instance);
         self.observer.moved(now, meters.up, sign);
         self.observer.moved(now, meters.cores, sign * settings.cores.map_or(0, |c| (c * 1e3) as i64));
         self.observer.moved(now, meters.workers, sign * i64::from(settings.workers.unwrap_or(0)));
@@ -233,6 +237,10 @@ impl<O: Observer> World<'_, O> {
         if !arrival.is_check {
             self.observer.arrival(meters.red);
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
+            let version = usize::from(self.instances[arrival.instance as usize].version);
+            if let Some(meters) = model.catalog.versions.get(version) {
+                self.observer.arrival(meters.red);
+            }
         }
         if let Some((_, counter)) = model.catalog.cost
             && model.groups[group].kind == GroupKind::External
@@ -245,7 +253,7 @@ impl<O: Observer> World<'_, O> {
             self.end(now, id, refusal, Ending::Done);
             return;
         }
-        let settings = &self.settings().groups[group];
+        let settings = self.group_of(arrival.instance);
         let instance = &mut self.instances[arrival.instance as usize];
         let has_worker = settings.workers.is_none_or(|workers| instance.busy < workers);
         if has_worker && instance.queue.is_empty() && !instance.is_hung && instance.answers() {
@@ -267,10 +275,10 @@ impl<O: Observer> World<'_, O> {
 
     /// A request for which there is no worker waits for one, or is turned away.
     fn enqueue(&mut self, now: SimTime, id: FrameId, arrival: Arrival, call: &Call) {
+        let settings = self.group_of(arrival.instance);
         let state = &mut self.instances[arrival.instance as usize];
         let group = state.group as usize;
         let meters = &self.model.catalog.groups[group];
-        let settings = &self.model.epochs[self.epoch].groups[group];
         let newcomer = newcomer(
             settings,
             &self.model.groups[group],
@@ -305,7 +313,7 @@ impl<O: Observer> World<'_, O> {
         let place = self.instances[arrival.instance as usize].execs.len() as u32;
         let exec = Exec {
             run: Runner {
-                pc: self.settings().programs[arrival.endpoint as usize],
+                pc: self.settings_of(arrival.instance).programs[arrival.endpoint as usize],
                 route: u32::MAX,
                 key: call.key,
                 called_at: now,
@@ -362,7 +370,7 @@ impl<O: Observer> World<'_, O> {
         if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
             return Some(Outcome::Error);
         }
-        let settings = &self.settings().groups[group];
+        let settings = self.group_of(instance);
         if settings.in_flight_max.is_some_and(|max| state.execs.len() > max as usize) {
             let wait = settings.retry_after.unwrap_or(SimDuration::ZERO);
             if let Some(Frame { parent, .. }) = self.frames.get(id) {
@@ -418,11 +426,11 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
         let meters = &model.catalog.groups[group];
+        let settings = self.group_of(instance);
         self.instances[instance as usize].busy += 1;
         self.observer.moved(now, meters.busy, 1);
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else { return };
         exec.stage = Stage::Running;
-        let settings = &self.model.epochs[self.epoch].groups[group];
         exec.held = settings.memory.map_or(0, |memory| memory.per_request);
         let (held, waited) = (exec.held, now.since(exec.at));
         let pool_layer = exec.pool_layer;
@@ -518,6 +526,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.outcome(meters.red, outcome, latency);
             self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
             self.observer.count(meters.finished);
+            self.note_version(exec.instance, outcome, latency);
             if outcome.is_success() && self.is_write(group, exec.endpoint) {
                 self.replicate(now, group, exec.run.key);
             }
@@ -602,7 +611,7 @@ impl<O: Observer> World<'_, O> {
     /// Gives free workers to those who wait.
     pub(super) fn serve_next(&mut self, now: SimTime, instance: u32) {
         let group = self.instances[instance as usize].group as usize;
-        let workers = self.settings().groups[group].workers;
+        let workers = self.group_of(instance).workers;
         loop {
             let state = &mut self.instances[instance as usize];
             if state.is_hung || !state.answers() || workers.is_some_and(|w| state.busy >= w) {
@@ -737,7 +746,7 @@ impl<O: Observer> World<'_, O> {
     /// Whether an instance uses more memory than its limit.
     pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
         let state = &self.instances[instance as usize];
-        let memory = self.settings().groups[state.group as usize].memory;
+        let memory = self.group_of(instance).memory;
         let leaked = self.runtimes[instance as usize].leaked;
         memory.is_some_and(|m| m.base + state.taken + leaked > m.limit)
     }

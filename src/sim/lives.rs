@@ -31,9 +31,10 @@ impl<O: Observer> World<'_, O> {
 
     /// Starts the process of an instance again that has ended.
     fn start_again(&mut self, now: SimTime, instance: u32) {
+        self.version_restarts(instance);
         let wait = self.back_off(now, instance);
         let state = &self.instances[instance as usize];
-        let settings = &self.settings().groups[state.group as usize];
+        let settings = self.group_of(instance);
         let path = format!("{}#{}", self.model.instance_name(instance), state.life);
         let mut rng = self.streams.stream(&path, "restart");
         let restart_delay = wait + settings.restart_delay.sample_duration(&mut rng);
@@ -182,7 +183,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A new process has new breakers, pools, bulkheads, budgets, caches and rate limits.
-    fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
+    pub(super) fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
         let model = self.model;
         let epochs: Vec<&Epoch> =
             self.past.iter().chain([&self.epoch]).map(|epoch| &model.epochs[*epoch]).collect();
@@ -225,9 +226,9 @@ impl<O: Observer> World<'_, O> {
             }
         }
         let instance = model.groups[group as usize].first + target;
-        self.reset_door(now, instance, &self.settings().groups[group as usize]);
+        self.reset_door(now, instance, self.group_of(instance));
         self.reset_environments(now, instance, true);
-        self.instances[instance as usize].shedder = shedder(&self.settings().groups[group as usize]);
+        self.instances[instance as usize].shedder = shedder(self.group_of(instance));
         self.reset_caches(now, group, target);
         self.reset_locks(now, group, target);
     }
@@ -244,7 +245,7 @@ impl<O: Observer> World<'_, O> {
             self.pod_turns(now, instance);
         }
         self.count_up(now, instance, 1);
-        let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
+        let settings = self.group_of(instance);
         let phase = self.quota_phase(instance);
         let state = &mut self.instances[instance as usize];
         state.cpu = new_cpu(settings, now, phase);
@@ -330,9 +331,9 @@ impl<O: Observer> World<'_, O> {
     /// New settings for all groups: more or fewer instances, cores, queues.
     pub(super) fn reconfigure_groups(&mut self, now: SimTime) {
         let model = self.model;
-        let (old, new) = (&model.epochs[self.previous_epoch()], &model.epochs[self.epoch]);
+        let epochs = [self.previous_epoch(), self.epoch];
         for (group, shape) in model.groups.iter().enumerate() {
-            let (old, new) = (&old.groups[group], &new.groups[group]);
+            let [old, new] = epochs.map(|epoch| &model.epochs[epoch].groups[group]);
             // What an autoscaler has made of the replicas stays, unless the change names them.
             let is_scaled = model.autoscalers.iter().any(|a| a.group as usize == group);
             if !is_scaled || new.replicas_said != old.replicas_said {
@@ -341,8 +342,10 @@ impl<O: Observer> World<'_, O> {
             let wanted = self.groups[group].wanted;
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
+                let version = self.instances[instance as usize].version;
+                let [old, new] = epochs.map(|e| &model.settings_of(version, e).groups[group]);
                 self.reconfigure_instance(now, instance, old, new);
-                if new.life.ecs.is_some() {
+                if new.life.ecs.is_some() || self.is_deployed(group as u32) {
                     continue;
                 }
                 if target < wanted {
@@ -352,6 +355,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             self.fit_tasks(now, group as u32);
+            self.fleet_moved(group as u32);
         }
         self.reconfigure_tasks(now);
         self.reconfigure_pods(now);

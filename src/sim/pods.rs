@@ -95,8 +95,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn life(&self, instance: u32) -> &Life {
-        let group = self.instances[instance as usize].group;
-        &self.model.epochs[self.epoch].groups[group as usize].life
+        &self.group_of(instance).life
     }
 
     /// Pods of the start of the run have passed their probes long ago, and are probed from then on.
@@ -110,12 +109,10 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn schedule_probes(&mut self, now: SimTime, instance: u32) {
-        let model = self.model;
-        let group = self.instances[instance as usize].group as usize;
+        let probes = &self.group_of(instance).life.probes;
         let pod = &mut self.pods[instance as usize];
         pod.generation += 1;
         let (key, generation) = (pod.key, pod.generation);
-        let probes = &model.epochs[self.epoch].groups[group].life.probes;
         for (number, (kind, probe)) in (0..).zip(ProbeKind::ALL.iter().zip(probes)) {
             let Some((config, _)) = probe else { continue };
             // Each worker first waits for a random part of its period.
@@ -251,6 +248,7 @@ impl<O: Observer> World<'_, O> {
 
     /// Moves the gauge of ready instances to what an instance is now.
     pub(super) fn count_ready(&mut self, now: SimTime, instance: u32) {
+        self.fleet_moved(self.instances[instance as usize].group);
         let state = &self.instances[instance as usize];
         let Some(meters) = &self.model.catalog.lives[state.group as usize] else { return };
         let is_ready = state.condition == Condition::Up && !state.pod.unready;
@@ -469,11 +467,11 @@ impl<O: Observer> World<'_, O> {
     /// New settings of probes and restarts; what was published of running containers stays.
     pub(super) fn reconfigure_pods(&mut self, now: SimTime) {
         let model = self.model;
-        let [before, after] = [self.previous_epoch(), self.epoch].map(|e| &model.epochs[e].groups);
         for instance in 0..self.instances.len() as u32 {
             let state = &self.instances[instance as usize];
             let group = state.group as usize;
-            let [before, after] = [&before[group].life.probes, &after[group].life.probes];
+            let settings = |epoch: usize| &model.settings_of(state.version, epoch).groups[group];
+            let [before, after] = [self.previous_epoch(), self.epoch].map(|e| &settings(e).life.probes);
             let is_ready = state.condition == Condition::Up && !state.pod.unready;
             if state.condition == Condition::Off || before == after {
                 continue;

@@ -456,7 +456,10 @@ impl<O: Observer> World<'_, O> {
     /// Starts the pools that settings have and whose processes run. Those that run already stay as they are.
     pub(super) fn start_pools(&mut self, now: SimTime) {
         let model = self.model;
-        for slot in &model.epochs[self.epoch].slots {
+        let epoch = self.epoch;
+        let versions = model.versions.iter().filter_map(|version| version.epochs.get(epoch));
+        let all = std::iter::once(&model.epochs[epoch]).chain(versions);
+        for slot in all.flat_map(|epoch| &epoch.slots) {
             if !matches!(model.layers[slot.layer as usize].kind, LayerKind::Pool { .. }) {
                 continue;
             }
@@ -465,6 +468,7 @@ impl<O: Observer> World<'_, O> {
                 let runs = state.caller.is_none_or(|group| {
                     let instance = model.groups[group as usize].first + state.owner as u32;
                     self.instances[instance as usize].condition == Condition::Up
+                        && (model.versions.is_empty() || self.uses_layer(instance, slot.meters))
                 });
                 if runs {
                     self.tell_pool(now, pool, |p, out| p.start(now, out));
@@ -483,7 +487,13 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         for pool in 0..self.pools.len() {
             let meters = self.pool_states[pool].meters;
-            if !model.epochs[self.epoch].slots.iter().any(|slot| slot.meters == meters) {
+            let state = &self.pool_states[pool];
+            let owner = state.caller.map(|group| model.groups[group as usize].first + state.owner as u32);
+            let is_kept = match owner {
+                Some(instance) => self.uses_layer(instance, meters),
+                None => model.epochs[self.epoch].slots.iter().any(|slot| slot.meters == meters),
+            };
+            if !is_kept {
                 self.tell_pool(now, pool, |p, out| p.retire(now, out));
             }
         }

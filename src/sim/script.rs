@@ -2,6 +2,8 @@
 
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
+pub use crate::components::analysis::AnalysisConfig;
+pub use crate::components::rollout::Amount;
 use crate::metrics::Rule;
 
 /// Everything that happens to a run from outside.
@@ -17,6 +19,8 @@ pub struct Script {
     pub windows: Vec<SimTime>,
     /// What fails and is repaired at random, in order of name.
     pub failures: Vec<RandomFailure>,
+    /// What is deployed by actions.
+    pub deployments: Vec<Deployment>,
     /// The settings that follow when a change happens to others: by number of the settings, then of the change.
     pub transitions: Vec<Vec<u32>>,
     /// What is evaluated every second, if anything reacts to it.
@@ -157,6 +161,10 @@ pub enum What {
         /// Those that have run for at least so long.
         longer_than: SimDuration,
     },
+    /// A deployment begins: a number in [`Script::deployments`].
+    Deploy(u32),
+    /// An operator brings back the version of a group that ran before.
+    RollBack(u32),
 }
 
 /// Which instances of a group.
@@ -229,4 +237,99 @@ pub enum Blow {
     Crash,
     /// It is killed and stays away until the fault ends.
     Down,
+}
+
+/// A deployment of a version of a group.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The group.
+    pub group: u32,
+    /// Which of [`crate::model::Model::versions`] is to run.
+    pub version: u16,
+    /// How it takes the place of the one that runs.
+    pub strategy: Strategy,
+    /// How long a new instance must be ready before it counts as available.
+    pub min_ready: SimDuration,
+    /// How long there may be no progress.
+    pub progress_deadline: SimDuration,
+    /// What has the version before brought back.
+    pub rollback: Vec<RollbackRule>,
+    /// Whether balancers must believe an instance healthy before it counts as ready.
+    pub gates: bool,
+}
+
+/// How a version takes the place of another.
+#[derive(Clone, Debug)]
+pub enum Strategy {
+    /// Instance by instance.
+    Rolling {
+        /// How many more instances there may be.
+        surge: Amount,
+        /// How many may be missing.
+        unavailable: Amount,
+    },
+    /// All old instances end first.
+    Recreate,
+    /// A second fleet, then all traffic at once.
+    BlueGreen {
+        /// How long the new fleet must be available before the switch.
+        auto_promotion: SimDuration,
+        /// What is looked at after the switch.
+        analysis: Option<AnalysisPlan>,
+        /// How long the fleet without traffic is kept.
+        keep: SimDuration,
+    },
+    /// Step by step.
+    Canary {
+        /// The steps.
+        steps: Vec<CanaryStep>,
+        /// Whether requests are shared out by weight; otherwise by the number of instances.
+        by_weight: bool,
+        /// How many more instances there may be, if not by weight.
+        surge: Amount,
+        /// How many may be missing, if not by weight.
+        unavailable: Amount,
+        /// How long the fleet without traffic is kept, if by weight.
+        keep: SimDuration,
+    },
+}
+
+/// A step of a canary.
+#[derive(Clone, Debug)]
+pub enum CanaryStep {
+    /// Such a share of the requests.
+    Weight(f64),
+    /// Nothing for so long.
+    Pause(SimDuration),
+    /// A look at what the new version does.
+    Analysis(AnalysisPlan),
+}
+
+/// What an analysis looks at, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct AnalysisPlan {
+    /// From one measurement to the next.
+    pub interval: SimDuration,
+    /// The limits.
+    pub config: AnalysisConfig,
+    /// The quantile of latency, from 0 to 1.
+    pub quantile: f64,
+}
+
+/// What has the version before brought back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RollbackRule {
+    /// There was no progress for too long.
+    OnDeadline,
+    /// So many restarts of containers of the new version.
+    OnRestarts(u32),
+    /// Too large a share of failed requests.
+    OnErrors {
+        /// More than this.
+        above: f64,
+        /// In a window of this length.
+        window: SimDuration,
+        /// Of so many requests at least.
+        min_requests: u32,
+    },
 }

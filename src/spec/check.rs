@@ -13,6 +13,7 @@ pub mod compare;
 mod concurrency;
 mod cycles;
 mod databases;
+mod deployments;
 mod failures;
 mod keys;
 mod life;

@@ -1,6 +1,7 @@
 //! What happens to a system: faults, and what operators do.
 
 use super::decode::{Anything, Map};
+use super::deployment::{Deploy, RollBack};
 use super::dist::Distribution;
 use super::quantity::{Ratio, Seconds};
 use super::source::{Span, Spanned};
@@ -205,6 +206,10 @@ choice! {
         ConfigPush(ConfigPush),
         /// An operator has another server take over.
         FailOver(FailOver),
+        /// Another version of a service.
+        Deploy(Deploy),
+        /// An operator brings back the version before.
+        RollBack(RollBack),
     }
 }
 
@@ -224,6 +229,7 @@ impl Action {
             Self::Set(_) | Self::Restart(_) | Self::KillQueries(_) | Self::Revert(_) | Self::FailOver(_) => {
                 return None;
             }
+            Self::Deploy(_) | Self::RollBack(_) => return None,
         };
         Some(FaultView {
             name: name.as_deref().unwrap_or(&target.value),
@@ -247,6 +253,8 @@ impl Action {
             Self::Revert(f) => f.place(field),
             Self::ConfigPush(f) => f.place(field),
             Self::FailOver(f) => f.place(field),
+            Self::Deploy(f) => f.place(field),
+            Self::RollBack(f) => f.place(field),
         }
     }
 
@@ -265,6 +273,8 @@ impl Action {
             Self::Revert(f) => f.span,
             Self::ConfigPush(f) => f.span,
             Self::FailOver(f) => f.span,
+            Self::Deploy(f) => f.span,
+            Self::RollBack(f) => f.span,
         }
     }
 }

@@ -617,6 +617,12 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "DecorrelatedJittered" | "EqualJittered" | "ExponentialJittered" => {
             retries::FinagleJittered::positional()
         }
+        "Deploy" => super::deployment::Deploy::positional(),
+        "Version" => super::deployment::Version::positional(),
+        "Weight" => super::deployment::CanaryWeight::positional(),
+        "Pause" => super::deployment::CanaryPause::positional(),
+        "RollBack" => super::deployment::RollBack::positional(),
+        "OnRestarts" => super::deployment::RestartLimit::positional(),
         _ => &[],
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Changing {
 /// The states that settings can have, and what leads from one to the other.
 pub(super) struct States {
     pub topologies: Vec<Topology>,
+    /// The same as trees.
+    pub nodes: Vec<Node>,
     /// The change that first led to each state but the first.
     pub led_by: Vec<u32>,
 }
@@ -133,7 +135,8 @@ impl Changing {
     /// Finds all states; fills in the script's transitions. Mistakes are left in the loader's diagnostics.
     pub fn states(&self, loader: &mut Loader, base: &Node, script: &mut Script) -> Option<States> {
         let chains: Vec<&Chain> = [&self.timeline].into_iter().chain(&self.reactions).collect();
-        let mut found = States { topologies: vec![loader.topology(base)?], led_by: vec![0] };
+        let mut found =
+            States { topologies: vec![loader.topology(base)?], nodes: vec![base.clone()], led_by: vec![0] };
         let mut numbers: BTreeMap<Vec<u32>, u32> = BTreeMap::from([(Vec::new(), 0)]);
         let mut known: BTreeMap<Place, ()> = BTreeMap::new();
         let start: Place = (Vec::new(), vec![0; chains.len()]);
@@ -155,7 +158,9 @@ impl Changing {
                         Some(to) => *to,
                         None => {
                             let number = found.topologies.len() as u32;
-                            found.topologies.push(self.topology(loader, base, &after)?);
+                            let node = self.node(loader, base, &after);
+                            found.topologies.push(loader.topology(&node)?);
+                            found.nodes.push(node);
                             found.led_by.push(*change);
                             script.transitions.push(vec![number; self.changes.len()]);
                             numbers.insert(after.clone(), number);
@@ -181,12 +186,12 @@ impl Changing {
         Some(found)
     }
 
-    fn topology(&self, loader: &mut Loader, base: &Node, counting: &[u32]) -> Option<Topology> {
+    fn node(&self, loader: &mut Loader, base: &Node, counting: &[u32]) -> Node {
         let mut node = base.clone();
         for change in counting {
             loader.apply(&mut node, self.overrides(*change));
         }
-        loader.topology(&node)
+        node
     }
 }
 

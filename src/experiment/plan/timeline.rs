@@ -1,7 +1,7 @@
 //! The timeline: from what happens, by name, to the script of a run.
 
-use super::FaultPlan;
 use super::settings::{Chain, Changing, Op};
+use super::{FaultPlan, deployments};
 use crate::base::SimTime;
 use crate::base::dist::Dist;
 use crate::experiment::alerts::{self, AlertPlan};
@@ -14,6 +14,7 @@ use crate::sim::script::{
 };
 use crate::spec::check::{self, Component};
 use crate::spec::decode::Anything;
+use crate::spec::deployment::Deploy;
 use crate::spec::diagnostic::{Diagnostic, Diagnostics};
 use crate::spec::dist::Distribution;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
@@ -71,6 +72,17 @@ impl<'e> Happenings<'e> {
             });
         }
         Self { timeline, reactions }
+    }
+
+    /// What is deployed, at its time or when something else happens.
+    pub fn deploys(&self) -> Vec<&'e Deploy> {
+        let reactions =
+            self.reactions.iter().flat_map(|reacting| reacting.steps.iter().map(|(action, _)| *action));
+        let deploy = |action: &'e Action| match action {
+            Action::Deploy(deploy) => Some(deploy),
+            _ => None,
+        };
+        self.timeline.iter().map(|at| &at.action).chain(reactions).filter_map(deploy).collect()
     }
 
     /// The changes of settings in all of it, and the numbers of those that each action makes.
@@ -248,6 +260,11 @@ fn what(
             What::KillQueries { group, longer_than: k.longer_than.duration() }
         }
         Action::FailOver(f) => What::FailOver(group(topology, model, &f.target.value)),
+        Action::Deploy(d) => {
+            script.deployments.push(deployments::deployment(d, model));
+            What::Deploy(script.deployments.len() as u32 - 1)
+        }
+        Action::RollBack(r) => What::RollBack(group(topology, model, &r.target.value)),
         action => {
             if let Some(message) = cannot_spike(action, topology) {
                 diagnostics.push(Diagnostic::error(action.span(), message));
@@ -382,6 +399,8 @@ fn kind(action: &Action) -> &'static str {
         Action::Revert(_) => "Revert",
         Action::ConfigPush(_) => "ConfigPush",
         Action::FailOver(_) => "FailOver",
+        Action::Deploy(_) => "Deploy",
+        Action::RollBack(_) => "RollBack",
     }
 }
 
@@ -432,7 +451,9 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
         | Action::Restart(_)
         | Action::KillQueries(_)
         | Action::Revert(_)
-        | Action::FailOver(_) => {
+        | Action::FailOver(_)
+        | Action::Deploy(_)
+        | Action::RollBack(_) => {
             unreachable!("operators' actions are no faults")
         }
     }

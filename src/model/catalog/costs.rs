@@ -11,16 +11,25 @@ impl Builder {
         if model.groups.iter().all(|group| group.price == 0.0) {
             return;
         }
-        for (group, meters) in model.groups.iter().zip(self.catalog.groups.clone()) {
+        let fleets = self.catalog.fleets.clone();
+        for ((group, meters), fleet) in model.groups.iter().zip(self.catalog.groups.clone()).zip(fleets) {
             if group.price == 0.0 {
                 continue;
             }
             let (family, meaning, source) = match group.kind {
-                GroupKind::Service => (
-                    "services",
-                    "cost per hour: instances that there should be, mean over time, times the price of one",
-                    Source::Level(meters.replicas, group.price),
-                ),
+                GroupKind::Service => match fleet {
+                    // While one version takes the place of another there are more of them.
+                    Some(fleet) => (
+                        "services",
+                        "cost per hour: instances of all versions, mean over time, times the price of one",
+                        Source::Level(fleet.instances, group.price),
+                    ),
+                    None => (
+                        "services",
+                        "cost per hour: instances that there should be, mean over time, times the price of one",
+                        Source::Level(meters.replicas, group.price),
+                    ),
+                },
                 GroupKind::Database => {
                     ("databases", "cost per hour", Source::Level(meters.replicas, group.price))
                 }

@@ -123,7 +123,7 @@ impl<O: Observer> World<'_, O> {
             self.nodes_went(now, autoscaler, 1);
         }
         self.start_placed(now, autoscaler);
-        if target < self.groups[group as usize].wanted {
+        if !self.is_deployed(group) && target < self.groups[group as usize].wanted {
             self.scale_out(now, instance);
         }
     }
@@ -157,8 +157,8 @@ impl<O: Observer> World<'_, O> {
 
     /// A pod on a node starts: its image is pulled, then its process comes up.
     pub(in crate::sim) fn start_pod(&mut self, now: SimTime, instance: u32, pull: SimDuration) {
-        let (life, group) = (self.instances[instance as usize].life, self.instances[instance as usize].group);
-        let settings = &self.settings().groups[group as usize];
+        let life = self.instances[instance as usize].life;
+        let settings = self.group_of(instance);
         let path = format!("{}#{life}", self.model.instance_name(instance));
         let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
         self.queue.schedule(now + pull + delay, Rank::Control, Event::InstanceUp { instance, life });

@@ -1,5 +1,6 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
+use super::deployments;
 use super::names::{Component, find};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
@@ -31,6 +32,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             distinct(&at.action, &mut names, cx);
         }
         reactions(experiment, name, topology, &mut names, cx);
+        deployments::order(experiment.timeline.iter().chain(&variant.0.timeline).collect(), cx);
         legal(name, "a variant", experiment.variants.span(name).unwrap_or_default(), cx);
     }
     if experiment.variants.is_empty() {
@@ -40,6 +42,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             distinct(&at.action, &mut names, cx);
         }
         reactions(experiment, "", topology, &mut names, cx);
+        deployments::order(experiment.timeline.iter().collect(), cx);
     }
     for (name, span, objective) in experiment.objectives.spanned() {
         if topology.clients.get(name).is_none() {
@@ -209,6 +212,8 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
+        Action::Deploy(d) => deployments::deploy(d, topology, cx),
+        Action::RollBack(r) => deployments::service(&r.target, topology, cx).map_or((), |_| ()),
         Action::FailOver(f) => match topology.databases.get(&f.target.value) {
             None => {
                 let message = format!("there is no database `{}`", f.target.value);
