@@ -1,6 +1,8 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
 mod timeline;
+mod timeline_instances;
+pub(super) use timeline_instances::in_zone;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::doubts::{self, PercentilePlan};
@@ -439,6 +441,11 @@ fn plan_variant(
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
+    let stolen = timeline_instances::stolen_from(&script.faults);
+    if !stolen.is_empty() {
+        let catalog = std::mem::take(&mut model.catalog);
+        model.catalog = catalog.with_stolen(&model.groups, |group| stolen.contains(&group));
+    }
     let settings = timeline
         .iter()
         .filter_map(|at| match &at.action {

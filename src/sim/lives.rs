@@ -338,10 +338,11 @@ impl<O: Observer> World<'_, O> {
                 self.want(now, group as u32, new.replicas);
             }
             let wanted = self.groups[group].wanted;
+            let is_scattered = new.life.ecs.is_none() && self.is_scattered(group as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
                 self.reconfigure_instance(now, instance, old, new);
-                if new.life.ecs.is_some() {
+                if new.life.ecs.is_some() || is_scattered {
                     continue;
                 }
                 if target < wanted {
@@ -349,6 +350,9 @@ impl<O: Observer> World<'_, O> {
                 } else {
                     self.scale_in(now, instance);
                 }
+            }
+            if is_scattered {
+                self.fit_scattered(now, group as u32);
             }
             self.fit_tasks(now, group as u32);
         }

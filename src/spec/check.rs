@@ -13,6 +13,7 @@ mod concurrency;
 mod cycles;
 mod databases;
 mod failures;
+mod fault_instances;
 mod keys;
 mod life;
 mod limits;

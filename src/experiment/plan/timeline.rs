@@ -1,6 +1,6 @@
 //! The timeline: from what happens, by name, to the script of a run.
 
-use super::FaultPlan;
+use super::{FaultPlan, timeline_instances};
 use crate::base::SimTime;
 use crate::model::Model;
 use crate::sim::script::{Blow, Effect, Fault, Script, ScriptAction, What, Which};
@@ -44,7 +44,7 @@ pub(super) fn script(
             Action::Restart(r) => {
                 let what = What::Restart {
                     group: group(&epochs[0], model, &r.target.value),
-                    which: which(&r.instances),
+                    which: which(&r.instances, model),
                     name: format!("restart.{}.{}", r.target.value, start.ns()),
                 };
                 script.actions.push(ScriptAction { at: start, what });
@@ -54,7 +54,14 @@ pub(super) fn script(
                 let what = What::KillQueries { group, longer_than: k.longer_than.duration() };
                 script.actions.push(ScriptAction { at: start, what });
             }
+            Action::DrainZone(_) | Action::RestoreZone(_) => {
+                let what = timeline_instances::operation(&at.action, model);
+                script.actions.extend(what.map(|what| ScriptAction { at: start, what }));
+            }
             action => {
+                if let Some((message, help)) = timeline_instances::missing(action, model) {
+                    diagnostics.push(Diagnostic::error(action.span(), message).help(help));
+                }
                 if let Some(message) = cannot_spike(action, &epochs[0]) {
                     diagnostics.push(Diagnostic::error(action.span(), message));
                 }
@@ -68,8 +75,13 @@ pub(super) fn script(
                     start,
                     end: ends,
                 });
-                let effect = effect(action, &epochs[0], model);
-                script.faults.push(Fault { name: view.name.to_string(), effect });
+                let effect = timeline_instances::effect(action, &epochs[0], model)
+                    .unwrap_or_else(|| effect(action, &epochs[0], model));
+                script.faults.push(Fault {
+                    ramp: action.ramp().duration(),
+                    lasts: view.lasts.map(|l| l.duration()),
+                    ..Fault::new(view.name.to_string(), effect)
+                });
                 script.actions.push(ScriptAction { at: start, what: What::Begin(number) });
                 if let Some(ends) = ends.filter(|t| *t > start) {
                     script.actions.push(ScriptAction { at: ends, what: What::End(number) });
@@ -86,8 +98,12 @@ pub(super) fn script(
 }
 
 fn cannot_spike(action: &Action, topology: &Topology) -> Option<String> {
-    let Action::Spike(spike) = action else { return None };
-    let clients = topology.clients.get(&spike.target.value)?;
+    let target = match action {
+        Action::Spike(spike) => &spike.target,
+        Action::TenantSpike(spike) => &spike.target,
+        _ => return None,
+    };
+    let clients = topology.clients.get(&target.value)?;
     matches!(clients.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_))
         .then(|| "a spike cannot change recorded times or renewal arrivals".to_string())
 }
@@ -103,6 +119,25 @@ fn kind(action: &Action) -> &'static str {
         Action::Set(_) => "Set",
         Action::Restart(_) => "Restart",
         Action::KillQueries(_) => "KillQueries",
+        Action::ZoneDown(_) => "ZoneDown",
+        Action::DrainZone(_) => "DrainZone",
+        Action::RestoreZone(_) => "RestoreZone",
+        Action::CpuSteal(_) => "CpuSteal",
+        Action::DiskSlow(_) => "DiskSlow",
+        Action::OutOfIoCredits(_) => "OutOfIoCredits",
+        Action::MemoryLeak(_) => "MemoryLeak",
+        Action::GcStorm(_) => "GcStorm",
+        Action::ConnectionLeak(_) => "ConnectionLeak",
+        Action::CacheFlush(_) => "CacheFlush",
+        Action::CacheRestart(_) => "CacheRestart",
+        Action::ReplicaLag(_) => "ReplicaLag",
+        Action::PrimaryLoss(_) => "PrimaryLoss",
+        Action::PoisonedMessage(_) => "PoisonedMessage",
+        Action::TenantSpike(_) => "TenantSpike",
+        Action::DropConnections(_) => "DropConnections",
+        Action::Reconnect(_) => "Reconnect",
+        Action::Burst(_) => "Burst",
+        Action::Recycle(_) => "Recycle",
     }
 }
 
@@ -114,19 +149,20 @@ fn group(topology: &Topology, model: &Model, name: &str) -> u32 {
     model.groups.iter().position(|g| g.name == name).unwrap_or(0) as u32
 }
 
-fn which(instances: &Instances) -> Which {
+pub(super) fn which(instances: &Instances, model: &Model) -> Which {
     match instances {
         Instances::All => Which::All,
         Instances::Number(n) => Which::Number(n.count),
         Instances::Share(s) => Which::Share(s.ratio.0),
         Instances::Unhealthy => Which::Unhealthy,
+        Instances::Zone(z) => Which::Zone(timeline_instances::zone(model, &z.zone.value)),
     }
 }
 
 fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
     let strike = |target: &Spanned<String>, instances: &Instances, blow| Effect::Strike {
         group: group(topology, model, &target.value),
-        which: which(instances),
+        which: which(instances, model),
         blow,
     };
     match action {
@@ -151,5 +187,6 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
         Action::Set(_) | Action::Restart(_) | Action::KillQueries(_) => {
             unreachable!("operators' actions are no faults")
         }
+        _ => unreachable!("other faults have effects of their own"),
     }
 }

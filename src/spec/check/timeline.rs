@@ -1,5 +1,6 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
+use super::fault_instances;
 use super::names::{Component, find};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
@@ -130,7 +131,7 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
         let span = fault.target.span;
         if let Some(lasts) = fault.lasts
             && lasts.0 <= 0.0
-            && !matches!(at.action, Action::Crash(_))
+            && !at.action.is_instant()
         {
             cx.fail::<()>(at.action.place("lasts"), "`lasts` must be more than 0");
         }
@@ -139,7 +140,21 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
             cx.fail::<()>(span, format!("`{}` cannot be the name of a fault", fault.name));
         }
     }
+    fault_instances::ramp(&at.action, cx);
     match &at.action {
+        Action::Slow(f) if fault_instances::is_queue(topology, &f.target) => {
+            if f.latency.is_none() {
+                let message = format!("`{}` is a queue: `Slow` needs a `latency` there", f.target.value);
+                cx.fail::<()>(f.span, message);
+            }
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Errors(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Hang(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
         Action::Slow(f) => {
             let component = target(topology, &f.target, true, cx);
             if f.factor.is_none() == f.latency.is_none() {
@@ -149,36 +164,34 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Errors(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Hang(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
-        Action::Down(f) if topology.queues.get(&f.target.value).is_some() => {
-            if find(topology, &f.target.value).is_some() {
-                let message =
-                    format!("`{}` is a queue and something else: it is not clear what fails", f.target.value);
-                cx.diagnostics
-                    .push(Diagnostic::error(f.target.span, message).help("give one of them another name"));
-            } else if !matches!(f.instances, Instances::All) {
-                let message = format!("`{}` has no instances to choose from", f.target.value);
-                cx.fail::<()>(f.place("instances"), message);
-            }
+        Action::Down(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
         }
         Action::Down(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Crash(f) => {
             let component = target(topology, &f.target, false, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Restart(f) => {
             target(topology, &f.target, false, cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::KillQueries(f) => {
             if topology.databases.get(&f.target.value).is_none() {
@@ -201,12 +214,31 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
+        Action::ZoneDown(_)
+        | Action::DrainZone(_)
+        | Action::RestoreZone(_)
+        | Action::CpuSteal(_)
+        | Action::DiskSlow(_)
+        | Action::OutOfIoCredits(_)
+        | Action::MemoryLeak(_)
+        | Action::GcStorm(_)
+        | Action::ConnectionLeak(_)
+        | Action::CacheFlush(_)
+        | Action::CacheRestart(_)
+        | Action::ReplicaLag(_)
+        | Action::PrimaryLoss(_)
+        | Action::PoisonedMessage(_)
+        | Action::TenantSpike(_)
+        | Action::DropConnections(_)
+        | Action::Reconnect(_)
+        | Action::Burst(_)
+        | Action::Recycle(_) => fault_instances::event(&at.action, topology, cx),
         // Set is checked by doing it: see the plan.
         Action::Set(_) => {}
     }
 }
 
-fn target(
+pub(super) fn target(
     topology: &Topology,
     name: &Spanned<String>,
     external: bool,
@@ -240,9 +272,9 @@ fn target(
     }
 }
 
-fn instances(which: &Instances, component: Option<Component>, name: &str, span: Span, cx: &mut Context) {
+pub(super) fn instances(which: &Instances, component: Option<Component>, name: &str, span: Span, cx: &mut Context) {
     if matches!(component, Some(Component::Database(_) | Component::External(_)))
-        && !matches!(which, Instances::All)
+        && !matches!(which, Instances::All | Instances::Zone(_))
     {
         cx.fail::<()>(span, format!("`{name}` has no instances to choose from"));
     }
