@@ -275,6 +275,7 @@ impl<O: Observer> World<'_, O> {
         let group = state.group as usize;
         if self.begin_termination(now, instance, true) {
             self.forget_back_off(instance);
+            self.spread_end(now, instance);
             self.observer.change(now, Change::Restarted { instance });
             self.observer.count(self.model.catalog.groups[group].kills);
         } else {
