@@ -42,6 +42,7 @@ mod limits;
 mod lives;
 mod minds;
 mod nginx;
+mod ongoing;
 mod pods;
 mod poolers;
 mod pools;
@@ -57,6 +58,7 @@ mod sources;
 mod targets;
 mod tasks;
 mod throttling;
+mod troubles;
 mod versions;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
@@ -263,6 +265,11 @@ pub struct World<'m, O> {
     hung: u32,
     /// Faults that last now, in the order in which they began.
     lasting: Vec<u32>,
+    /// What each fault does while it lasts, and how many turns of faults at instances there have been.
+    ongoing: Vec<ongoing::Ongoing>,
+    turns: u32,
+    /// Which zones are drained.
+    drained: Vec<bool>,
     /// What fails at random, in the order of the script.
     failures: Vec<FailureState>,
     /// Message queues.
@@ -341,6 +348,9 @@ impl<'m, O: Observer> World<'m, O> {
             anybody_killed: false,
             hung: 0,
             lasting: Vec::new(),
+            ongoing: ongoing::all(script, streams),
+            turns: 0,
+            drained: vec![false; model.zones.len()],
             failures: FailureState::all(
                 &script.failures,
                 |group| model.groups[group as usize].capacity,
@@ -419,7 +429,9 @@ impl<'m, O: Observer> World<'m, O> {
             rest.memory += instance.taken;
         }
         let kept = |state: &PoolState| state.sessions.len();
-        let lent = self.pools.iter().zip(&self.pool_states).map(|(p, s)| p.in_use() + p.waiting() - kept(s));
+        let gone = |state: &PoolState| kept(state) + state.lost as usize;
+        let lent = self.pools.iter().zip(&self.pool_states);
+        let lent = lent.map(|(p, s)| (p.in_use() + p.waiting()).saturating_sub(gone(s)));
         rest.connections = lent.sum::<usize>() as u64;
         rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
@@ -482,6 +494,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Failover { instance, life } => self.on_failover(now, instance, life),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
+            Event::FaultTurn { fault, instance, turn } => self.on_fault_turn(now, fault, instance, turn),
             Event::PoolConnectTimeout { pool, conn } => self.on_pool_connect_timeout(now, pool, conn),
             Event::OutlierSweep { balancer, generation } => self.on_outlier_sweep(now, balancer, generation),
             Event::MergedUpdate { balancer } => self.on_merged_update(now, balancer),
@@ -655,6 +668,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.reconfigure_queues(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
+            self.reconfigure_tenants(now, client);
         }
     }
 

@@ -27,6 +27,7 @@ pub mod experiment;
 pub mod expression;
 pub mod failure;
 pub mod fault;
+pub mod fault_instances;
 pub mod files;
 pub mod lambda;
 pub mod life;

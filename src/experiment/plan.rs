@@ -3,6 +3,8 @@
 mod deployments;
 mod settings;
 mod timeline;
+mod timeline_instances;
+pub(super) use timeline_instances::in_zone;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::cascade;
@@ -462,6 +464,11 @@ fn plan_variant(
     let stage = Stage { topology: &states.topologies[0], model: &model, alerts: &alerts, warmup };
     let faults = timeline::script(&happenings, &numbers, &stage, &mut script, &mut loader.diagnostics);
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
+    let stolen = timeline_instances::stolen_from(&script.faults);
+    if !stolen.is_empty() {
+        let catalog = std::mem::take(&mut model.catalog);
+        model.catalog = catalog.with_stolen(&model.groups, |group| stolen.contains(&group));
+    }
     let objectives = objectives(experiment, &model);
     let mut planned = VariantPlan {
         name: name.to_string(),

@@ -6,6 +6,16 @@ use crate::base::{Outcome, SimDuration, SimTime};
 /// A change of state worth a line in the event log; the numbers are ids of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// An operator drains a zone.
+    ZoneDrained {
+        /// The zone.
+        zone: u32,
+    },
+    /// The draining of a zone is over.
+    ZoneRestored {
+        /// The zone.
+        zone: u32,
+    },
     /// A balancer believes a target healthy.
     TargetHealthy {
         /// The balancer.

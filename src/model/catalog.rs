@@ -10,6 +10,7 @@ pub mod balancing;
 mod concurrency;
 mod costs;
 mod databases;
+pub mod faults;
 mod layers;
 mod lives;
 pub mod queues;
@@ -224,6 +225,8 @@ pub struct Catalog {
     pub lives: Vec<Option<LifeMeters>>,
     /// Meters of what processes run in, of the groups that have any of it.
     pub runtimes: Vec<Option<RuntimeMeters>>,
+    /// Meters of CPU time that faults steal, by group; empty if the experiment has no such fault.
+    pub stolen: Vec<Option<faults::StolenMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
     /// Meters of versions of services.
@@ -411,7 +414,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
 }
 
 /// The path of an edge: `services.api.calls.db`, with `:policy` where one callee is called through several.
-fn edge_path(model: &Model, edge: &EdgeShape) -> String {
+pub(crate) fn edge_path(model: &Model, edge: &EdgeShape) -> String {
     let family = match edge.caller {
         Caller::Client(_) => "clients",
         Caller::Group(_) => "services",

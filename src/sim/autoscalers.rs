@@ -312,6 +312,9 @@ impl<O: Observer> World<'_, O> {
         if self.ecs(group).is_some() {
             return self.fit_tasks(now, group);
         }
+        if self.is_scattered(group) {
+            return self.fit_scattered(now, group);
+        }
         let first = self.model.groups[group as usize].first;
         for target in from..to {
             self.scale_out(now, first + target);

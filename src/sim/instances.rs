@@ -210,6 +210,7 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.cores, sign * settings.cores.map_or(0, |c| (c * 1e3) as i64));
         self.observer.moved(now, meters.workers, sign * i64::from(settings.workers.unwrap_or(0)));
         self.observer.moved(now, meters.memory, sign * settings.memory.map_or(0, |m| m.base as i64));
+        self.watch_steal(now, instance, sign > 0);
     }
 
     /// So many instances of a group more, or fewer, are paid for by the hour.
@@ -472,7 +473,7 @@ impl<O: Observer> World<'_, O> {
         match latency {
             // An external's own latency is replaced where its program waits.
             Some(fault) if !is_external => {
-                let delay = self.fault_latency(fault, key);
+                let delay = self.fault_latency(fault, key).scaled(self.strength(fault));
                 self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
             }
             _ if self.opens_connection(now, id, instance) => {}
@@ -657,6 +658,7 @@ impl<O: Observer> World<'_, O> {
                 self.watch_cpu(now, instance);
             }
             None => {
+                let work = self.stolen(instance, work);
                 self.move_free_core(now, instance, 1);
                 self.set_free_core(id, true);
                 self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
@@ -768,9 +770,9 @@ impl<O: Observer> World<'_, O> {
 
     /// A latency that a fault sets, for the owner of `key`.
     pub(super) fn fault_latency(&self, fault: u32, key: u64) -> SimDuration {
-        use super::script::{Blow, Effect};
-        match &self.script.faults[fault as usize].effect {
-            Effect::Strike { blow: Blow::Latency(dist), .. } => {
+        use super::script::Blow;
+        match self.script.faults[fault as usize].effect.blow() {
+            Some(Blow::Latency(dist)) => {
                 SimDuration::from_seconds(dist.variate(uniform_of(mix(key, salt("fault latency")))))
             }
             _ => SimDuration::ZERO,

@@ -340,12 +340,13 @@ impl<O: Observer> World<'_, O> {
                 self.want(now, group as u32, new.replicas);
             }
             let wanted = self.groups[group].wanted;
+            let is_scattered = new.life.ecs.is_none() && self.is_scattered(group as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
                 let version = self.instances[instance as usize].version;
                 let [old, new] = epochs.map(|e| &model.settings_of(version, e).groups[group]);
                 self.reconfigure_instance(now, instance, old, new);
-                if new.life.ecs.is_some() || self.is_deployed(group as u32) {
+                if new.life.ecs.is_some() || is_scattered || self.is_deployed(group as u32) {
                     continue;
                 }
                 if target < wanted {
@@ -353,6 +354,9 @@ impl<O: Observer> World<'_, O> {
                 } else {
                     self.scale_in(now, instance);
                 }
+            }
+            if is_scattered {
+                self.fit_scattered(now, group as u32);
             }
             self.fit_tasks(now, group as u32);
             self.fleet_moved(group as u32);

@@ -65,9 +65,10 @@ impl<O: Observer> World<'_, O> {
             let Some((delay, _)) = &self.model.epochs[self.epoch].groups[follower].replication else {
                 continue;
             };
+            let lag = self.lag_of(follower as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
-                let arrives = now + sample(delay, mix(key, u64::from(target)));
+                let arrives = now + lag + sample(delay, mix(key, u64::from(target)));
                 let state = &mut self.replicas[instance as usize];
                 state.replica.write(now, arrives);
                 state.writes += 1;
@@ -75,6 +76,19 @@ impl<O: Observer> World<'_, O> {
                 self.go_on_applying(now, instance);
             }
         }
+    }
+
+    /// What faults add to the way of each write to the replicas of a group.
+    fn lag_of(&self, follower: u32) -> SimDuration {
+        let mut all = SimDuration::ZERO;
+        for fault in &self.lasting {
+            if let Effect::Lag { group, lag } = &self.script.faults[*fault as usize].effect
+                && *group == follower
+            {
+                all = all + lag.scaled(self.strength(*fault));
+            }
+        }
+        all
     }
 
     /// Lets a replica apply its next write, if it can.
@@ -304,9 +318,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Whether a fault keeps an instance away.
     fn is_kept_down(&self, instance: u32) -> bool {
-        let strikes_down = |fault: &u32| {
-            matches!(self.script.faults[*fault as usize].effect, Effect::Strike { blow: Blow::Down, .. })
-        };
+        let strikes_down =
+            |fault: &u32| matches!(self.script.faults[*fault as usize].effect.blow(), Some(Blow::Down));
         self.instances[instance as usize].faults.iter().any(strikes_down)
     }
 

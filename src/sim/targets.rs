@@ -68,6 +68,8 @@ pub(super) struct GroupState {
     pub pooler: Option<u32>,
     /// How many instances there should be.
     pub wanted: u32,
+    /// Whether its instances are not at the first places: a zone was lost when they came.
+    pub is_scattered: bool,
 }
 
 impl GroupState {
@@ -75,7 +77,15 @@ impl GroupState {
         let make = |capacity: u32, wanted: u32| {
             let weights = vec![1; capacity as usize];
             let discovery = Balancer::new(PolicyConfig::RoundRobin, &weights);
-            Self { discovery, second: None, connections: 0, clients: 0, pooler: None, wanted }
+            Self {
+                discovery,
+                second: None,
+                connections: 0,
+                clients: 0,
+                pooler: None,
+                wanted,
+                is_scattered: false,
+            }
         };
         model.groups.iter().zip(&epoch.groups).map(|(g, s)| make(g.capacity, s.replicas)).collect()
     }
@@ -344,7 +354,7 @@ impl<O: Observer> World<'_, O> {
     /// the start.
     pub(super) fn join(&mut self, now: SimTime, instance: u32, from_start: bool) {
         self.count_ready(now, instance);
-        if self.instances[instance as usize].pod.unready {
+        if self.instances[instance as usize].pod.unready || self.is_drained(instance) {
             return;
         }
         let (group, target) = self.place_of(instance);
@@ -379,7 +389,8 @@ impl<O: Observer> World<'_, O> {
         let (group, target) = self.place_of(instance);
         let state = &self.instances[instance as usize];
         let runs = state.condition == Condition::Up && !state.pod.unready || state.pod.lingers;
-        self.let_in_direct(group, target, runs);
+        let asked = runs && !self.is_drained(instance);
+        self.let_in_direct(group, target, asked);
         self.fleet_moved(group);
     }
 

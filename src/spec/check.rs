@@ -15,6 +15,7 @@ mod cycles;
 mod databases;
 mod deployments;
 mod failures;
+mod fault_instances;
 mod keys;
 mod life;
 mod limits;

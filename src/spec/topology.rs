@@ -560,6 +560,8 @@ record! {
         connect_cost: Distribution = "0s",
         /// A proxy in front of it, shared by all callers.
         pooler: Option<Pooler> = None,
+        /// The availability zones that its servers are spread over, one after the other; at most 16.
+        zones: Vec<String> = [],
     }
 }
 

@@ -1,7 +1,7 @@
 //! The timeline: from what happens, by name, to the script of a run.
 
 use super::settings::{Chain, Changing, Op};
-use super::{FaultPlan, deployments};
+use super::{FaultPlan, deployments, timeline_instances};
 use crate::base::SimTime;
 use crate::base::dist::Dist;
 use crate::experiment::alerts::{self, AlertPlan};
@@ -252,7 +252,7 @@ fn what(
         Action::Set(_) | Action::Revert(_) => What::Settings(*changes.first()?),
         Action::Restart(r) => What::Restart {
             group: group(topology, model, &r.target.value),
-            which: which(&r.instances),
+            which: which(&r.instances, model),
             name: format!("restart.{}.{name}", r.target.value),
         },
         Action::KillQueries(k) => {
@@ -265,7 +265,11 @@ fn what(
             What::Deploy(script.deployments.len() as u32 - 1)
         }
         Action::RollBack(r) => What::RollBack(group(topology, model, &r.target.value)),
+        Action::DrainZone(_) | Action::RestoreZone(_) => timeline_instances::operation(action, model)?,
         action => {
+            if let Some((message, help)) = timeline_instances::missing(action, model) {
+                diagnostics.push(Diagnostic::error(action.span(), message).help(help));
+            }
             if let Some(message) = cannot_spike(action, topology) {
                 diagnostics.push(Diagnostic::error(action.span(), message));
             }
@@ -280,9 +284,14 @@ fn what(
             });
             let effect = match (action, changes) {
                 (Action::ConfigPush(_), [begin, end]) => Effect::Settings { begin: *begin, end: *end },
-                _ => effect(action, topology, model),
+                _ => timeline_instances::effect(action, topology, model)
+                    .unwrap_or_else(|| effect(action, topology, model)),
             };
-            script.faults.push(Fault { name: view.name.to_string(), effect });
+            script.faults.push(Fault {
+                ramp: action.ramp().duration(),
+                lasts: view.lasts.map(|l| l.duration()),
+                ..Fault::new(view.name.to_string(), effect)
+            });
             What::Begin(number)
         }
     })
@@ -379,8 +388,12 @@ fn seen_of(seen: &Seen, model: &Model) -> Result<Vec<u32>, Diagnostic> {
 }
 
 fn cannot_spike(action: &Action, topology: &Topology) -> Option<String> {
-    let Action::Spike(spike) = action else { return None };
-    let clients = topology.clients.get(&spike.target.value)?;
+    let target = match action {
+        Action::Spike(spike) => &spike.target,
+        Action::TenantSpike(spike) => &spike.target,
+        _ => return None,
+    };
+    let clients = topology.clients.get(&target.value)?;
     matches!(clients.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_))
         .then(|| "a spike cannot change recorded times or renewal arrivals".to_string())
 }
@@ -401,6 +414,25 @@ fn kind(action: &Action) -> &'static str {
         Action::FailOver(_) => "FailOver",
         Action::Deploy(_) => "Deploy",
         Action::RollBack(_) => "RollBack",
+        Action::ZoneDown(_) => "ZoneDown",
+        Action::DrainZone(_) => "DrainZone",
+        Action::RestoreZone(_) => "RestoreZone",
+        Action::CpuSteal(_) => "CpuSteal",
+        Action::DiskSlow(_) => "DiskSlow",
+        Action::OutOfIoCredits(_) => "OutOfIoCredits",
+        Action::MemoryLeak(_) => "MemoryLeak",
+        Action::GcStorm(_) => "GcStorm",
+        Action::ConnectionLeak(_) => "ConnectionLeak",
+        Action::CacheFlush(_) => "CacheFlush",
+        Action::CacheRestart(_) => "CacheRestart",
+        Action::ReplicaLag(_) => "ReplicaLag",
+        Action::PrimaryLoss(_) => "PrimaryLoss",
+        Action::PoisonedMessage(_) => "PoisonedMessage",
+        Action::TenantSpike(_) => "TenantSpike",
+        Action::DropConnections(_) => "DropConnections",
+        Action::Reconnect(_) => "Reconnect",
+        Action::Burst(_) => "Burst",
+        Action::Recycle(_) => "Recycle",
     }
 }
 
@@ -412,19 +444,20 @@ fn group(topology: &Topology, model: &Model, name: &str) -> u32 {
     model.groups.iter().position(|g| g.name == name).unwrap_or(0) as u32
 }
 
-fn which(instances: &Instances) -> Which {
+pub(super) fn which(instances: &Instances, model: &Model) -> Which {
     match instances {
         Instances::All => Which::All,
         Instances::Number(n) => Which::Number(n.count),
         Instances::Share(s) => Which::Share(s.ratio.0),
         Instances::Unhealthy => Which::Unhealthy,
+        Instances::Zone(z) => Which::Zone(timeline_instances::zone(model, &z.zone.value)),
     }
 }
 
 fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
     let strike = |target: &Spanned<String>, instances: &Instances, blow| Effect::Strike {
         group: group(topology, model, &target.value),
-        which: which(instances),
+        which: which(instances, model),
         blow,
     };
     match action {
@@ -456,5 +489,6 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
         | Action::RollBack(_) => {
             unreachable!("operators' actions are no faults")
         }
+        _ => unreachable!("other faults have effects of their own"),
     }
 }

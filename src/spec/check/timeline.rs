@@ -1,7 +1,7 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
-use super::deployments;
 use super::names::{Component, find};
+use super::{deployments, fault_instances};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
@@ -141,7 +141,7 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
         let span = fault.target.span;
         if let Some(lasts) = fault.lasts
             && lasts.0 <= 0.0
-            && !matches!(action, Action::Crash(_))
+            && !action.is_instant()
         {
             cx.fail::<()>(action.place("lasts"), "`lasts` must be more than 0");
         }
@@ -150,7 +150,21 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
             cx.fail::<()>(span, format!("`{}` cannot be the name of a fault", fault.name));
         }
     }
+    fault_instances::ramp(action, cx);
     match action {
+        Action::Slow(f) if fault_instances::is_queue(topology, &f.target) => {
+            if f.latency.is_none() {
+                let message = format!("`{}` is a queue: `Slow` needs a `latency` there", f.target.value);
+                cx.fail::<()>(f.span, message);
+            }
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Errors(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Hang(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
         Action::Slow(f) => {
             let component = target(topology, &f.target, true, cx);
             if f.factor.is_none() == f.latency.is_none() {
@@ -160,36 +174,34 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Errors(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Hang(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
-        Action::Down(f) if topology.queues.get(&f.target.value).is_some() => {
-            if find(topology, &f.target.value).is_some() {
-                let message =
-                    format!("`{}` is a queue and something else: it is not clear what fails", f.target.value);
-                cx.diagnostics
-                    .push(Diagnostic::error(f.target.span, message).help("give one of them another name"));
-            } else if !matches!(f.instances, Instances::All) {
-                let message = format!("`{}` has no instances to choose from", f.target.value);
-                cx.fail::<()>(f.place("instances"), message);
-            }
+        Action::Down(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
         }
         Action::Down(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Crash(f) => {
             let component = target(topology, &f.target, false, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Restart(f) => {
             target(topology, &f.target, false, cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::KillQueries(f) => {
             if topology.databases.get(&f.target.value).is_none() {
@@ -212,6 +224,25 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
+        Action::ZoneDown(_)
+        | Action::DrainZone(_)
+        | Action::RestoreZone(_)
+        | Action::CpuSteal(_)
+        | Action::DiskSlow(_)
+        | Action::OutOfIoCredits(_)
+        | Action::MemoryLeak(_)
+        | Action::GcStorm(_)
+        | Action::ConnectionLeak(_)
+        | Action::CacheFlush(_)
+        | Action::CacheRestart(_)
+        | Action::ReplicaLag(_)
+        | Action::PrimaryLoss(_)
+        | Action::PoisonedMessage(_)
+        | Action::TenantSpike(_)
+        | Action::DropConnections(_)
+        | Action::Reconnect(_)
+        | Action::Burst(_)
+        | Action::Recycle(_) => fault_instances::event(action, topology, cx),
         Action::Deploy(d) => deployments::deploy(d, topology, cx),
         Action::RollBack(r) => deployments::service(&r.target, topology, cx).map_or((), |_| ()),
         Action::FailOver(f) => match topology.databases.get(&f.target.value) {
@@ -237,7 +268,7 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
     }
 }
 
-fn target(
+pub(super) fn target(
     topology: &Topology,
     name: &Spanned<String>,
     external: bool,
@@ -271,9 +302,15 @@ fn target(
     }
 }
 
-fn instances(which: &Instances, component: Option<Component>, name: &str, span: Span, cx: &mut Context) {
+pub(super) fn instances(
+    which: &Instances,
+    component: Option<Component>,
+    name: &str,
+    span: Span,
+    cx: &mut Context,
+) {
     if matches!(component, Some(Component::Database(_) | Component::External(_)))
-        && !matches!(which, Instances::All)
+        && !matches!(which, Instances::All | Instances::Zone(_))
     {
         cx.fail::<()>(span, format!("`{name}` has no instances to choose from"));
     }
