@@ -9,6 +9,7 @@ pub mod autoscaler;
 pub mod balancers;
 pub mod catalog;
 pub mod compile;
+pub mod cost;
 pub mod keys;
 pub mod layers;
 pub mod life;
@@ -81,6 +82,8 @@ pub struct Model {
     pub zones: Vec<String>,
     /// Message queues, in order of name.
     pub queues: Vec<QueueShape>,
+    /// What everything costs.
+    pub costs: cost::Costs,
 }
 
 /// A client population, as far as it never changes during a run.
@@ -167,11 +170,6 @@ impl GroupShape {
     /// The zone of one of its instances, counted within the group: a number in [`Model::zones`].
     pub fn zone_of(&self, target: u32) -> Option<u32> {
         self.zones.get((target as usize).checked_rem(self.zones.len())?).copied()
-    }
-
-    /// Its price in whole billionths, as meters count it.
-    pub fn price_in_billionths(&self) -> u64 {
-        (self.price * 1e9).round() as u64
     }
 }
 

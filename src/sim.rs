@@ -25,6 +25,7 @@ mod caches;
 mod choosing;
 mod concurrency;
 mod connects;
+mod costs;
 mod databases;
 mod deadlines;
 pub mod event;
@@ -52,6 +53,7 @@ mod runtimes;
 pub mod script;
 mod shedding;
 mod sources;
+mod spot;
 mod targets;
 mod tasks;
 mod throttling;
@@ -268,6 +270,11 @@ pub struct World<'m, O> {
     tasks_of_ecs: Vec<TaskState>,
     /// What the process of each instance runs in.
     runtimes: Vec<RuntimeState>,
+    /// What was paid, but for whole billionths.
+    bill: costs::Bill,
+    /// How instances are bought, by group, and which are spot.
+    fleets: Vec<spot::FleetState>,
+    spots: Vec<spot::SpotState>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -333,6 +340,9 @@ impl<'m, O: Observer> World<'m, O> {
             pods: Pod::all(model, streams),
             tasks_of_ecs: TaskState::all(model),
             runtimes: RuntimeState::all(model),
+            bill: costs::Bill::new(model),
+            fleets: spot::FleetState::all(model),
+            spots: spot::SpotState::all(model),
         };
         world.make_states();
         world.start();
@@ -461,6 +471,9 @@ impl<'m, O: Observer> World<'m, O> {
             }
             Event::PauseEnd { instance, life } => self.on_pause_end(now, instance, life),
             Event::CreditsOut { instance } => self.on_credits_out(now, instance),
+            Event::SpotNotice { instance, generation } => self.on_spot_notice(now, instance, generation),
+            Event::SpotGone { instance, generation } => self.on_spot_gone(now, instance, generation),
+            Event::SpotBack { instance } => self.on_spot_back(now, instance),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {

@@ -15,6 +15,7 @@ pub mod capacity;
 pub mod check;
 pub mod check_baseline;
 pub mod compare;
+pub mod cost;
 pub mod count;
 pub mod csv_file;
 pub mod database;

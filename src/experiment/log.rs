@@ -78,6 +78,8 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::ProbeFailed { instance } => of_instance("probe_failed", instance),
         Change::BackOff { instance } => of_instance("back_off", instance),
         Change::TaskUnhealthy { instance } => of_instance("task_unhealthy", instance),
+        Change::SpotNotice { instance } => of_instance("spot_notice", instance),
+        Change::Reclaimed { instance } => of_instance("reclaimed", instance),
     }
 }
 

@@ -167,6 +167,16 @@ pub enum Change {
         /// The instance.
         instance: u32,
     },
+    /// A spot instance is going to be taken back.
+    SpotNotice {
+        /// The instance.
+        instance: u32,
+    },
+    /// A spot instance was taken back.
+    Reclaimed {
+        /// The instance.
+        instance: u32,
+    },
 }
 
 /// Told what happens, as it happens. Ids are those of the model's catalog.

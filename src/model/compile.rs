@@ -9,6 +9,7 @@ mod balancers;
 mod balancing;
 mod breakers;
 mod concurrency;
+mod costs;
 mod databases;
 mod life;
 mod limits;
@@ -65,6 +66,12 @@ pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
     }
     let mut model = compiler.model;
     autoscalers::mark_sets(&mut model, epochs);
+    model.costs = costs::costs(&model, &epochs[0]);
+    for (epoch, topology) in epochs.iter().enumerate() {
+        if costs::costs(&model, topology) != model.costs {
+            return Err(ShapeError { what: "change what something costs, moves or logs".into(), epoch });
+        }
+    }
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)
@@ -435,6 +442,7 @@ fn empty_model(topology: &Topology) -> Model {
         catalog: catalog::Catalog::default(),
         zones: Vec::new(),
         queues: Vec::new(),
+        costs: super::cost::Costs::default(),
     }
 }
 

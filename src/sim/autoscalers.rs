@@ -325,7 +325,7 @@ impl<O: Observer> World<'_, O> {
             let gauge = self.model.catalog.groups[group as usize].replicas;
             let more = i64::from(replicas) - i64::from(wanted);
             self.observer.moved(now, gauge, more);
-            self.pay(now, group, more);
+            self.pay_instances(now, group);
         }
     }
 

@@ -45,6 +45,7 @@ impl<O: Observer> World<'_, O> {
                 self.rescheduled(now, *client);
             }
             Effect::Broker { queue } => self.broker_fails(now, *queue, true),
+            Effect::Reclaim(reclaim) => self.reclaim(now, *reclaim, &f.name),
             Effect::Strike { group, which, blow } => {
                 for instance in self.chosen(*group, *which, &f.name) {
                     match blow {
@@ -76,6 +77,8 @@ impl<O: Observer> World<'_, O> {
                 self.rescheduled(now, source);
             }
             Effect::Broker { queue } => self.broker_fails(now, *queue, false),
+            // What has its notice goes by itself.
+            Effect::Reclaim(_) => {}
             Effect::Strike { group, .. } => {
                 let shape = &self.model.groups[*group as usize];
                 for instance in shape.first..shape.first + shape.capacity {

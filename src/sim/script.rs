@@ -110,6 +110,8 @@ pub enum Effect {
         /// The queue.
         queue: u32,
     },
+    /// Takes spot instances back.
+    Reclaim(Reclaim),
     /// Multiplies a client population's rate.
     Spike {
         /// The population.
@@ -117,6 +119,23 @@ pub enum Effect {
         /// The factor.
         factor: f64,
     },
+}
+
+/// Spot instances that are taken back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reclaim {
+    /// The group.
+    pub group: u32,
+    /// The share of its spot instances, rounded up.
+    pub share: f64,
+    /// At most so many.
+    pub most: u32,
+    /// Only those in this zone: a number in the model's list.
+    pub zone: Option<u32>,
+    /// From the notice to the end.
+    pub notice: SimDuration,
+    /// For how long, from the notice on, there are no others.
+    pub unavailable: SimDuration,
 }
 
 /// How an instance is struck.

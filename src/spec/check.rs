@@ -10,6 +10,7 @@ mod breakers;
 pub mod capacity;
 pub mod compare;
 mod concurrency;
+mod costs;
 mod cycles;
 mod databases;
 mod failures;
@@ -51,6 +52,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     life::check(topology, &mut cx);
     runtime::check(topology, &mut cx);
     queues::check(topology, &mut cx);
+    costs::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

@@ -147,6 +147,26 @@ record! {
     }
 }
 
+record! {
+    /// Spot instances of a service are taken back: they get a notice, drain if their `purchase` says so, and are gone
+    /// at its end. The fleet replaces them as its `purchase` says. It counts as over when the notice is, and capacity
+    /// can be had again.
+    pub struct SpotReclaim as "Spot reclaim" {
+        /// The service.
+        target: Spanned<String>,
+        /// Which of its spot instances.
+        instances: Instances = All,
+        /// Only those in this zone.
+        zone: Option<Spanned<String>> = None,
+        /// The time from the notice to the end.
+        notice: Seconds = "2m",
+        /// For how long, from the notice on, no new spot instance can be had for this service.
+        unavailable_for: Seconds = "0s",
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+
 choice! {
     /// A fault, or what an operator does.
     pub enum Action {
@@ -168,6 +188,8 @@ choice! {
         Restart(Restart),
         /// An operator ends queries.
         KillQueries(KillQueries),
+        /// Spot instances are taken back.
+        SpotReclaim(SpotReclaim),
     }
 }
 
@@ -181,6 +203,10 @@ impl Action {
             Self::Down(f) => (&f.name, &f.target, f.lasts, false),
             Self::Spike(f) => (&f.name, &f.target, f.lasts, false),
             Self::Crash(f) => (&f.name, &f.target, None, true),
+            Self::SpotReclaim(f) => {
+                let lasts = Seconds(f.notice.0.max(f.unavailable_for.0));
+                (&f.name, &f.target, Some(lasts), lasts.0 <= 0.0)
+            }
             Self::Set(_) | Self::Restart(_) | Self::KillQueries(_) => return None,
         };
         Some(FaultView {
@@ -202,6 +228,7 @@ impl Action {
             Self::Set(f) => f.place(field),
             Self::Restart(f) => f.place(field),
             Self::KillQueries(f) => f.place(field),
+            Self::SpotReclaim(f) => f.place(field),
         }
     }
 
@@ -217,6 +244,7 @@ impl Action {
             Self::Set(f) => f.span,
             Self::Restart(f) => f.span,
             Self::KillQueries(f) => f.span,
+            Self::SpotReclaim(f) => f.span,
         }
     }
 }

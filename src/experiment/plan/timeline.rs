@@ -3,7 +3,7 @@
 use super::FaultPlan;
 use crate::base::SimTime;
 use crate::model::Model;
-use crate::sim::script::{Blow, Effect, Fault, Script, ScriptAction, What, Which};
+use crate::sim::script::{Blow, Effect, Fault, Reclaim, Script, ScriptAction, What, Which};
 use crate::spec::check::{self, Component};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Instances};
@@ -103,6 +103,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Set(_) => "Set",
         Action::Restart(_) => "Restart",
         Action::KillQueries(_) => "KillQueries",
+        Action::SpotReclaim(_) => "SpotReclaim",
     }
 }
 
@@ -147,6 +148,22 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
         Action::Spike(f) => {
             let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
             Effect::Spike { client, factor: f.factor }
+        }
+        Action::SpotReclaim(f) => {
+            let (share, most) = match &f.instances {
+                Instances::Number(n) => (1.0, n.count),
+                Instances::Share(s) => (s.ratio.0, u32::MAX),
+                _ => (1.0, u32::MAX),
+            };
+            let zone = f.zone.as_ref().and_then(|z| model.zones.iter().position(|name| *name == z.value));
+            Effect::Reclaim(Reclaim {
+                group: group(topology, model, &f.target.value),
+                share,
+                most,
+                zone: zone.map(|z| z as u32),
+                notice: f.notice.duration(),
+                unavailable: f.unavailable_for.duration(),
+            })
         }
         Action::Set(_) | Action::Restart(_) | Action::KillQueries(_) => {
             unreachable!("operators' actions are no faults")

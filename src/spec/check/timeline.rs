@@ -130,7 +130,7 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
         let span = fault.target.span;
         if let Some(lasts) = fault.lasts
             && lasts.0 <= 0.0
-            && !matches!(at.action, Action::Crash(_))
+            && !matches!(at.action, Action::Crash(_) | Action::SpotReclaim(_))
         {
             cx.fail::<()>(at.action.place("lasts"), "`lasts` must be more than 0");
         }
@@ -201,6 +201,7 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
+        Action::SpotReclaim(f) => super::costs::reclaim(f, topology, cx),
         // Set is checked by doing it: see the plan.
         Action::Set(_) => {}
     }
