@@ -228,3 +228,41 @@ fn reserved_capacity_is_paid_for_unused() {
     // One and a quarter of eight on demand, six spot.
     close("mixed", cost(mixed, 9), 0.096 * (0.6 + 2.0 + 6.0 * 0.3), 1e-9);
 }
+
+#[test]
+fn an_incident_costs_what_was_paid_more_and_what_was_lost() {
+    // Two instances more for 30 s, and 10 requests a second that fail meanwhile.
+    let text = whole(
+        r#"duration: "120s", warmup: "10s", runs: 2, recovery: Recovery(lost_request: 0.05),
+        timeline: [
+            At("40s", Errors(target: "bank", lasts: "30s", name: "outage")),
+            At("40s", Set("services.api.replicas", 5)),
+            At("70s", Set("services.api.replicas", 3)),
+        ],
+        expect: { "base": [ "faults.outage.cost in 14.5..15.5" ] }"#,
+    );
+    let files = Files::new(SYSTEM, Some(&text));
+    let plan = files.plan();
+    let result = brownout::experiment::run(&plan, 1, &()).unwrap();
+    let outage = &result.variants[0].faults[0];
+    let unserved = outage.unserved.unwrap().mean;
+    assert!((295.0..=301.0).contains(&unserved), "{unserved}");
+    // Requests to the bank go on as before.
+    let paid = 2.0 * 0.096 * 30.0 / 3600.0;
+    close("in all", outage.cost.unwrap().mean, paid + 0.05 * unserved, 0.002);
+    assert_eq!(result.expectations[0].verdict, brownout::experiment::results::Verdict::Held);
+    let options = brownout::report::human::Options {
+        color: false,
+        width: 100,
+        files: Vec::new(),
+        reproduce: String::new(),
+        quiet: false,
+    };
+    let summary = brownout::report::human::summary(&result, &options);
+    assert!(summary.contains("Cost of a month of 730 hours"), "{summary}");
+    assert!(summary.contains("cost more than normal"), "{summary}");
+}
+
+fn whole(fields: &str) -> String {
+    support::whole_experiment(fields)
+}

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod compare;
+mod costs;
 mod faults;
 pub(super) mod grid;
 
@@ -50,6 +51,7 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
     let sections = [
         precision(result, options.width),
         compare::section(result, options.width),
+        costs::section(result, options.width),
         faults::section(result, options.width),
         alerts::section(result, options.width),
         closing(result, options),

@@ -60,6 +60,12 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             "`window` must be at least 1s, the resolution of the series",
         );
     }
+    super::values::price(
+        experiment.recovery.lost_request,
+        "lost_request",
+        experiment.recovery.place("lost_request"),
+        cx,
+    );
     let variants: Vec<&str> =
         if experiment.variants.is_empty() { vec!["base"] } else { experiment.variants.names().collect() };
     for (name, span, _) in experiment.expect.spanned() {
