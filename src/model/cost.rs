@@ -90,7 +90,8 @@ pub struct SpotSettings {
 impl PartialEq for SpotSettings {
     fn eq(&self, other: &Self) -> bool {
         // Salts follow from names.
-        let draws = |s: &Self| (s.reclaimed_after.as_ref().map(|d| d.dist.clone()), s.replacement_delay.dist.clone());
+        let draws =
+            |s: &Self| (s.reclaimed_after.as_ref().map(|d| d.dist.clone()), s.replacement_delay.dist.clone());
         let flags = |s: &Self| (s.notice, s.drains, s.replace_when_gone, s.falls_back);
         draws(self) == draws(other) && flags(self) == flags(other)
     }

@@ -112,7 +112,13 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// An instance has worked on a request: it may be logged, and its answer travels.
-    pub(super) fn pay_answer(&mut self, parent: FrameId, exec: &Exec, outcome: Outcome, latency: SimDuration) {
+    pub(super) fn pay_answer(
+        &mut self,
+        parent: FrameId,
+        exec: &Exec,
+        outcome: Outcome,
+        latency: SimDuration,
+    ) {
         let model = self.model;
         let costs = &model.costs;
         let group = self.instances[exec.instance as usize].group;
@@ -178,9 +184,7 @@ impl<O: Observer> World<'_, O> {
                     let edge = self.model.routes[call.route as usize].edge;
                     return match self.model.edges[edge as usize].caller {
                         Caller::Client(_) => Asker::Client { edge },
-                        Caller::Group(g) => {
-                            Asker::Instance(self.model.groups[g as usize].first + call.owner)
-                        }
+                        Caller::Group(g) => Asker::Instance(self.model.groups[g as usize].first + call.owner),
                     };
                 }
                 Kind::Request(request) => {

@@ -91,7 +91,10 @@ fn a_share_a_number_or_a_zone_is_meant() {
     let (count, log) = reclaims("zone: \"a\"");
     assert_eq!(count, 3.0);
     for place in [2, 4, 6] {
-        assert!(log.iter().any(|l| l.ends_with(&format!("spot_notice services.api api.{place}"))), "{log:#?}");
+        assert!(
+            log.iter().any(|l| l.ends_with(&format!("spot_notice services.api api.{place}"))),
+            "{log:#?}"
+        );
     }
 }
 

@@ -94,7 +94,12 @@ impl Builder {
         let meaning = "cost of all that has a price, in this time";
         self.add("cost.total".to_string(), Unit::Level, meaning, Source::SpentInAll(total.0, total.1));
         let source = Source::SpentTimes(total.0, total.1, HOURS_PER_MONTH);
-        self.add("cost.month".to_string(), Unit::Level, "cost of a month of 730 hours, if all of it were like this time", source);
+        self.add(
+            "cost.month".to_string(),
+            Unit::Level,
+            "cost of a month of 730 hours, if all of it were like this time",
+            source,
+        );
         let any = |prices: &[f64]| prices.iter().any(|price| *price > 0.0);
         let moves = costs.answers.iter().any(|bytes| *bytes > 0);
         let has_price = |kind: GroupKind| model.groups.iter().any(|g| g.kind == kind && g.price > 0.0);
@@ -138,13 +143,18 @@ impl Builder {
             }
         }
         for (number, balancer) in model.balancers.iter().enumerate() {
-            let by_hour = costs.fixed.iter().any(|(_, payer, _)| {
-                *payer == crate::model::cost::Payer::Balancer(number as u32)
-            });
+            let by_hour = costs
+                .fixed
+                .iter()
+                .any(|(_, payer, _)| *payer == crate::model::cost::Payer::Balancer(number as u32));
             if by_hour || (moves && costs.balancers[number] > 0.0) {
                 let account = self.account();
                 meters.balancers[number] = Some(account);
-                self.two_costs(&format!("balancers.{}.cost", balancer.name), "hours, and GB of answers", account);
+                self.two_costs(
+                    &format!("balancers.{}.cost", balancer.name),
+                    "hours, and GB of answers",
+                    account,
+                );
             }
         }
         for (number, client) in model.clients.iter().enumerate() {

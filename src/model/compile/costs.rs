@@ -86,9 +86,8 @@ fn spot(group: &GroupShape, topology: &Topology) -> Option<SpotSettings> {
         sc::Purchase::Mixed(mixed) => &mixed.spot,
         sc::Purchase::OnDemand | sc::Purchase::Reserved(_) => return None,
     };
-    let drawn = |dist: &Dist, what: &str| -> Draw {
-        draw(dist, &format!("services.{}.purchase.{what}", group.name))
-    };
+    let drawn =
+        |dist: &Dist, what: &str| -> Draw { draw(dist, &format!("services.{}.purchase.{what}", group.name)) };
     Some(SpotSettings {
         reclaimed_after: spot.reclaimed_after.as_ref().map(|d| drawn(&d.dist, "reclaimed_after")),
         notice: spot.notice.duration(),

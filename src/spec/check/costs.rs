@@ -134,7 +134,8 @@ pub(super) fn reclaim(f: &SpotReclaim, topology: &Topology, cx: &mut Context) {
     if matches!(f.instances, Instances::Unhealthy) {
         let message = "spot capacity is taken back whether instances are healthy or not";
         cx.diagnostics.push(
-            Diagnostic::error(f.place("instances"), message).help("write `All`, `Number(2)` or `Share(\"50%\")`"),
+            Diagnostic::error(f.place("instances"), message)
+                .help("write `All`, `Number(2)` or `Share(\"50%\")`"),
         );
     }
 }
