@@ -25,6 +25,7 @@ mod caches;
 mod choosing;
 mod concurrency;
 mod connects;
+mod costs;
 mod databases;
 mod deadlines;
 mod deployments;
@@ -55,6 +56,7 @@ mod runtimes;
 pub mod script;
 mod shedding;
 mod sources;
+mod spot;
 mod targets;
 mod tasks;
 mod throttling;
@@ -294,6 +296,11 @@ pub struct World<'m, O> {
     version_stats: Vec<versions::VersionStats>,
     /// How requests to each group are shared out between versions.
     splits: Vec<Option<versions::Split>>,
+    /// What was paid, but for whole billionths.
+    bill: costs::Bill,
+    /// How instances are bought, by group, and which are spot.
+    purchases: Vec<spot::PurchaseState>,
+    spots: Vec<spot::SpotState>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -369,6 +376,9 @@ impl<'m, O: Observer> World<'m, O> {
             fleets: deployments::FleetState::all(model, script),
             version_stats: model.versions.iter().map(|_| Default::default()).collect(),
             splits: vec![None; if model.versions.is_empty() { 0 } else { model.groups.len() }],
+            bill: costs::Bill::new(model),
+            purchases: spot::PurchaseState::all(model),
+            spots: spot::SpotState::all(model),
         };
         world.make_states();
         world.start();
@@ -522,6 +532,9 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Reaction { reaction, step, start } => self.on_reaction(now, reaction, step, start),
             Event::FaultOver { fault } => self.perform(now, &What::End(fault)),
             Event::Rollout { group } => self.on_rollout(now, group),
+            Event::SpotNotice { instance, generation } => self.on_spot_notice(now, instance, generation),
+            Event::SpotGone { instance, generation } => self.on_spot_gone(now, instance, generation),
+            Event::SpotBack { instance } => self.on_spot_back(now, instance),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {

@@ -16,6 +16,7 @@ pub mod cascade;
 pub mod check;
 pub mod check_baseline;
 pub mod compare;
+pub mod cost;
 pub mod count;
 pub mod csv_file;
 pub mod database;

@@ -91,6 +91,8 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::Reacts { reaction } => of_reaction("reacts", reaction, String::new()),
         Change::Step { reaction, step } => of_reaction("step", reaction, format!("step {}", step + 1)),
         Change::Reacted { reaction } => of_reaction("reacted", reaction, String::new()),
+        Change::SpotNotice { instance } => of_instance("spot_notice", instance),
+        Change::Reclaimed { instance } => of_instance("reclaimed", instance),
         Change::Deployment { version, what } => deployment(model, time_s, version, what),
     }
 }

@@ -97,6 +97,8 @@ pub struct RecoveryPlan {
     pub stable_s: f64,
     /// The share of the goodput before the fault that must be back.
     pub goodput: f64,
+    /// What a request is worth that was not served.
+    pub lost_request: f64,
 }
 
 /// A variant, ready to be run.
@@ -240,11 +242,13 @@ pub enum FaultMeasure {
     Depth,
     /// `unserved`: requests that did not end well until recovery.
     Unserved,
+    /// `cost`: what it cost more than normal, and what the unserved requests were worth.
+    Cost,
 }
 
 impl FaultMeasure {
     /// All of them: name in paths, unit and meaning.
-    pub const ALL: [(&'static str, Self, Unit, &'static str); 4] = [
+    pub const ALL: [(&'static str, Self, Unit, &'static str); 5] = [
         (
             "detect",
             Self::Detect,
@@ -264,6 +268,12 @@ impl FaultMeasure {
             Unit::Count("requests"),
             "requests that did not end well until recovery",
         ),
+        (
+            "cost",
+            Self::Cost,
+            Unit::Level,
+            "what was paid more than normal until recovery and the fault's end, and the worth of unserved requests",
+        ),
     ];
 
     /// The measure of one run.
@@ -273,6 +283,7 @@ impl FaultMeasure {
             Self::Recover => run.recover_s,
             Self::Depth => Some(run.depth),
             Self::Unserved => Some(run.unserved),
+            Self::Cost => run.cost,
         }
     }
 }
@@ -382,6 +393,7 @@ pub(super) fn plan_experiment(
             window_s: experiment.recovery.window.0,
             stable_s: experiment.recovery.stable.0,
             goodput: experiment.recovery.goodput.0,
+            lost_request: experiment.recovery.lost_request,
         },
         theory_source: experiment.theory.as_ref().map_or_else(String::new, |t| t.source.clone()),
     })

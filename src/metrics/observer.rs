@@ -178,6 +178,16 @@ pub enum Change {
         /// The instance.
         instance: u32,
     },
+    /// A spot instance is going to be taken back.
+    SpotNotice {
+        /// The instance.
+        instance: u32,
+    },
+    /// A spot instance was taken back.
+    Reclaimed {
+        /// The instance.
+        instance: u32,
+    },
     /// Somebody, or something, begins to react.
     Reacts {
         /// The reaction.

@@ -8,7 +8,7 @@ mod autoscalers;
 mod balancers;
 pub mod balancing;
 mod concurrency;
-mod costs;
+pub mod costs;
 mod databases;
 pub mod faults;
 mod layers;
@@ -221,6 +221,8 @@ pub struct Catalog {
     /// Meters of what the whole system costs, if anything has a price: a gauge of billionths per hour, and a counter of
     /// billionths.
     pub cost: Option<(u32, u32)>,
+    /// Meters of what the parts cost.
+    pub costs: costs::CostMeters,
     /// Meters of how instances live and end, of the groups that have probes and the like.
     pub lives: Vec<Option<LifeMeters>>,
     /// Meters of what processes run in, of the groups that have any of it.

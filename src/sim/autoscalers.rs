@@ -331,10 +331,7 @@ impl<O: Observer> World<'_, O> {
             let gauge = self.model.catalog.groups[group as usize].replicas;
             let more = i64::from(replicas) - i64::from(wanted);
             self.observer.moved(now, gauge, more);
-            // A deployed group pays for what there is, of all versions.
-            if !self.is_deployed(group) {
-                self.pay(now, group, more);
-            }
+            self.pay_instances(now, group);
         }
     }
 

@@ -274,6 +274,25 @@ pub enum Event {
         /// The group.
         group: u32,
     },
+    /// A spot instance is taken back at random.
+    SpotNotice {
+        /// The instance.
+        instance: u32,
+        /// Which of its launches.
+        generation: u32,
+    },
+    /// The notice of a spot instance is over.
+    SpotGone {
+        /// The instance.
+        instance: u32,
+        /// Which of its launches.
+        generation: u32,
+    },
+    /// A place may have an instance again.
+    SpotBack {
+        /// The instance.
+        instance: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

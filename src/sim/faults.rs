@@ -54,6 +54,7 @@ impl<O: Observer> World<'_, O> {
         match &f.effect {
             Effect::Spike { client, .. } | Effect::Tenant { client, .. } => self.respike(now, *client),
             Effect::Broker { queue } => self.broker_fails(now, *queue, true),
+            Effect::Reclaim(reclaim) => self.reclaim(now, *reclaim, &f.name),
             Effect::Settings { begin, .. } => self.change_settings(now, *begin),
             Effect::Strike { .. } | Effect::Strikes { .. } => self.strike_all(now, fault),
             Effect::Reconnect { client, within } => self.reconnect(now, fault, *client, *within),
@@ -99,6 +100,8 @@ impl<O: Observer> World<'_, O> {
         match effect {
             Effect::Spike { client, .. } | Effect::Tenant { client, .. } => self.respike(now, *client),
             Effect::Broker { queue } => self.broker_fails(now, *queue, false),
+            // What has its notice goes by itself.
+            Effect::Reclaim(_) => {}
             Effect::Settings { end, .. } => self.change_settings(now, *end),
             Effect::Caches { caches, away: true } => self.caches_return(caches),
             Effect::Strikes { queues, blow, .. } => {

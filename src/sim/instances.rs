@@ -183,9 +183,7 @@ impl<O: Observer> World<'_, O> {
         for (group, meters) in self.groups.iter().zip(&self.model.catalog.groups) {
             self.observer.moved(now, meters.replicas, i64::from(group.wanted));
         }
-        for group in 0..self.groups.len() as u32 {
-            self.pay(now, group, i64::from(self.groups[group as usize].wanted));
-        }
+        self.start_costs(now);
         for instance in 0..self.instances.len() as u32 {
             if self.instances[instance as usize].condition == Condition::Up {
                 self.count_up(now, instance, 1);
@@ -213,16 +211,6 @@ impl<O: Observer> World<'_, O> {
         self.watch_steal(now, instance, sign > 0);
     }
 
-    /// So many instances of a group more, or fewer, are paid for by the hour.
-    pub(super) fn pay(&mut self, now: SimTime, group: u32, instances: i64) {
-        let shape = &self.model.groups[group as usize];
-        if let Some((gauge, _)) = self.model.catalog.cost
-            && shape.kind != GroupKind::External
-        {
-            self.observer.moved(now, gauge, instances * shape.price_in_billionths() as i64);
-        }
-    }
-
     /// The number of the process that an instance of a group runs in.
     pub(super) fn life_of(&self, group: u32, target: u32) -> u32 {
         self.instances[(self.model.groups[group as usize].first + target) as usize].life
@@ -243,10 +231,8 @@ impl<O: Observer> World<'_, O> {
                 self.observer.arrival(meters.red);
             }
         }
-        if let Some((_, counter)) = model.catalog.cost
-            && model.groups[group].kind == GroupKind::External
-        {
-            self.observer.count_many(counter, model.groups[group].price_in_billionths());
+        if model.costs.is_any && model.groups[group].kind == GroupKind::External {
+            self.pay_request(group as u32);
         }
         self.observer.moved(now, meters.in_flight, 1);
         let id = self.new_exec(now, arrival, call);
@@ -524,6 +510,9 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.in_flight, -1);
         if !exec.is_check {
             let latency = now.since(exec.at);
+            if model.costs.has_answers {
+                self.pay_answer(parent, &exec, outcome, latency);
+            }
             self.observer.outcome(meters.red, outcome, latency);
             self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
             self.observer.count(meters.finished);

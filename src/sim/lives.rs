@@ -324,6 +324,7 @@ impl<O: Observer> World<'_, O> {
         self.apply_faults(now, instance);
         self.pod_is_gone(now, instance);
         self.leave_node(now, instance);
+        self.leave_fleet(now, instance);
     }
 
     // ---- settings ----
@@ -437,7 +438,10 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         match state.condition {
             Condition::Off => {
-                state.condition = Condition::Starting;
+                if !self.can_launch(now, instance) {
+                    return;
+                }
+                self.instances[instance as usize].condition = Condition::Starting;
                 self.pod_begins(now, instance);
                 self.process_begins(now, instance);
                 self.strike_newcomer(now, instance);
@@ -451,7 +455,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Condition::Draining => {
-                if self.is_evicted(instance) || self.wants_again(instance) {
+                if self.is_doomed(instance) || self.is_evicted(instance) || self.wants_again(instance) {
                     return;
                 }
                 let state = &mut self.instances[instance as usize];

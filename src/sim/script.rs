@@ -233,6 +233,8 @@ pub enum Effect {
         /// The change when it ends.
         end: u32,
     },
+    /// Takes spot instances back.
+    Reclaim(Reclaim),
     /// Multiplies a client population's rate.
     Spike {
         /// The population.
@@ -350,6 +352,23 @@ impl Blow {
     pub fn has_turns(&self) -> bool {
         matches!(self, Self::Leak(_) | Self::Pauses { .. })
     }
+}
+
+/// Spot instances that are taken back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reclaim {
+    /// The group.
+    pub group: u32,
+    /// The share of its spot instances, rounded up.
+    pub share: f64,
+    /// At most so many.
+    pub most: u32,
+    /// Only those in this zone: a number in the model's list.
+    pub zone: Option<u32>,
+    /// From the notice to the end.
+    pub notice: SimDuration,
+    /// For how long, from the notice on, there are no others.
+    pub unavailable: SimDuration,
 }
 
 /// How an instance is struck.

@@ -398,6 +398,9 @@ impl<O: Observer> World<'_, O> {
         self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
         if outcome.is_success() {
             self.observer.timed(meters.success, latency);
+            if self.model.costs.has_answers {
+                self.pay_delivery(&request);
+            }
         }
         self.observer.moved(now, meters.in_flight, -1);
         let tally = &mut self.tallies[client as usize];

@@ -195,6 +195,26 @@ record! {
     }
 }
 
+record! {
+    /// Spot instances of a service are taken back: they get a notice, drain if their `purchase` says so, and are gone
+    /// at its end. The fleet replaces them as its `purchase` says. It counts as over when the notice is, and capacity
+    /// can be had again.
+    pub struct SpotReclaim as "Spot reclaim" {
+        /// The service.
+        target: Spanned<String>,
+        /// Which of its spot instances.
+        instances: Instances = All,
+        /// Only those in this zone.
+        zone: Option<Spanned<String>> = None,
+        /// The time from the notice to the end.
+        notice: Seconds = "2m",
+        /// For how long, from the notice on, no new spot instance can be had for this service.
+        unavailable_for: Seconds = "0s",
+        /// What to call the fault; its target if not given.
+        name: Option<String> = None,
+    }
+}
+
 choice! {
     /// A fault, or what an operator does.
     pub enum Action {
@@ -264,6 +284,8 @@ choice! {
         Burst(Burst),
         /// Restarts instances on a schedule.
         Recycle(Recycle),
+        /// Spot instances are taken back.
+        SpotReclaim(SpotReclaim),
     }
 }
 
@@ -277,6 +299,10 @@ impl Action {
             Self::Down(f) => (&f.name, &f.target, f.lasts, false),
             Self::Spike(f) => (&f.name, &f.target, f.lasts, false),
             Self::Crash(f) => (&f.name, &f.target, None, true),
+            Self::SpotReclaim(f) => {
+                let lasts = Seconds(f.notice.0.max(f.unavailable_for.0));
+                (&f.name, &f.target, Some(lasts), lasts.0 <= 0.0)
+            }
             Self::ZoneDown(f) => (&f.name, &f.zone, f.lasts, false),
             Self::CpuSteal(f) => (&f.name, &f.target, f.lasts, false),
             Self::DiskSlow(f) => (&f.name, &f.target, f.lasts, false),
@@ -374,6 +400,7 @@ impl Action {
             Self::Reconnect(f) => f.place(field),
             Self::Burst(f) => f.place(field),
             Self::Recycle(f) => f.place(field),
+            Self::SpotReclaim(f) => f.place(field),
         }
     }
 
@@ -413,6 +440,7 @@ impl Action {
             Self::Reconnect(f) => f.span,
             Self::Burst(f) => f.span,
             Self::Recycle(f) => f.span,
+            Self::SpotReclaim(f) => f.span,
         }
     }
 }

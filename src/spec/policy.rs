@@ -469,6 +469,8 @@ record! {
         stale_if_error: Option<Seconds> = None,
         /// Who shares the cache. One per instance is lost with its process.
         per: Per = Instance,
+        /// What it costs, if it is a content delivery network in front of everything.
+        cdn: Option<super::cost::Cdn> = None,
     }
 }
 

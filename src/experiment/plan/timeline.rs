@@ -9,8 +9,8 @@ use crate::experiment::log;
 use crate::experiment::measures::find_fault;
 use crate::model::{LayerKind, Model};
 use crate::sim::script::{
-    Blow, Effect, Fault, Reaction, ReactionStep, Script, ScriptAction, Sight, Trigger, WatchedRule, What,
-    Which,
+    Blow, Effect, Fault, Reaction, ReactionStep, Reclaim, Script, ScriptAction, Sight, Trigger, WatchedRule,
+    What, Which,
 };
 use crate::spec::check::{self, Component};
 use crate::spec::decode::Anything;
@@ -433,6 +433,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Reconnect(_) => "Reconnect",
         Action::Burst(_) => "Burst",
         Action::Recycle(_) => "Recycle",
+        Action::SpotReclaim(_) => "SpotReclaim",
     }
 }
 
@@ -478,6 +479,22 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
         Action::Spike(f) => {
             let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
             Effect::Spike { client, factor: f.factor }
+        }
+        Action::SpotReclaim(f) => {
+            let (share, most) = match &f.instances {
+                Instances::Number(n) => (1.0, n.count),
+                Instances::Share(s) => (s.ratio.0, u32::MAX),
+                _ => (1.0, u32::MAX),
+            };
+            let zone = f.zone.as_ref().and_then(|z| model.zones.iter().position(|name| *name == z.value));
+            Effect::Reclaim(Reclaim {
+                group: group(topology, model, &f.target.value),
+                share,
+                most,
+                zone: zone.map(|z| z as u32),
+                notice: f.notice.duration(),
+                unavailable: f.unavailable_for.duration(),
+            })
         }
         Action::ConfigPush(_) => unreachable!("a push is a change of settings"),
         Action::Set(_)

@@ -66,6 +66,12 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             "`window` must be at least 1s, the resolution of the series",
         );
     }
+    super::values::price(
+        experiment.recovery.lost_request,
+        "lost_request",
+        experiment.recovery.place("lost_request"),
+        cx,
+    );
     let variants: Vec<&str> =
         if experiment.variants.is_empty() { vec!["base"] } else { experiment.variants.names().collect() };
     for (name, span, _) in experiment.expect.spanned() {
@@ -142,6 +148,7 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
         if let Some(lasts) = fault.lasts
             && lasts.0 <= 0.0
             && !action.is_instant()
+            && !matches!(action, Action::SpotReclaim(_))
         {
             cx.fail::<()>(action.place("lasts"), "`lasts` must be more than 0");
         }
@@ -224,6 +231,7 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
+        Action::SpotReclaim(f) => super::costs::reclaim(f, topology, cx),
         Action::ZoneDown(_)
         | Action::DrainZone(_)
         | Action::RestoreZone(_)
