@@ -332,6 +332,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Autoscaler metric",
             "Cpu metric",
             "InFlight metric",
+            "Memory metric",
             "Behavior",
             "Rules",
             "SelectPolicy",
