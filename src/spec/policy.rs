@@ -589,6 +589,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "WeightedFair" => super::waiting::WeightedFair::positional(),
         "Cpu" => super::autoscaler::CpuMetric::positional(),
         "InFlight" => super::autoscaler::InFlightMetric::positional(),
+        "Memory" => super::autoscaler::MemoryMetric::positional(),
         "Pods" => super::autoscaler::PodsPolicy::positional(),
         "Percent" => super::autoscaler::PercentPolicy::positional(),
         "NodePod" => super::autoscaler::nodes::NodePod::positional(),
