@@ -40,6 +40,7 @@ mod layers;
 mod limits;
 mod lives;
 mod minds;
+mod network;
 mod nginx;
 mod pods;
 mod poolers;
@@ -55,6 +56,7 @@ mod sources;
 mod targets;
 mod tasks;
 mod throttling;
+mod wires;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
@@ -78,6 +80,7 @@ use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
+use network::NetState;
 use pods::Pod;
 use pools::PoolState;
 use queues::QueueState;
@@ -268,6 +271,10 @@ pub struct World<'m, O> {
     tasks_of_ecs: Vec<TaskState>,
     /// What the process of each instance runs in.
     runtimes: Vec<RuntimeState>,
+    /// Faults of the network and of dependencies.
+    net: NetState,
+    /// Which frames have got something that is wrong.
+    wrong: FrameTable<bool>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -276,6 +283,7 @@ impl<'m, O: Observer> World<'m, O> {
         let streams = Streams::new(seed, run);
         let epoch = &model.epochs[0];
         let (has_deadlines, has_waits) = deadlines::uses(model);
+        let net = NetState::new(model, script);
         let mut world = Self {
             model,
             script,
@@ -314,7 +322,7 @@ impl<'m, O: Observer> World<'m, O> {
             connect_meters: Vec::new(),
             latencies: Vec::new(),
             deadlines: FrameTable::new(SimTime::NEVER, has_deadlines),
-            told: FrameTable::new(SimDuration::ZERO, has_waits),
+            told: FrameTable::new(SimDuration::ZERO, has_waits || NetState::tells(script)),
             pool_actions: Vec::new(),
             scratch: Vec::new(),
             anybody_left: false,
@@ -333,6 +341,8 @@ impl<'m, O: Observer> World<'m, O> {
             pods: Pod::all(model, streams),
             tasks_of_ecs: TaskState::all(model),
             runtimes: RuntimeState::all(model),
+            wrong: FrameTable::new(false, net.taints),
+            net,
         };
         world.make_states();
         world.start();

@@ -438,6 +438,9 @@ fn plan_variant(
         timeline::script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
+    if experiment.has_wrong_answers() {
+        model.catalog = std::mem::take(&mut model.catalog).with_wrong_answers(&model.clients);
+    }
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
     let settings = timeline
         .iter()

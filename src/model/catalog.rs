@@ -10,6 +10,7 @@ pub mod balancing;
 mod concurrency;
 mod costs;
 mod databases;
+mod faults;
 mod layers;
 mod lives;
 pub mod queues;
@@ -225,6 +226,8 @@ pub struct Catalog {
     pub runtimes: Vec<Option<RuntimeMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
+    /// Counter of the first client population: wrong answers; the others follow. `None` if no fault makes any.
+    pub wrong_answers: Option<u32>,
     /// Meters of message queues.
     pub queues: Vec<queues::QueueMeters>,
     /// How many reds; timers 0 to this are theirs.

@@ -45,6 +45,7 @@ impl<O: Observer> World<'_, O> {
                 self.rescheduled(now, *client);
             }
             Effect::Broker { queue } => self.broker_fails(now, *queue, true),
+            Effect::Net(_) => self.begin_net(now, fault),
             Effect::Strike { group, which, blow } => {
                 for instance in self.chosen(*group, *which, &f.name) {
                     match blow {
@@ -76,6 +77,7 @@ impl<O: Observer> World<'_, O> {
                 self.rescheduled(now, source);
             }
             Effect::Broker { queue } => self.broker_fails(now, *queue, false),
+            Effect::Net(_) => self.end_net(now, fault),
             Effect::Strike { group, .. } => {
                 let shape = &self.model.groups[*group as usize];
                 for instance in shape.first..shape.first + shape.capacity {
@@ -174,7 +176,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// The instances of a group that are meant.
-    fn chosen(&self, group: u32, which: Which, name: &str) -> Vec<u32> {
+    pub(super) fn chosen(&self, group: u32, which: Which, name: &str) -> Vec<u32> {
         let shape = &self.model.groups[group as usize];
         let exists = |i: &u32| !matches!(self.instances[*i as usize].condition, Condition::Off);
         let mut all: Vec<u32> = (shape.first..shape.first + shape.capacity).filter(exists).collect();

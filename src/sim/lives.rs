@@ -153,7 +153,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Connecting { .. }
             | Kind::Probe { .. }
             | Kind::TaskCheck { .. }
-            | Kind::Message { .. } => {}
+            | Kind::Message { .. }
+            | Kind::Wire(_) => {}
         }
     }
 

@@ -1,7 +1,10 @@
 //! The timeline compiled: what happens when, by id.
 
+pub mod network;
+
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
+use network::NetFault;
 
 /// Everything that happens to a run from outside.
 #[derive(Clone, Debug, Default)]
@@ -117,6 +120,8 @@ pub enum Effect {
         /// The factor.
         factor: f64,
     },
+    /// Strikes what passes between components, or how a dependency answers.
+    Net(NetFault),
 }
 
 /// How an instance is struck.

@@ -1,5 +1,7 @@
 //! The timeline: from what happens, by name, to the script of a run.
 
+mod network;
+
 use super::FaultPlan;
 use crate::base::SimTime;
 use crate::model::Model;
@@ -58,6 +60,9 @@ pub(super) fn script(
                 if let Some(message) = cannot_spike(action, &epochs[0]) {
                     diagnostics.push(Diagnostic::error(action.span(), message));
                 }
+                if let Some(mistake) = network::mistake(action, &epochs[0], model) {
+                    diagnostics.push(mistake);
+                }
                 let number = script.faults.len() as u32;
                 let Some(view) = action.fault() else { continue };
                 let ends = view.lasts.map(|l| start + l.duration()).filter(|t| *t < end);
@@ -103,6 +108,16 @@ fn kind(action: &Action) -> &'static str {
         Action::Set(_) => "Set",
         Action::Restart(_) => "Restart",
         Action::KillQueries(_) => "KillQueries",
+        Action::Partition(_) => "Partition",
+        Action::Latency(_) => "Latency",
+        Action::Loss(_) => "Loss",
+        Action::Resets(_) => "Resets",
+        Action::DnsFailure(_) => "DnsFailure",
+        Action::Throttling(_) => "Throttling",
+        Action::WrongAnswers(_) => "WrongAnswers",
+        Action::CertificateExpiry(_) => "CertificateExpiry",
+        Action::FullConnectionTable(_) => "FullConnectionTable",
+        Action::SlowClients(_) => "SlowClients",
     }
 }
 
@@ -124,6 +139,9 @@ fn which(instances: &Instances) -> Which {
 }
 
 fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
+    if let Some(effect) = network::effect(action, topology, model) {
+        return effect;
+    }
     let strike = |target: &Spanned<String>, instances: &Instances, blow| Effect::Strike {
         group: group(topology, model, &target.value),
         which: which(instances),
@@ -148,7 +166,8 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
             let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
             Effect::Spike { client, factor: f.factor }
         }
-        Action::Set(_) | Action::Restart(_) | Action::KillQueries(_) => {
+        // Operators' actions, and what the network's faults have taken above.
+        _ => {
             unreachable!("operators' actions are no faults")
         }
     }

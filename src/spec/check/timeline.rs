@@ -1,5 +1,7 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
+mod network;
+
 use super::names::{Component, find};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
@@ -203,6 +205,7 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
         }
         // Set is checked by doing it: see the plan.
         Action::Set(_) => {}
+        action => network::event(action, topology, cx),
     }
 }
 
