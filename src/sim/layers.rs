@@ -345,7 +345,7 @@ impl<O: Observer> World<'_, O> {
                 return None;
             }
             LayerKind::Cache { .. } => {
-                let outcome = self.leave_cache(now, slot, layer, id, call, state, outcome);
+                let outcome = self.leave_cache(now, slot, (layer, id), call, state, outcome);
                 self.frames.remove(id);
                 return Some(outcome);
             }

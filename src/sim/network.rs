@@ -8,7 +8,7 @@ use super::script::{Effect, Script, Which};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
 use crate::components::pool::ConnId;
-use crate::components::rate_limit::{Admission, RateLimiter};
+use crate::components::rate_limit::{Admission, CallRate, RateLimitConfig, RateLimiter};
 use crate::components::tcp::{SynRetries, backed_off};
 use crate::engine::Rank;
 use crate::metrics::Observer;
@@ -169,8 +169,10 @@ impl<O: Observer> World<'_, O> {
         };
         self.net.lasting.push(Lasting { fault, struck, spared: Vec::new() });
         match &f.how {
-            NetBlow::Throttle { limit: Some(limit), .. } => {
-                self.net.throttles.push((fault, RateLimiter::new(*limit, now)));
+            NetBlow::Throttle { limit: Some((rate, burst)), .. } => {
+                let bucket =
+                    RateLimitConfig::TokenBucket { rate: CallRate::per_second(*rate), burst: *burst };
+                self.net.throttles.push((fault, RateLimiter::new(bucket, now)));
             }
             NetBlow::Partition { .. } => self.cut_begins(now, f),
             _ => {}

@@ -246,7 +246,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// What a replica has not received does not come any more for now.
+    /// What a replica has not received does not come until the primary reaches it again.
     pub(super) fn hold_writes(&mut self, now: SimTime, replica: u32) {
         let state = &mut self.replicas[replica as usize];
         if state.replica.primary_lost(now) {

@@ -3,7 +3,6 @@
 use super::Which;
 use crate::base::SimDuration;
 use crate::base::dist::Dist;
-use crate::components::rate_limit::RateLimitConfig;
 
 /// A side of a network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,8 +67,8 @@ pub enum NetBlow {
     },
     /// Requests are turned away.
     Throttle {
-        /// Beyond a rate.
-        limit: Option<RateLimitConfig>,
+        /// Beyond so many per second, of which so many can be saved up.
+        limit: Option<(f64, u32)>,
         /// Such a share.
         ratio: f64,
         /// What they are told.

@@ -2,7 +2,6 @@
 
 use super::which;
 use crate::base::salt;
-use crate::components::rate_limit::{CallRate, RateLimitConfig};
 use crate::model::balancers::Product;
 use crate::model::{Callee, Caller, Connect, LayerKind, Model};
 use crate::sim::script::network::{NetBlow, NetFault, Party};
@@ -49,10 +48,8 @@ pub(super) fn effect(action: &Action, topology: &Topology, model: &Model) -> Opt
     let (from, to, chosen, how) = match action {
         Action::Throttling(f) => {
             let rate = f.rate.map(|rate| rate.0);
-            let limit = rate.map(|rate| RateLimitConfig::TokenBucket {
-                rate: CallRate::per_second(rate),
-                burst: f.burst.unwrap_or_else(|| libm::ceil(rate).clamp(1.0, f64::from(u32::MAX)) as u32),
-            });
+            let burst = |rate: f64| libm::ceil(rate).clamp(1.0, f64::from(u32::MAX)) as u32;
+            let limit = rate.map(|rate| (rate, f.burst.unwrap_or_else(|| burst(rate))));
             let ratio = f.ratio.map_or(0.0, |r| r.0);
             let retry_after = f.retry_after.map(|wait| wait.duration());
             (None, &f.target, all, NetBlow::Throttle { limit, ratio, retry_after })
