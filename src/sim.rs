@@ -42,6 +42,7 @@ mod layers;
 mod limits;
 mod lives;
 mod minds;
+mod network;
 mod nginx;
 mod ongoing;
 mod pods;
@@ -62,6 +63,7 @@ mod tasks;
 mod throttling;
 mod troubles;
 mod versions;
+mod wires;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
@@ -85,6 +87,7 @@ use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
+use network::NetState;
 use pods::Pod;
 use pools::PoolState;
 use queues::QueueState;
@@ -301,6 +304,10 @@ pub struct World<'m, O> {
     /// How instances are bought, by group, and which are spot.
     purchases: Vec<spot::PurchaseState>,
     spots: Vec<spot::SpotState>,
+    /// Faults of the network and of dependencies.
+    net: NetState,
+    /// Which frames have got something that is wrong.
+    wrong: FrameTable<bool>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -309,6 +316,7 @@ impl<'m, O: Observer> World<'m, O> {
         let streams = Streams::new(seed, run);
         let epoch = &model.epochs[0];
         let (has_deadlines, has_waits) = deadlines::uses(model);
+        let net = NetState::new(model, script);
         let mut world = Self {
             model,
             script,
@@ -348,7 +356,7 @@ impl<'m, O: Observer> World<'m, O> {
             connect_meters: Vec::new(),
             latencies: Vec::new(),
             deadlines: FrameTable::new(SimTime::NEVER, has_deadlines),
-            told: FrameTable::new(SimDuration::ZERO, has_waits),
+            told: FrameTable::new(SimDuration::ZERO, has_waits || NetState::tells(script)),
             pool_actions: Vec::new(),
             scratch: Vec::new(),
             anybody_left: false,
@@ -379,6 +387,8 @@ impl<'m, O: Observer> World<'m, O> {
             bill: costs::Bill::new(model),
             purchases: spot::PurchaseState::all(model),
             spots: spot::SpotState::all(model),
+            wrong: FrameTable::new(false, net.taints),
+            net,
         };
         world.make_states();
         world.start();

@@ -472,6 +472,9 @@ fn plan_variant(
     }
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
+    if experiment.has_wrong_answers() {
+        model.catalog = std::mem::take(&mut model.catalog).with_wrong_answers(&model.clients);
+    }
     let alerts = alerts::plan(experiment, &model, &mut loader.diagnostics);
     let stage = Stage { topology: &states.topologies[0], model: &model, alerts: &alerts, warmup };
     let faults = timeline::script(&happenings, &numbers, &stage, &mut script, &mut loader.diagnostics);

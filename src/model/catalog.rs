@@ -235,6 +235,8 @@ pub struct Catalog {
     pub versions: Vec<versions::VersionMeters>,
     /// Meters of services that are deployed, by group.
     pub fleets: Vec<Option<versions::FleetMeters>>,
+    /// Counter of the first client population: wrong answers; the others follow. `None` if no fault makes any.
+    pub wrong_answers: Option<u32>,
     /// Meters of message queues.
     pub queues: Vec<queues::QueueMeters>,
     /// How many reds; timers 0 to this are theirs.

@@ -54,6 +54,7 @@ impl<O: Observer> World<'_, O> {
         match &f.effect {
             Effect::Spike { client, .. } | Effect::Tenant { client, .. } => self.respike(now, *client),
             Effect::Broker { queue } => self.broker_fails(now, *queue, true),
+            Effect::Net(_) => self.begin_net(now, fault),
             Effect::Reclaim(reclaim) => self.reclaim(now, *reclaim, &f.name),
             Effect::Settings { begin, .. } => self.change_settings(now, *begin),
             Effect::Strike { .. } | Effect::Strikes { .. } => self.strike_all(now, fault),
@@ -100,6 +101,7 @@ impl<O: Observer> World<'_, O> {
         match effect {
             Effect::Spike { client, .. } | Effect::Tenant { client, .. } => self.respike(now, *client),
             Effect::Broker { queue } => self.broker_fails(now, *queue, false),
+            Effect::Net(_) => self.end_net(now, fault),
             // What has its notice goes by itself.
             Effect::Reclaim(_) => {}
             Effect::Settings { end, .. } => self.change_settings(now, *end),
@@ -221,7 +223,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// The instances of a group that are meant.
-    fn chosen(&self, group: u32, which: Which, name: &str) -> Vec<u32> {
+    pub(super) fn chosen(&self, group: u32, which: Which, name: &str) -> Vec<u32> {
         let shape = &self.model.groups[group as usize];
         let exists = |i: &u32| !matches!(self.instances[*i as usize].condition, Condition::Off);
         let mut all: Vec<u32> = (shape.first..shape.first + shape.capacity).filter(exists).collect();

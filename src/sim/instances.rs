@@ -306,6 +306,7 @@ impl<O: Observer> World<'_, O> {
                 called_at: now,
                 demand: 0.0,
                 degraded: false,
+                is_read: false,
             },
             at: now,
             instance: arrival.instance,
@@ -354,6 +355,10 @@ impl<O: Observer> World<'_, O> {
             }
             return Some(Outcome::Error); // connection refused
         }
+        if self.net.is_used && !is_check && self.is_throttled(now, id, group as u32, call.key) {
+            return Some(Outcome::Rejected);
+        }
+        let state = &self.instances[instance as usize];
         if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
             return Some(Outcome::Error);
         }
@@ -533,7 +538,10 @@ impl<O: Observer> World<'_, O> {
         if exec.own_connection {
             self.count_connections(now, group, -1);
         }
-        if exec.is_check {
+        if self.net.taints && outcome.is_success() {
+            self.taint_answer(id, exec.instance, exec.run.key, parent);
+        }
+        if exec.is_check || self.net.has_wires {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {

@@ -154,7 +154,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Connecting { .. }
             | Kind::Probe { .. }
             | Kind::TaskCheck { .. }
-            | Kind::Message { .. } => {}
+            | Kind::Message { .. }
+            | Kind::Wire(_) => {}
         }
     }
 

@@ -250,6 +250,16 @@ impl<O: Observer> World<'_, O> {
         if !self.pools[pool].is_creating(conn) {
             return; // given up meanwhile, or its process has died
         }
+        if self.net.is_used {
+            match self.pool_meets(now, pool, conn) {
+                Some(true) => {
+                    self.count_failed(pool);
+                    return self.pools[pool].on_create_failed(now, conn, out);
+                }
+                Some(false) => return,
+                None => {}
+            }
+        }
         let before = self.pools[pool].size();
         let group = self.pool_states[pool].group;
         let front = self.pooler_before(pool);

@@ -1,10 +1,13 @@
 //! The timeline compiled: what happens when, by id.
 
+pub mod network;
+
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
 pub use crate::components::analysis::AnalysisConfig;
 pub use crate::components::rollout::Amount;
 use crate::metrics::Rule;
+use network::NetFault;
 
 /// Everything that happens to a run from outside.
 #[derive(Clone, Debug, Default)]
@@ -242,6 +245,8 @@ pub enum Effect {
         /// The factor.
         factor: f64,
     },
+    /// Strikes what passes between components, or how a dependency answers.
+    Net(NetFault),
     /// Strikes several groups and queues at once.
     Strikes {
         /// The groups, and which of their instances.

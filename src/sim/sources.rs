@@ -396,6 +396,12 @@ impl<O: Observer> World<'_, O> {
         }
         let edge = self.model.routes[request.route as usize].edge as usize;
         self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+        if let Some(first) = self.model.catalog.wrong_answers
+            && outcome.is_success()
+            && self.wrong.get(id)
+        {
+            self.observer.count(first + client);
+        }
         if outcome.is_success() {
             self.observer.timed(meters.success, latency);
             if self.model.costs.has_answers {

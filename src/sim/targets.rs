@@ -162,7 +162,11 @@ impl<O: Observer> World<'_, O> {
         self.observer.count(edge.attempts);
         let endpoint = route.endpoint;
         match route.callee {
-            Callee::Balancer(balancer) => self.balance(now, call, parent, balancer, endpoint),
+            Callee::Balancer(balancer) => {
+                if !self.net.has_wires || !self.wire_to_balancer(now, &call, parent, balancer, endpoint) {
+                    self.balance(now, call, parent, balancer, endpoint);
+                }
+            }
             Callee::Group(group) => {
                 let first = self.model.groups[group as usize].first;
                 let shape = &self.model.groups[group as usize];
@@ -183,7 +187,7 @@ impl<O: Observer> World<'_, O> {
                             measures_balancer: false,
                             is_check: false,
                         };
-                        self.arrive(now, arrival, &call);
+                        self.deliver(now, arrival, &call, NO_BALANCER);
                     }
                     None => self.tasks.push_back(Task::Up(parent, Outcome::Unavailable)),
                 }
@@ -191,7 +195,14 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn balance(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
+    pub(super) fn balance(
+        &mut self,
+        now: SimTime,
+        call: Call,
+        parent: FrameId,
+        balancer: u32,
+        endpoint: u32,
+    ) {
         let meters = self.model.catalog.balancers[balancer as usize];
         let settings = &self.settings().balancers[balancer as usize];
         self.observer.arrival(meters.red);
@@ -227,7 +238,7 @@ impl<O: Observer> World<'_, O> {
             measures_balancer: limit.is_none(),
             is_check: false,
         };
-        self.arrive(now, arrival, &call);
+        self.deliver(now, arrival, &call, balancer);
     }
 
     /// An attempt ends, by its answer or by the balancer's patience.
@@ -246,6 +257,8 @@ impl<O: Observer> World<'_, O> {
             let instance = exec.instance;
             exec.balancer = NO_BALANCER;
             self.end_at_balancer(now, balancer, instance, at);
+        } else {
+            self.detach_wire(now, child);
         }
     }
 

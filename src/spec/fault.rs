@@ -12,6 +12,12 @@ use super::quantity::{Ratio, Seconds};
 use super::source::{Span, Spanned};
 use crate::{choice, record};
 
+pub mod network;
+use network::{
+    CertificateExpiry, DnsFailure, FullConnectionTable, LatencyFault, LossFault, Partition, ResetsFault,
+    SlowClients, Throttling, WrongAnswers,
+};
+
 choice! {
     /// Which instances are struck.
     pub enum Instances {
@@ -286,6 +292,26 @@ choice! {
         Recycle(Recycle),
         /// Spot instances are taken back.
         SpotReclaim(SpotReclaim),
+        /// Cuts two sides off from each other.
+        Partition(Partition),
+        /// Makes messages between components take longer.
+        Latency(LatencyFault),
+        /// Loses messages between components.
+        Loss(LossFault),
+        /// Resets connections.
+        Resets(ResetsFault),
+        /// Makes lookups of a name fail.
+        DnsFailure(DnsFailure),
+        /// Makes a component turn requests away with 429.
+        Throttling(Throttling),
+        /// Makes answers wrong that look right.
+        WrongAnswers(WrongAnswers),
+        /// Makes new TLS connections fail.
+        CertificateExpiry(CertificateExpiry),
+        /// Makes SYNs disappear while a table is full.
+        FullConnectionTable(FullConnectionTable),
+        /// Makes clients read slowly.
+        SlowClients(SlowClients),
     }
 }
 
@@ -299,6 +325,16 @@ impl Action {
             Self::Down(f) => (&f.name, &f.target, f.lasts, false),
             Self::Spike(f) => (&f.name, &f.target, f.lasts, false),
             Self::Crash(f) => (&f.name, &f.target, None, true),
+            Self::Partition(f) => (&f.name, &f.to, f.lasts, false),
+            Self::Latency(f) => (&f.name, &f.to, f.lasts, false),
+            Self::Loss(f) => (&f.name, &f.to, f.lasts, false),
+            Self::Resets(f) => (&f.name, &f.to, f.lasts, false),
+            Self::DnsFailure(f) => (&f.name, &f.target, f.lasts, false),
+            Self::Throttling(f) => (&f.name, &f.target, f.lasts, false),
+            Self::WrongAnswers(f) => (&f.name, &f.target, f.lasts, false),
+            Self::CertificateExpiry(f) => (&f.name, &f.target, f.lasts, false),
+            Self::FullConnectionTable(f) => (&f.name, &f.target, f.lasts, false),
+            Self::SlowClients(f) => (&f.name, &f.target, f.lasts, false),
             Self::SpotReclaim(f) => {
                 let lasts = Seconds(f.notice.0.max(f.unavailable_for.0));
                 (&f.name, &f.target, Some(lasts), lasts.0 <= 0.0)
@@ -401,6 +437,16 @@ impl Action {
             Self::Burst(f) => f.place(field),
             Self::Recycle(f) => f.place(field),
             Self::SpotReclaim(f) => f.place(field),
+            Self::Partition(f) => f.place(field),
+            Self::Latency(f) => f.place(field),
+            Self::Loss(f) => f.place(field),
+            Self::Resets(f) => f.place(field),
+            Self::DnsFailure(f) => f.place(field),
+            Self::Throttling(f) => f.place(field),
+            Self::WrongAnswers(f) => f.place(field),
+            Self::CertificateExpiry(f) => f.place(field),
+            Self::FullConnectionTable(f) => f.place(field),
+            Self::SlowClients(f) => f.place(field),
         }
     }
 
@@ -441,6 +487,16 @@ impl Action {
             Self::Burst(f) => f.span,
             Self::Recycle(f) => f.span,
             Self::SpotReclaim(f) => f.span,
+            Self::Partition(f) => f.span,
+            Self::Latency(f) => f.span,
+            Self::Loss(f) => f.span,
+            Self::Resets(f) => f.span,
+            Self::DnsFailure(f) => f.span,
+            Self::Throttling(f) => f.span,
+            Self::WrongAnswers(f) => f.span,
+            Self::CertificateExpiry(f) => f.span,
+            Self::FullConnectionTable(f) => f.span,
+            Self::SlowClients(f) => f.span,
         }
     }
 }

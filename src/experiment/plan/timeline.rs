@@ -2,6 +2,7 @@
 
 use super::settings::{Chain, Changing, Op};
 use super::{FaultPlan, deployments, timeline_instances};
+mod network;
 use crate::base::SimTime;
 use crate::base::dist::Dist;
 use crate::experiment::alerts::{self, AlertPlan};
@@ -273,6 +274,9 @@ fn what(
             if let Some(message) = cannot_spike(action, topology) {
                 diagnostics.push(Diagnostic::error(action.span(), message));
             }
+            if let Some(mistake) = network::mistake(action, topology, model) {
+                diagnostics.push(mistake);
+            }
             let number = script.faults.len() as u32;
             let view = action.fault()?;
             faults.push(FaultPlan {
@@ -434,6 +438,16 @@ fn kind(action: &Action) -> &'static str {
         Action::Burst(_) => "Burst",
         Action::Recycle(_) => "Recycle",
         Action::SpotReclaim(_) => "SpotReclaim",
+        Action::Partition(_) => "Partition",
+        Action::Latency(_) => "Latency",
+        Action::Loss(_) => "Loss",
+        Action::Resets(_) => "Resets",
+        Action::DnsFailure(_) => "DnsFailure",
+        Action::Throttling(_) => "Throttling",
+        Action::WrongAnswers(_) => "WrongAnswers",
+        Action::CertificateExpiry(_) => "CertificateExpiry",
+        Action::FullConnectionTable(_) => "FullConnectionTable",
+        Action::SlowClients(_) => "SlowClients",
     }
 }
 
@@ -456,6 +470,9 @@ pub(super) fn which(instances: &Instances, model: &Model) -> Which {
 }
 
 fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
+    if let Some(effect) = network::effect(action, topology, model) {
+        return effect;
+    }
     let strike = |target: &Spanned<String>, instances: &Instances, blow| Effect::Strike {
         group: group(topology, model, &target.value),
         which: which(instances, model),
@@ -496,16 +513,7 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
                 unavailable: f.unavailable_for.duration(),
             })
         }
-        Action::ConfigPush(_) => unreachable!("a push is a change of settings"),
-        Action::Set(_)
-        | Action::Restart(_)
-        | Action::KillQueries(_)
-        | Action::Revert(_)
-        | Action::FailOver(_)
-        | Action::Deploy(_)
-        | Action::RollBack(_) => {
-            unreachable!("operators' actions are no faults")
-        }
-        _ => unreachable!("other faults have effects of their own"),
+        // Operators' actions, changes of settings, and faults that have effects of their own.
+        _ => unreachable!("their effects were found before"),
     }
 }

@@ -1,5 +1,7 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
+mod network;
+
 use super::names::{Component, find};
 use super::{deployments, fault_instances};
 use crate::spec::decode::Context;
@@ -273,6 +275,7 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
         }
         // They are checked by doing them: see the plan.
         Action::Set(_) | Action::Revert(_) => {}
+        action => network::event(action, topology, cx),
     }
 }
 
