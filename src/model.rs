@@ -15,6 +15,7 @@ pub mod layers;
 pub mod life;
 pub mod profile;
 pub mod runtime;
+pub mod sites;
 pub mod versions;
 use balancers::{CheckRule, Product};
 pub mod queues;
@@ -40,6 +41,7 @@ pub use layers::{
 };
 use profile::{Factor, Profile};
 use queues::{QueueSettings, QueueShape};
+use sites::{SiteSettings, SiteShape};
 use std::ops::Range;
 use versions::VersionShape;
 
@@ -84,6 +86,8 @@ pub struct Model {
     pub zones: Vec<String>,
     /// Message queues, in order of name.
     pub queues: Vec<QueueShape>,
+    /// Names that lead to regions, in order of name.
+    pub sites: Vec<SiteShape>,
     /// Versions of the services that are deployed, by service; of each the one at the start comes first.
     pub versions: Vec<VersionShape>,
     /// What everything costs.
@@ -346,6 +350,8 @@ pub struct Epoch {
     pub autoscalers: Vec<Autoscaler>,
     /// Message queues.
     pub queues: Vec<QueueSettings>,
+    /// Sites.
+    pub sites: Vec<SiteSettings>,
 }
 
 /// When a population sends requests.
@@ -388,6 +394,8 @@ pub struct Client {
     pub profile: Profile,
     /// Cumulative weight and route of each request of the mix.
     pub mix: Vec<(f64, u32)>,
+    /// Of each request that asks for a site: the site, and the route to each of its regions; empty if none does.
+    pub sites: Vec<Option<(u32, Vec<u32>)>>,
     /// What its requests ask for.
     pub keys: Option<Keys>,
     /// Cumulative share and priority of each tenant.

@@ -56,6 +56,7 @@ mod retries;
 mod runtimes;
 pub mod script;
 mod shedding;
+mod sites;
 mod sources;
 mod spot;
 mod targets;
@@ -288,6 +289,8 @@ pub struct World<'m, O> {
     tasks_of_ecs: Vec<TaskState>,
     /// What the process of each instance runs in.
     runtimes: Vec<RuntimeState>,
+    /// Names that lead to regions.
+    sites: Vec<sites::SiteState>,
     /// The rules of the script, and its reactions.
     watches: Vec<Watch>,
     reactions: Vec<ReactionState>,
@@ -378,6 +381,7 @@ impl<'m, O: Observer> World<'m, O> {
             pods: Pod::all(model, streams),
             tasks_of_ecs: TaskState::all(model),
             runtimes: RuntimeState::all(model),
+            sites: sites::SiteState::all(model),
             watches: vec![Watch::default(); script.rules.len()],
             reactions: vec![ReactionState::default(); script.reactions.len()],
             minds_changes: reactions::minds_changes(script),
@@ -540,6 +544,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::PauseEnd { instance, life } => self.on_pause_end(now, instance, life),
             Event::CreditsOut { instance } => self.on_credits_out(now, instance),
             Event::Reaction { reaction, step, start } => self.on_reaction(now, reaction, step, start),
+            Event::SiteCheck { site } => self.on_site_check(now, site),
             Event::FaultOver { fault } => self.perform(now, &What::End(fault)),
             Event::Rollout { group } => self.on_rollout(now, group),
             Event::SpotNotice { instance, generation } => self.on_spot_notice(now, instance, generation),
@@ -594,6 +599,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_tasks(now);
         self.start_runtimes(now);
         self.start_autoscalers(now);
+        self.start_sites(now);
         self.start_fleets();
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);

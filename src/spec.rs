@@ -47,6 +47,7 @@ pub mod runbook;
 pub mod runs;
 pub mod runtime;
 pub mod shedding;
+pub mod site;
 pub mod source;
 pub mod sweep;
 pub mod topology;

@@ -88,6 +88,10 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::ProbeFailed { instance } => of_instance("probe_failed", instance),
         Change::BackOff { instance } => of_instance("back_off", instance),
         Change::TaskUnhealthy { instance } => of_instance("task_unhealthy", instance),
+        Change::SiteSwitched { site } => {
+            let component = format!("sites.{}", model.sites[site as usize].name);
+            made("site_switched", component, String::new(), String::new())
+        }
         Change::Reacts { reaction } => of_reaction("reacts", reaction, String::new()),
         Change::Step { reaction, step } => of_reaction("step", reaction, format!("step {}", step + 1)),
         Change::Reacted { reaction } => of_reaction("reacted", reaction, String::new()),

@@ -188,6 +188,11 @@ pub enum Change {
         /// The instance.
         instance: u32,
     },
+    /// A site leads to other regions.
+    SiteSwitched {
+        /// The site.
+        site: u32,
+    },
     /// Somebody, or something, begins to react.
     Reacts {
         /// The reaction.

@@ -15,6 +15,7 @@ mod layers;
 mod lives;
 pub mod queues;
 mod runtimes;
+pub mod sites;
 pub mod versions;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
@@ -239,6 +240,8 @@ pub struct Catalog {
     pub wrong_answers: Option<u32>,
     /// Meters of message queues.
     pub queues: Vec<queues::QueueMeters>,
+    /// Of each site.
+    pub sites: Vec<sites::SiteMeters>,
     /// How many reds; timers 0 to this are theirs.
     pub reds: u32,
     /// How many timers.
@@ -413,6 +416,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     b.runtimes(model);
     b.versions(model);
     model.queues.iter().for_each(|queue| b.queue(queue));
+    model.sites.iter().for_each(|site| b.site(site));
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }

@@ -22,6 +22,7 @@ mod retries;
 mod runtime;
 mod settings;
 mod shedding;
+mod sites;
 mod throttling;
 mod versions;
 mod waiting;
@@ -37,6 +38,7 @@ use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::spec::check::{Component, each_call, resolve};
 use crate::spec::policy as sp;
+use crate::spec::site::ways;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology as st;
 use crate::spec::topology::Topology;
@@ -164,6 +166,7 @@ impl Compiler {
         this.model.autoscalers = autoscalers::shapes(first);
         databases::follow(first, &mut this.model.groups);
         this.model.queues = queues::shapes(epochs);
+        this.model.sites = sites::shapes(first);
         for shape in &mut this.model.groups {
             shape.price = price(first, shape);
         }
@@ -297,6 +300,7 @@ impl Compiler {
             };
             same("endpoint", ours, theirs)?;
         }
+        sites::same_shape(m, topology, epoch)?;
         queues::same_shape(m, topology, epoch)
     }
 
@@ -313,6 +317,7 @@ impl Compiler {
                 .map(|(_, a)| autoscalers::settings(a, topology))
                 .collect(),
             queues: queues::settings(&self.model, topology),
+            sites: sites::settings(topology),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
@@ -392,14 +397,18 @@ impl Compiler {
     fn client(&mut self, scope: &mut Scope<'_>, c: &st::Clients, index: u32, name: &str) -> Client {
         let caller = Caller::Client(index);
         let mut sum = 0.0;
-        let mut mix = Vec::new();
+        let (mut mix, mut sites) = (Vec::new(), Vec::new());
         for (request, span, weight) in c.requests.spanned() {
             sum += weight;
             let to = Spanned { value: request.to_string(), span };
             let path = format!("clients.{name}.requests.{request}");
             let policy = c.through.as_ref().map_or(String::new(), |p| p.value.clone());
-            let route = self.route(scope, caller, &to, &policy, &path, |s| client_layers(c, s));
-            mix.push((sum, route));
+            let ways = ways(scope.topology, &to);
+            let mut route = |to| self.route(scope, caller, to, &policy, &path, |s| client_layers(c, s));
+            let routes: Vec<u32> = ways.iter().map(&mut route).collect();
+            mix.push((sum, routes[0]));
+            let site = request.split_once('/').and_then(|(name, _)| scope.topology.sites.position(name));
+            sites.push(site.map(|site| (site as u32, routes)));
         }
         mix.iter_mut().for_each(|(weight, _)| *weight /= sum);
         let mut sum = 0.0;
@@ -413,6 +422,7 @@ impl Compiler {
             arrivals: arrivals(&c.arrivals),
             profile: profile(&c.profile),
             mix,
+            sites: if sites.iter().any(Option::is_some) { sites } else { Vec::new() },
             keys: c.keys.as_ref().map(keys),
             tenants,
             priority: c.priority,
@@ -450,6 +460,7 @@ fn empty_model(topology: &Topology) -> Model {
         catalog: catalog::Catalog::default(),
         zones: Vec::new(),
         queues: Vec::new(),
+        sites: Vec::new(),
         versions: Vec::new(),
         costs: super::cost::Costs::default(),
     }

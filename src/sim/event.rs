@@ -264,6 +264,11 @@ pub enum Event {
         /// Which of its starts.
         start: u32,
     },
+    /// The regions of a site are looked at.
+    SiteCheck {
+        /// The site.
+        site: u32,
+    },
     /// A fault that a reaction began is over.
     FaultOver {
         /// The fault.

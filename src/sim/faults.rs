@@ -33,6 +33,7 @@ impl<O: Observer> World<'_, O> {
                 self.end_fault(now, *fault);
             }
             What::Settings(change) => self.change_settings(now, *change),
+            What::SwitchSite { site, region } => self.switch_site(now, *site, *region),
             What::FailOver(group) => self.fail_over(now, *group),
             What::DrainZone { zone, is_drained } => self.drain_zone(now, *zone, *is_drained),
             What::KillQueries { group, longer_than } => self.kill_queries(now, *group, *longer_than),

@@ -146,6 +146,13 @@ pub enum What {
     End(u32),
     /// Settings change, by number of the change.
     Settings(u32),
+    /// A site leads to another region.
+    SwitchSite {
+        /// The site.
+        site: u32,
+        /// Which of its regions.
+        region: u32,
+    },
     /// Another server takes over from a database's primary.
     FailOver(u32),
     /// An operator restarts instances of a group.

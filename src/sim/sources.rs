@@ -291,7 +291,10 @@ impl<O: Observer> World<'_, O> {
             false => pick(shares, |sum| *sum, mix(key, TENANT)),
         };
         let priority = settings.tenants.get(tenant).map_or(settings.priority, |(_, p)| *p);
-        let route = settings.mix[request].1;
+        let route = match settings.sites.get(request) {
+            Some(Some((site, routes))) => routes[self.region_of(now, *site, key)],
+            _ => settings.mix[request].1,
+        };
         let asked = settings.keys.as_ref().map(|keys| keys.pick(uniform_of(mix(key, KEY))));
         let meters = self.model.catalog.clients[client as usize];
         self.observer.arrival(meters.red);

@@ -118,6 +118,11 @@ fn set_zones(policy: &mut Balancer, group: &GroupShape, routing: ZoneRouting) {
 }
 
 impl BalancerState {
+    /// Whether it believes a target healthy.
+    pub fn has_healthy(&self) -> bool {
+        self.healthy > 0
+    }
+
     pub fn all(model: &Model, epoch: &Epoch, streams: Streams) -> Vec<Self> {
         let make = |index: usize| {
             let shape = &model.balancers[index];

@@ -29,6 +29,7 @@ mod resilience4j;
 mod retries;
 mod runtime;
 mod shedding;
+mod sites;
 mod sweep;
 mod theory;
 mod throttling;
@@ -49,6 +50,7 @@ pub use names::{Component, Target, find, resolve};
 pub fn topology(topology: &Topology) -> Diagnostics {
     let mut cx = Context::default();
     names::check(topology, &mut cx);
+    sites::check(topology, &mut cx);
     values::check(topology, &mut cx);
     autoscalers::check(topology, &mut cx);
     balancing::check(topology, &mut cx);

@@ -9,6 +9,7 @@ use super::fault_instances::{
     RestoreZone, TenantSpike, ZoneDown,
 };
 use super::quantity::{Ratio, Seconds};
+use super::site::SwitchSite;
 use super::source::{Span, Spanned};
 use crate::{choice, record};
 
@@ -248,6 +249,8 @@ choice! {
         ConfigPush(ConfigPush),
         /// An operator has another server take over.
         FailOver(FailOver),
+        /// An operator has a site lead to another region.
+        SwitchSite(SwitchSite),
         /// Another version of a service.
         Deploy(Deploy),
         /// An operator brings back the version before.
@@ -360,7 +363,12 @@ impl Action {
             Self::ConfigPush(f) => {
                 return Some(FaultView { name: &f.name.value, target: &f.name, lasts: f.lasts });
             }
-            Self::Set(_) | Self::Restart(_) | Self::KillQueries(_) | Self::Revert(_) | Self::FailOver(_) => {
+            Self::Set(_)
+            | Self::Restart(_)
+            | Self::KillQueries(_)
+            | Self::Revert(_)
+            | Self::FailOver(_)
+            | Self::SwitchSite(_) => {
                 return None;
             }
             Self::Deploy(_) | Self::RollBack(_) => return None,
@@ -415,6 +423,7 @@ impl Action {
             Self::Revert(f) => f.place(field),
             Self::ConfigPush(f) => f.place(field),
             Self::FailOver(f) => f.place(field),
+            Self::SwitchSite(f) => f.place(field),
             Self::Deploy(f) => f.place(field),
             Self::RollBack(f) => f.place(field),
             Self::ZoneDown(f) => f.place(field),
@@ -465,6 +474,7 @@ impl Action {
             Self::Revert(f) => f.span,
             Self::ConfigPush(f) => f.span,
             Self::FailOver(f) => f.span,
+            Self::SwitchSite(f) => f.span,
             Self::Deploy(f) => f.span,
             Self::RollBack(f) => f.span,
             Self::ZoneDown(f) => f.span,

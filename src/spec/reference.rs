@@ -452,6 +452,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Capacity", "Sizes", "Loss", "Lost instances", "Lost zone", "Lost to a fault"],
     ),
     (
+        "Sites",
+        "Names that clients look up: `sites: { \"www\": Site(regions: [\"east\", \"west\"]) }`.",
+        &["Site", "SiteRouting", "Weighted regions"],
+    ),
+    (
         "The timeline",
         "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
          target's, unless it is given one.",
@@ -470,6 +475,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Revert",
             "ConfigPush",
             "Fail over",
+            "Switch site",
             "Instances",
             "Number",
             "Share",

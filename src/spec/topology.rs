@@ -20,6 +20,7 @@ use super::quantity::{Cores, Rate, Ratio, Seconds, Size};
 use super::queue::{MessageQueue, Publish};
 use super::runtime::{Cfs, Runtime};
 use super::shedding::Shedding;
+use super::site::Site;
 use super::source::Spanned;
 pub use super::waiting::{Discipline, Queue};
 use crate::{choice, record};
@@ -47,6 +48,8 @@ record! {
         autoscalers: Map<Autoscaler> = {},
         /// Message queues: work that is done later, by whoever consumes them.
         queues: Map<MessageQueue> = {},
+        /// Names that clients look up, and that lead to one of several regions.
+        sites: Map<Site> = {},
         /// What is paid for beside instances, balancers and requests.
         prices: Prices = (),
     }

@@ -265,6 +265,12 @@ fn what(
             script.deployments.push(deployments::deployment(d, model));
             What::Deploy(script.deployments.len() as u32 - 1)
         }
+        Action::SwitchSite(s) => {
+            let (site, declared) =
+                (topology.sites.position(&s.site.value)?, topology.sites.get(&s.site.value)?);
+            let region = declared.regions.iter().position(|region| region.value == s.to.value)?;
+            What::SwitchSite { site: site as u32, region: region as u32 }
+        }
         Action::RollBack(r) => What::RollBack(group(topology, model, &r.target.value)),
         Action::DrainZone(_) | Action::RestoreZone(_) => timeline_instances::operation(action, model)?,
         action => {
@@ -416,6 +422,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Revert(_) => "Revert",
         Action::ConfigPush(_) => "ConfigPush",
         Action::FailOver(_) => "FailOver",
+        Action::SwitchSite(_) => "SwitchSite",
         Action::Deploy(_) => "Deploy",
         Action::RollBack(_) => "RollBack",
         Action::ZoneDown(_) => "ZoneDown",

@@ -268,6 +268,7 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
             }
             Some(_) => {}
         },
+        Action::SwitchSite(s) => super::sites::switch(s, topology, cx),
         Action::ConfigPush(f) => {
             if f.set.is_empty() {
                 cx.fail::<()>(f.place("set"), "`set` is empty: nothing is pushed");

@@ -253,8 +253,12 @@ impl crate::spec::experiment::Experiment {
         if expected.any(|one| one.value.contains(".wrong")) {
             return true;
         }
-        let of_variants = self.variants.iter().flat_map(|(_, variant)| &variant.0.timeline);
-        let mut all = self.timeline.iter().chain(of_variants);
-        all.any(|at| matches!(at.action, super::Action::WrongAnswers(_)))
+        let is_it = |action: &super::Action| matches!(action, super::Action::WrongAnswers(_));
+        let variants = || self.variants.iter().map(|(_, variant)| &variant.0);
+        let mut at = self.timeline.iter().chain(variants().flat_map(|v| &v.timeline));
+        let mut when = self.when.iter().chain(variants().flat_map(|v| &v.when));
+        let books = self.runbooks.iter().chain(variants().flat_map(|v| v.runbooks.iter()));
+        let mut steps = books.flat_map(|(_, book)| &book.steps);
+        at.any(|at| is_it(&at.action)) || when.any(|w| is_it(&w.action)) || steps.any(|s| is_it(&s.action))
     }
 }
