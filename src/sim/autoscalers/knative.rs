@@ -126,6 +126,7 @@ impl<O: Observer> World<'_, O> {
                     policy.on_end(other - shape.first);
                     policy.on_start(instance - shape.first);
                 }
+                self.redirect_wire(id, instance);
                 let state = &mut self.instances[instance as usize];
                 state.execs.push(id);
                 if let Some(door) = &mut state.door {
