@@ -493,7 +493,7 @@ fn wrong_answers_count_as_failures_if_an_objective_says_so() {
         );
         let files = Files::new(topology, Some(&whole_experiment(&fields)));
         let result = brownout::experiment::run(&files.plan(), 1, &()).unwrap();
-        result.variants[0].faults[0].runs[0].clone()
+        result.variants[0].faults[0].per_run[0].clone()
     };
     let blind = play("availability: \"99%\"");
     assert_eq!((blind.recover_s, blind.unserved), (Some(0.0), 0.0));
@@ -506,7 +506,7 @@ fn wrong_answers_count_as_failures_if_an_objective_says_so() {
 #[test]
 fn pools_feel_the_latency_of_the_network() {
     let policy = "HikariPool(maximum_pool_size: 1, max_lifetime: \"30s\", connect: \"0s\")";
-    let fault = "At(\"20s\", Latency(to: \"bank\", latency: \"700ms\", lasts: \"40s\"))";
+    let fault = "At(\"20s\", Latency(to: \"bank\", latency: \"300ms\", lasts: \"40s\"))";
     let run = shop(policy, "60s", fault);
     let wait = run.value("services.shop.calls.bank.pool.wait.max");
     assert!((0.3..1.5).contains(&wait), "{wait}");
