@@ -972,12 +972,12 @@ fn network(dice: &mut Dice, shape: &Shape, balanced: &[bool], topology: &str) ->
     let mut all = String::new();
     let is_called = |name: &str| topology.contains(&format!("\"{name}/"));
     let mut sides: Vec<(String, &str)> = Vec::new();
-    for i in 0..balanced.len() {
-        if balanced[i] {
+    for (i, is_balanced) in balanced.iter().enumerate() {
+        if *is_balanced {
             sides.push((format!("from: \"lb{i}\", to: \"s{i}\""), "instances: Number(1), "));
             sides.push((format!("from: \"s{i}\", to: \"lb{i}\""), "instances: Share(0.5), "));
         }
-        let name = if balanced[i] { format!("lb{i}") } else { format!("s{i}") };
+        let name = if *is_balanced { format!("lb{i}") } else { format!("s{i}") };
         if is_called(&name) {
             sides.push((format!("to: \"{name}\""), ""));
         }

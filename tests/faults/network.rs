@@ -493,7 +493,7 @@ fn wrong_answers_count_as_failures_if_an_objective_says_so() {
         );
         let files = Files::new(topology, Some(&whole_experiment(&fields)));
         let result = brownout::experiment::run(&files.plan(), 1, &()).unwrap();
-        result.variants[0].faults[0].per_run[0].clone()
+        result.variants[0].faults[0].per_run[0]
     };
     let blind = play("availability: \"99%\"");
     assert_eq!((blind.recover_s, blind.unserved), (Some(0.0), 0.0));
