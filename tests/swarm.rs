@@ -112,6 +112,8 @@ fn case(number: u64) -> Case {
     autoscalers(&mut Dice(Rng::from_seed(number ^ 0xa5ca_1e55)), &mut t, services);
     t.push_str(")\n");
     let timeline = timeline(&mut dice, &shape, &balanced, &checked, &t);
+    let timeline =
+        timeline + &network(&mut Dice(Rng::from_seed(number ^ 0x0e7f_a017)), &shape, &balanced, &t);
     let failures = failures(&mut Dice(Rng::from_seed(number ^ 0xfa11_ed00)), services);
     let experiment = format!(
         "duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, {failures}timeline: [\n{timeline}]"
@@ -961,6 +963,51 @@ fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool],
     // Checks are requests too: without an end of them nothing ever rests.
     for i in (0..balanced.len()).filter(|i| balanced[*i]) {
         let _ = writeln!(all, "    At(\"50s\", Set(\"balancers.lb{i}.health_check\", None)),");
+    }
+    all
+}
+
+/// Faults of the network and of dependencies.
+fn network(dice: &mut Dice, shape: &Shape, balanced: &[bool], topology: &str) -> String {
+    let mut all = String::new();
+    let is_called = |name: &str| topology.contains(&format!("\"{name}/"));
+    let mut sides: Vec<(String, &str)> = Vec::new();
+    for (i, is_balanced) in balanced.iter().enumerate() {
+        if *is_balanced {
+            sides.push((format!("from: \"lb{i}\", to: \"s{i}\""), "instances: Number(1), "));
+            sides.push((format!("from: \"s{i}\", to: \"lb{i}\""), "instances: Share(0.5), "));
+        }
+        let name = if *is_balanced { format!("lb{i}") } else { format!("s{i}") };
+        if is_called(&name) {
+            sides.push((format!("to: \"{name}\""), ""));
+        }
+    }
+    let others = ["db", "ext", "r"].into_iter().filter(|name| is_called(name));
+    sides.extend(others.map(|name| (format!("to: \"{name}\""), "")));
+    for i in 0..dice.from(0, 3) {
+        let at = dice.from(1500, 16_000);
+        let lasts = dice.from(100, (QUIET_S * 1000 - at).min(8000));
+        let (sides, some) = &sides[dice.from(0, sides.len() as u64 - 1) as usize];
+        let target = target(dice, shape);
+        let ways = dice.pick(&["", "ways: OneWay, "]);
+        let which = if dice.chance(0.5) { *some } else { "" };
+        let end = format!("lasts: \"{lasts}ms\", name: \"n{i}\"");
+        let action = match dice.from(0, 8) {
+            0..=2 => format!("Partition({sides}, {ways}{which}{end})"),
+            3 => format!(
+                "Latency({sides}, {ways}{which}latency: {}, jitter: \"5ms\", {end})",
+                dice.dist(1, 500)
+            ),
+            4 => format!("Loss({sides}, {ways}{which}ratio: \"{}%\", {end})", dice.from(1, 60)),
+            5 => format!("Resets({sides}, {which}ratio: \"{}%\", {end})", dice.from(1, 100)),
+            6 => format!(
+                "Throttling(target: \"{target}\", rate: \"{}/s\", retry_after: \"1s\", {end})",
+                dice.from(1, 20)
+            ),
+            7 => format!("WrongAnswers(target: \"{target}\", ratio: \"{}%\", {end})", dice.from(1, 100)),
+            _ => format!("SlowClients(target: \"c0\", reads: {}, ratio: \"50%\", {end})", dice.dist(1, 2000)),
+        };
+        let _ = writeln!(all, "    At(\"{at}ms\", {action}),");
     }
     all
 }

@@ -166,6 +166,19 @@ mod tests {
     };
 
     #[test]
+    fn what_is_held_arrives_once_the_primary_reaches_the_replica() {
+        let mut replica = Replica::default();
+        replica.write(at(1), at(2));
+        replica.hold(at(3), at(4));
+        assert_eq!(replica.begin(at(5)), Some(at(5)));
+        assert_eq!(replica.applied(), Some(at(1)));
+        assert_eq!((replica.begin(at(6)), replica.backlog()), (None, 1));
+        replica.primary_back(at(9));
+        assert_eq!(replica.begin(at(9)), Some(at(9)));
+        assert_eq!(replica.applied(), Some(at(3)));
+    }
+
+    #[test]
     fn patroni_waits_for_the_key_and_for_a_look() {
         assert_eq!(PATRONI.decides_after(None, [0.0, 0.0]), Some(s(30)));
         assert_eq!(PATRONI.decides_after(None, [1.0, 0.0]), Some(s(20)));

@@ -208,6 +208,7 @@ mod tests {
         idle.give_back(at(1));
         idle.give_back(at(50));
         assert!(idle.take(at(60)), "the younger one");
+        assert_eq!((idle.live(at(60)), idle.live(at(61))), (1, 0));
         assert!(!idle.take(at(61)), "the older one has expired");
         let mut none = Idle::new(None);
         none.give_back(at(1));

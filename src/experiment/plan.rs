@@ -165,6 +165,8 @@ pub struct ObjectivePlan {
     pub availability: f64,
     /// Quantiles of latency (0 to 1) and their limits in seconds.
     pub latency: Vec<(f64, f64)>,
+    /// Whether wrong answers count as failures.
+    pub right: bool,
 }
 
 /// An expectation whose metric is found.
@@ -551,7 +553,8 @@ fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
         let quantile = check::timeline::percentile_quantile;
         let latency =
             objective.latency.iter().filter_map(|(p, limit)| Some((quantile(p)?, limit.0))).collect();
-        planned.push(ObjectivePlan { client, availability: objective.availability.0, latency });
+        let (availability, right) = (objective.availability.0, objective.right);
+        planned.push(ObjectivePlan { client, availability, latency, right });
     }
     planned
 }

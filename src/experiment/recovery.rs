@@ -141,7 +141,8 @@ pub fn record(variant: &mut VariantPlan) {
     for (index, meters) in model.catalog.clients.iter().enumerate() {
         recorded.column(Source::Rate(meters.red));
         recorded.column(Source::Throughput(meters.red));
-        recorded.column(Source::Goodput(meters.red));
+        let is_right = objectives.iter().any(|o| o.client as usize == index && o.right);
+        recorded.column(model.catalog.goodput(index as u32, is_right));
         recorded.column(Source::Level(meters.in_flight, 1.0));
         let objective = objectives.iter().filter(|o| o.client as usize == index);
         for (q, _) in objective.flat_map(|o| &o.latency) {
@@ -164,7 +165,7 @@ fn client_columns(variant: &VariantPlan) -> Vec<ClientColumns> {
         all.push(ClientColumns {
             rate: column(Source::Rate(meters.red)),
             throughput: column(Source::Throughput(meters.red)),
-            goodput: column(Source::Goodput(meters.red)),
+            goodput: column(variant.model.catalog.goodput(index as u32, objective.is_some_and(|o| o.right))),
             in_flight: column(Source::Level(meters.in_flight, 1.0)),
             latency: latency
                 .iter()

@@ -68,6 +68,8 @@ pub enum Source {
     CounterTotal(u32),
     /// A counter over another.
     CounterRatio(u32, u32),
+    /// Requests of a red that ended well, per second, less those that a counter has counted.
+    GoodputLess(u32, u32),
 }
 
 /// Arrivals and outcomes.
@@ -237,6 +239,10 @@ impl Meters {
             Source::SpentInAll(gauge, counter) => {
                 let (level, count) = (self.levels[gauge as usize].area, self.counters[counter as usize]);
                 Some((level / 3600.0 + count as f64) * 1e-9)
+            }
+            Source::GoodputLess(red, counter) => {
+                let good = self.reds[red as usize].good();
+                per_second(good.saturating_sub(self.counters[counter as usize]))
             }
             Source::CounterRate(counter) => per_second(self.counters[counter as usize]),
             Source::CounterTotal(counter) => Some(self.counters[counter as usize] as f64),

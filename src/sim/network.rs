@@ -123,6 +123,8 @@ fn joins(f: &NetFault, caller: Party, callee: Party, to_callee: bool) -> bool {
     let (both, is_partition) = match f.how {
         NetBlow::Partition { both } => (both, true),
         NetBlow::Latency { both, .. } | NetBlow::Loss { both, .. } => (both, false),
+        // A call is reset whichever of its ends is named first.
+        NetBlow::Resets(_) => (true, false),
         _ => (false, false),
     };
     let (sender, receiver) = if to_callee { (caller, callee) } else { (callee, caller) };
@@ -469,14 +471,18 @@ impl<O: Observer> World<'_, O> {
         if self.is_silent(caller, callee) || self.is_table_full(now, party) {
             return None;
         }
-        let end = End { party, instance: ANY };
+        self.trip(caller, party, mix(call.key, u64::from(n)))
+    }
+
+    /// How much longer a round trip of a handshake takes by latency; `None` if its SYN, or the answer, is lost.
+    fn trip(&self, caller: End, callee: Party, key: u64) -> Option<SimDuration> {
         let mut trip = SimDuration::ZERO;
         for (_, f) in self.net_faults() {
             for way in [THERE, BACK] {
-                if !joins(f, caller.party, end.party, way == THERE) {
+                if !joins(f, caller.party, callee, way == THERE) {
                     continue;
                 }
-                let key = mix(mix(mix(call.key, f.salt), way), SYN + u64::from(n));
+                let key = mix(mix(key, f.salt), SYN + way);
                 match &f.how {
                     NetBlow::Loss { ratio, .. } if uniform_of(key) < *ratio => return None,
                     NetBlow::Latency { latency, .. } => {
@@ -489,12 +495,26 @@ impl<O: Observer> World<'_, O> {
         Some(trip)
     }
 
-    /// What a connection that a pool makes meets: `Some(true)` if it cannot be made, `Some(false)` if its SYN was lost
-    /// and another one is on its way.
-    pub(super) fn pool_meets(&mut self, now: SimTime, pool: usize, conn: ConnId) -> Option<bool> {
+    /// How much longer a pool's new connection takes by latency and loss.
+    pub(super) fn pool_trip(&self, pool: usize, key: u64) -> SimDuration {
+        let (caller, party, _) = self.pool_ends(pool);
+        let syns = SynRetries::LINUX_6_5;
+        let mut n = 0;
+        loop {
+            if let Some(trip) = self.trip(caller, party, mix(key, u64::from(n))) {
+                return trip + syns.sent_at(n).unwrap_or(syns.given_up_at());
+            }
+            n += 1;
+            if syns.sent_at(n).is_none() {
+                return syns.given_up_at();
+            }
+        }
+    }
+
+    /// Who makes the connections of a pool, and to what.
+    fn pool_ends(&self, pool: usize) -> (End, Party, Callee) {
         let (edge, owner) = self.net.pool_edges[pool];
         let shape = &self.model.edges[edge as usize];
-        let (party, callee) = (self.callee_party(edge), shape.callee);
         let caller = match shape.caller {
             Caller::Client(client) => End { party: Party::Client(client), instance: ANY },
             Caller::Group(group) => {
@@ -502,6 +522,13 @@ impl<O: Observer> World<'_, O> {
                 End { party: Party::Group(group), instance: owner.map_or(ANY, |owner| first + owner) }
             }
         };
+        (caller, self.callee_party(edge), shape.callee)
+    }
+
+    /// What a connection that a pool makes meets: `Some(true)` if it cannot be made, `Some(false)` if its SYN was lost
+    /// and another one is on its way.
+    pub(super) fn pool_meets(&mut self, now: SimTime, pool: usize, conn: ConnId) -> Option<bool> {
+        let (caller, party, callee) = self.pool_ends(pool);
         let at = self.net.syns.iter().position(|(p, c, ..)| *p == pool as u32 && *c == conn);
         if !self.is_silent(caller, callee) && !self.is_table_full(now, party) {
             if let Some(at) = at {

@@ -418,7 +418,10 @@ impl<O: Observer> World<'_, O> {
             self.observer.count(meters.more + ATTEMPTS);
         }
         let key = mix(mix(self.streams.key("pools", "connect"), state.owner), state.creations);
-        let delay = sample(connect, key);
+        let mut delay = sample(connect, key);
+        if self.net.is_used {
+            delay = delay + self.pool_trip(pool, key);
+        }
         if let Some(limit) = config.connect_timeout() {
             let has_cost =
                 self.settings().groups[self.pool_states[pool].group as usize].connect_cost.is_some();

@@ -278,6 +278,19 @@ impl<O: Observer> World<'_, O> {
         self.change_wire(id, |w| (w.is_counted, w.measures) = (false, false));
     }
 
+    /// A request that has crossed goes over to another instance.
+    pub(super) fn redirect_wire(&mut self, execution: FrameId, instance: u32) {
+        let Some(parent) = self.frames.get(execution).map(|frame| frame.parent) else { return };
+        let Some((wire, _)) = self.wire(parent) else { return };
+        if wire.is_counted {
+            let first = self.model.groups[self.model.balancers[wire.balancer as usize].group as usize].first;
+            let policy = &mut self.balancers[wire.balancer as usize].policy;
+            policy.on_end(wire.instance - first);
+            policy.on_start(instance - first);
+        }
+        self.change_wire(parent, |w| w.instance = instance);
+    }
+
     /// A call is called off: its callee learns of it, unless it is cut off. Returns whether it does.
     pub(super) fn cancel_wire(&mut self, now: SimTime, id: FrameId) -> bool {
         let Some((wire, _)) = self.wire(id) else { return true };

@@ -231,6 +231,9 @@ record! {
         availability: Ratio = "99%",
         /// Limits on latency by percentile, such as `"p95": "200ms"`.
         latency: Map<Seconds> = {},
+        /// Whether a wrong answer (see `WrongAnswers`) counts as a failure in what is said of recovery; if not, it
+        /// looks like a success there, as it does to whoever got it.
+        right: bool = false,
     }
 }
 

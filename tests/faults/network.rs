@@ -480,3 +480,52 @@ fn a_fault_between_two_that_do_not_talk_is_a_mistake() {
     assert!(told("FullConnectionTable(target: \"x\", max: 1)").contains("nobody opens connections to `x`"));
     assert!(told("Latency(to: \"u\", latency: \"1s\")").contains("nobody calls `u`"));
 }
+
+#[test]
+fn wrong_answers_count_as_failures_if_an_objective_says_so() {
+    let topology = "Topology(name: \"t\",
+        clients: { \"u\": Clients(arrivals: Regular(\"20/s\"), requests: { \"x/e\": 1 }) },
+        externals: { \"x\": External(latency: \"1ms\") })";
+    let play = |objective: &str| {
+        let fields = format!(
+            "duration: \"3min\", runs: 1, timeline: [ At(\"60s\", WrongAnswers(target: \"x\", lasts: \"20s\")) ],
+             objectives: {{ \"u\": Objective({objective}) }}"
+        );
+        let files = Files::new(topology, Some(&whole_experiment(&fields)));
+        let result = brownout::experiment::run(&files.plan(), 1, &()).unwrap();
+        result.variants[0].faults[0].per_run[0]
+    };
+    let blind = play("availability: \"99%\"");
+    assert_eq!((blind.recover_s, blind.unserved), (Some(0.0), 0.0));
+    let strict = play("availability: \"99%\", right: true");
+    assert!(strict.recover_s.is_some_and(|s| (18.0..22.0).contains(&s)), "{:?}", strict.recover_s);
+    assert!((strict.unserved - 400.0).abs() <= 20.0, "{}", strict.unserved);
+    assert!(strict.depth < 0.1, "{}", strict.depth);
+}
+
+#[test]
+fn pools_feel_the_latency_of_the_network() {
+    let policy = "HikariPool(maximum_pool_size: 1, max_lifetime: \"30s\", connect: \"0s\")";
+    let fault = "At(\"20s\", Latency(to: \"bank\", latency: \"300ms\", lasts: \"40s\"))";
+    let run = shop(policy, "60s", fault);
+    let wait = run.value("services.shop.calls.bank.pool.wait.max");
+    assert!((0.3..1.5).contains(&wait), "{wait}");
+    assert!(shop(policy, "60s", "").value("services.shop.calls.bank.pool.wait.max") < 0.1);
+}
+
+#[test]
+fn one_of_several_callers_can_be_cut_off() {
+    let topology = "Topology(name: \"t\",
+        clients: { \"u\": Clients(arrivals: Regular(\"40/s\"), requests: { \"web/get\": 1 }) },
+        services: { \"web\": Service(replicas: 4, endpoints: { \"get\": [ Call(\"db/read\", \"db\") ] }) },
+        databases: { \"db\": Database(cores: 2, queries: { \"read\": [ Work(\"1ms\") ] }) },
+        policies: { \"db\": [ Timeout(\"100ms\") ] })";
+    for sides in
+        ["from: \"web\", to: \"db\"", "from: \"db\", to: \"web\"", "from: \"web\", to: \"db\", ways: OneWay"]
+    {
+        let fault = format!("At(\"10s\", Partition({sides}, instances: Number(1), lasts: \"10s\"))");
+        let run = experiment(topology, &format!("duration: \"30s\", timeline: [ {fault} ]"));
+        let failed = run.total("clients.u.outcomes.error");
+        assert!((failed - 100.0).abs() <= 1.0, "{sides}: {failed}");
+    }
+}

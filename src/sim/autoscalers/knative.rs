@@ -128,6 +128,7 @@ impl<O: Observer> World<'_, O> {
                     });
                 }
                 let settings = self.group_of(instance);
+                self.redirect_wire(id, instance);
                 let state = &mut self.instances[instance as usize];
                 state.execs.push(id);
                 if let Some(door) = &mut state.door {

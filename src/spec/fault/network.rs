@@ -32,7 +32,7 @@ record! {
         to: Spanned<String>,
         /// Whether messages of both sides are lost, or only those from `from` to `to`.
         ways: Ways = Both,
-        /// Which instances: of `to`, or of `from` if `to` is no service, database or external dependency.
+        /// Which instances: of `to`, or of `from` if `to` is no service.
         instances: Instances = All,
         /// For how long; to the end of the run if not given.
         lasts: Option<Seconds> = None,
@@ -54,7 +54,7 @@ record! {
         jitter: Seconds = "0s",
         /// Whether messages of both sides are struck, or only those from `from` to `to`.
         ways: Ways = Both,
-        /// Which instances: of `to`, or of `from` if `to` is no service, database or external dependency.
+        /// Which instances: of `to`, or of `from` if `to` is no service.
         instances: Instances = All,
         /// For how long; to the end of the run if not given.
         lasts: Option<Seconds> = None,
@@ -76,7 +76,7 @@ record! {
         retransmission: Seconds = "200ms",
         /// Whether messages of both sides are struck, or only those from `from` to `to`.
         ways: Ways = Both,
-        /// Which instances: of `to`, or of `from` if `to` is no service, database or external dependency.
+        /// Which instances: of `to`, or of `from` if `to` is no service.
         instances: Instances = All,
         /// For how long; to the end of the run if not given.
         lasts: Option<Seconds> = None,
@@ -94,7 +94,7 @@ record! {
         to: Spanned<String>,
         /// The share of calls.
         ratio: Ratio = 1,
-        /// Which instances: of `to`, or of `from` if `to` is no service, database or external dependency.
+        /// Which instances: of `to`, or of `from` if `to` is no service.
         instances: Instances = All,
         /// For how long; to the end of the run if not given.
         lasts: Option<Seconds> = None,

@@ -3,7 +3,7 @@
 use super::which;
 use crate::base::salt;
 use crate::model::balancers::Product;
-use crate::model::{Callee, Caller, Connect, LayerKind, Model};
+use crate::model::{Callee, Caller, Connect, GroupKind, LayerKind, Model};
 use crate::sim::script::network::{NetBlow, NetFault, Party};
 use crate::sim::script::{Effect, Which};
 use crate::spec::diagnostic::Diagnostic;
@@ -82,7 +82,10 @@ pub(super) fn effect(action: &Action, topology: &Topology, model: &Model) -> Opt
                 _ => return None,
             };
             let group = |name: &str| group_of(party(topology, model, name));
-            let struck = group(&to.value).or_else(|| from.and_then(|from| group(&from.value)));
+            let is_service = |group: &u32| model.groups[*group as usize].kind == GroupKind::Service;
+            let [to_group, from_group] = [group(&to.value), from.and_then(|from| group(&from.value))];
+            let struck =
+                to_group.filter(is_service).or(from_group.filter(is_service)).or(to_group).or(from_group);
             (from, to, (struck, which(instances, model)), how)
         }
     };

@@ -19,10 +19,7 @@ enum Side {
 
 impl Side {
     fn has_instances(self) -> bool {
-        matches!(
-            self,
-            Self::Component(Component::Service(_) | Component::Database(_) | Component::External(_))
-        )
+        matches!(self, Self::Component(Component::Service(_)))
     }
 }
 
