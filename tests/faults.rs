@@ -5,6 +5,7 @@
 
 mod faults {
     pub mod instances;
+    pub mod network;
 }
 mod support;
 

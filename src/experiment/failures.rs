@@ -14,9 +14,8 @@ pub(super) fn actions(number: usize, failure: &Failures, count: Option<u32>) -> 
     let (span, lasts, ramp) = (Span::default(), None, Seconds(0.0));
     let places = Places::default;
     let name = |at: usize| Some(format!("failure-{}-{}", number + 1, at + 1));
-    let instances = || {
-        count.map_or(Instances::All, |count| Instances::Number(Number { count, span, places: places() }))
-    };
+    let instances =
+        || count.map_or(Instances::All, |count| Instances::Number(Number { count, span, places: places() }));
     let on = |at: usize, target: Spanned<String>| {
         let (name, instances, places) = (name(at), instances(), places());
         match &failure.what {
@@ -52,7 +51,11 @@ pub(super) fn actions(number: usize, failure: &Failures, count: Option<u32>) -> 
         FailureTarget::Component(target) => on(0, target.clone()),
         FailureTarget::Zone(z) => Action::ZoneDown(ZoneDown {
             zone: z.zone.clone(),
-            how: if matches!(failure.what, LastingEffect::Hang) { ZoneLoss::Network } else { ZoneLoss::Power },
+            how: if matches!(failure.what, LastingEffect::Hang) {
+                ZoneLoss::Network
+            } else {
+                ZoneLoss::Power
+            },
             lasts,
             name: name(0),
             span,

@@ -8,13 +8,14 @@ mod autoscalers;
 mod balancers;
 pub mod balancing;
 mod concurrency;
-mod costs;
+pub mod costs;
 mod databases;
 pub mod faults;
 mod layers;
 mod lives;
 pub mod queues;
 mod runtimes;
+pub mod versions;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
 use crate::base::Outcome;
@@ -220,6 +221,8 @@ pub struct Catalog {
     /// Meters of what the whole system costs, if anything has a price: a gauge of billionths per hour, and a counter of
     /// billionths.
     pub cost: Option<(u32, u32)>,
+    /// Meters of what the parts cost.
+    pub costs: costs::CostMeters,
     /// Meters of how instances live and end, of the groups that have probes and the like.
     pub lives: Vec<Option<LifeMeters>>,
     /// Meters of what processes run in, of the groups that have any of it.
@@ -228,6 +231,12 @@ pub struct Catalog {
     pub stolen: Vec<Option<faults::StolenMeters>>,
     /// Meters of random failures, which belong to an experiment and not to its topology.
     pub failures: Vec<FailureMeters>,
+    /// Meters of versions of services.
+    pub versions: Vec<versions::VersionMeters>,
+    /// Meters of services that are deployed, by group.
+    pub fleets: Vec<Option<versions::FleetMeters>>,
+    /// Counter of the first client population: wrong answers; the others follow. `None` if no fault makes any.
+    pub wrong_answers: Option<u32>,
     /// Meters of message queues.
     pub queues: Vec<queues::QueueMeters>,
     /// How many reds; timers 0 to this are theirs.
@@ -367,6 +376,7 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     // Reds first, so that the timer of a red has the id of the red.
     b.reds(model);
     b.probe_reds(model);
+    b.version_reds(model);
     b.catalog.timers = b.catalog.reds;
     for (index, client) in model.clients.iter().enumerate() {
         b.client(index, &client.name, &client.requests, &client.tenants);
@@ -396,10 +406,12 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
         b.autoscaler(&autoscaler.name, &model.epochs[0].autoscalers[index]);
     }
     b.databases(model);
+    b.fleets();
     b.costs(model);
     b.balancing(model);
     b.lives(model);
     b.runtimes(model);
+    b.versions(model);
     model.queues.iter().for_each(|queue| b.queue(queue));
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog

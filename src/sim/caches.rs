@@ -13,6 +13,7 @@ use crate::components::cache::{Cache, CacheConfig, Flights, Joined, Lookup};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Caller, LayerKind, SlotUse};
+use std::collections::BTreeSet;
 
 /// The counters of a cache, from its first on.
 const CALLS: u32 = 0;
@@ -37,6 +38,8 @@ pub(super) struct CacheState {
     alarm: Option<SimTime>,
     /// Faults that keep it away.
     pub away: u32,
+    /// The keys whose answers are wrong, of those that it has.
+    wrong: BTreeSet<u64>,
 }
 
 impl CacheState {
@@ -47,7 +50,26 @@ impl CacheState {
         };
         let flights = Flights::new();
         let meters = slot.meters;
-        Self { cache: Cache::new(config), config, flights, home, meters, shown: (0, 0), alarm: None, away: 0 }
+        Self {
+            cache: Cache::new(config),
+            config,
+            flights,
+            home,
+            meters,
+            shown: (0, 0),
+            alarm: None,
+            away: 0,
+            wrong: BTreeSet::new(),
+        }
+    }
+
+    /// Takes note of whether what was fetched is wrong.
+    fn note_taint(&mut self, key: u64, is_wrong: bool) {
+        if is_wrong {
+            self.wrong.insert(key);
+        } else {
+            self.wrong.remove(&key);
+        }
     }
 
     /// Fetches under way and calls that wait for them.
@@ -66,6 +88,13 @@ impl<O: Observer> World<'_, O> {
     fn count_in_cache(&mut self, slot: usize, counter: u32) {
         let meters = self.model.catalog.layers[self.stores[slot].meters as usize];
         self.observer.count(meters.rejected + counter);
+    }
+
+    /// A frame gets what a cache keeps, right or wrong.
+    fn taint_from_cache(&mut self, slot: usize, key: u64, id: FrameId) {
+        if self.net.taints && self.stores[slot].wrong.contains(&key) {
+            self.taint(id);
+        }
     }
 
     /// A call reaches a cache.
@@ -91,11 +120,13 @@ impl<O: Observer> World<'_, O> {
         match found {
             Lookup::Hit(outcome) => {
                 self.count_in_cache(slot, HITS);
+                self.taint_from_cache(slot, key, parent);
                 self.answer_from_cache(now, layer, call, parent, outcome)
             }
             Lookup::Stale { refresh } => {
                 self.count_in_cache(slot, HITS);
                 self.count_in_cache(slot, STALE);
+                self.taint_from_cache(slot, key, parent);
                 if refresh && let Some(id) = self.fetch(slot, layer, call, FrameId::NONE, *coalesce) {
                     self.tasks.push_back(Task::Down(id));
                 }
@@ -173,7 +204,7 @@ impl<O: Observer> World<'_, O> {
         &mut self,
         now: SimTime,
         slot: usize,
-        layer: u32,
+        (layer, id): (u32, FrameId),
         call: &Call,
         state: LayerState,
         outcome: Outcome,
@@ -184,6 +215,10 @@ impl<O: Observer> World<'_, O> {
         }
         let LayerKind::Cache { salt, .. } = &self.model.layers[layer as usize].kind else { return outcome };
         let key = self.cache_key(call);
+        if self.net.taints && outcome.is_success() {
+            let is_wrong = self.wrong.get(id);
+            self.stores[slot].note_taint(key, is_wrong);
+        }
         let is_away = self.stores[slot].away > 0;
         let gets = match is_away {
             true => outcome,
@@ -192,6 +227,7 @@ impl<O: Observer> World<'_, O> {
         self.show_cache(now, slot);
         if gets != outcome {
             self.count_in_cache(slot, STALE);
+            self.taint_from_cache(slot, key, id);
         }
         if let LayerState::Leading { flight } = state {
             while let Some(waiter) = self.stores[slot].flights.pop(flight) {
@@ -199,6 +235,7 @@ impl<O: Observer> World<'_, O> {
                     self.count_in_cache(slot, STALE);
                 }
                 self.set_state(waiter, LayerState::Plain);
+                self.pass_taint(id, waiter);
                 self.tasks.push_back(Task::Up(waiter, gets));
             }
             self.stores[slot].flights.end(flight);

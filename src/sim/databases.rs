@@ -130,7 +130,7 @@ impl<O: Observer> World<'_, O> {
         let instance = host.instance;
         let kind = Kind::Lock { lock, row, body, instance, key, since: now, waits: false };
         let frame = self.push_frame(Frame::new(id, kind));
-        let (group, target) = self.place_of(host.instance);
+        let (_, target) = self.place_of(host.instance);
         if self.locks[lock as usize][target as usize].acquire(row, frame) {
             return self.locked(now, frame);
         }
@@ -138,7 +138,7 @@ impl<O: Observer> World<'_, O> {
             *waits = true;
         }
         self.observer.moved(now, self.model.catalog.locks[lock as usize].waiting, 1);
-        if let Some(limit) = self.settings().groups[group as usize].lock_timeout {
+        if let Some(limit) = self.group_of(host.instance).lock_timeout {
             self.after(limit, Rank::Timer, Event::Timer(frame));
         }
     }

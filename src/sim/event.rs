@@ -255,6 +255,44 @@ pub enum Event {
         /// The instance.
         instance: u32,
     },
+    /// A step of a reaction is due; the first is that somebody is there.
+    Reaction {
+        /// The reaction.
+        reaction: u32,
+        /// Which of its steps.
+        step: u32,
+        /// Which of its starts.
+        start: u32,
+    },
+    /// A fault that a reaction began is over.
+    FaultOver {
+        /// The fault.
+        fault: u32,
+    },
+    /// A deployment has waited long enough.
+    Rollout {
+        /// The group.
+        group: u32,
+    },
+    /// A spot instance is taken back at random.
+    SpotNotice {
+        /// The instance.
+        instance: u32,
+        /// Which of its launches.
+        generation: u32,
+    },
+    /// The notice of a spot instance is over.
+    SpotGone {
+        /// The instance.
+        instance: u32,
+        /// Which of its launches.
+        generation: u32,
+    },
+    /// A place may have an instance again.
+    SpotBack {
+        /// The instance.
+        instance: u32,
+    },
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

@@ -9,6 +9,7 @@ use crate::components::breaker::BreakerState;
 use crate::components::breaker::family::{AnyBreaker, AnyBreakerConfig};
 use crate::components::bulkhead::family::{AnyBulkhead, AnyBulkheadConfig};
 use crate::engine::Rank;
+use crate::metrics::observer::RollbackCause;
 use crate::metrics::{Change, Observer};
 
 use super::event::Event;
@@ -17,18 +18,26 @@ impl<O: Observer> World<'_, O> {
     /// Something on the timeline happens.
     pub(super) fn on_script(&mut self, now: SimTime, index: u32) {
         let script = self.script;
-        match &script.actions[index as usize].what {
+        self.perform(now, &script.actions[index as usize].what);
+    }
+
+    /// A fault begins or ends, or an operator acts.
+    pub(super) fn perform(&mut self, now: SimTime, what: &What) {
+        match what {
             What::Begin(fault) => {
-                self.observer.change(now, Change::FaultBegan { fault: *fault });
+                self.note(now, Change::FaultBegan { fault: *fault });
                 self.begin_fault(now, *fault);
             }
             What::End(fault) => {
-                self.observer.change(now, Change::FaultEnded { fault: *fault });
+                self.note(now, Change::FaultEnded { fault: *fault });
                 self.end_fault(now, *fault);
             }
-            What::Epoch(epoch) => self.begin_epoch(now, *epoch),
+            What::Settings(change) => self.change_settings(now, *change),
+            What::FailOver(group) => self.fail_over(now, *group),
             What::DrainZone { zone, is_drained } => self.drain_zone(now, *zone, *is_drained),
             What::KillQueries { group, longer_than } => self.kill_queries(now, *group, *longer_than),
+            What::Deploy(deployment) => self.deploy(now, *deployment),
+            What::RollBack(group) => self.roll_back(now, *group, RollbackCause::Operator),
             What::Restart { group, which, name } => {
                 for instance in self.chosen(*group, *which, name) {
                     self.restart(now, instance);
@@ -45,6 +54,9 @@ impl<O: Observer> World<'_, O> {
         match &f.effect {
             Effect::Spike { client, .. } | Effect::Tenant { client, .. } => self.respike(now, *client),
             Effect::Broker { queue } => self.broker_fails(now, *queue, true),
+            Effect::Net(_) => self.begin_net(now, fault),
+            Effect::Reclaim(reclaim) => self.reclaim(now, *reclaim, &f.name),
+            Effect::Settings { begin, .. } => self.change_settings(now, *begin),
             Effect::Strike { .. } | Effect::Strikes { .. } => self.strike_all(now, fault),
             Effect::Reconnect { client, within } => self.reconnect(now, fault, *client, *within),
             Effect::Disconnect { group } => self.disconnect(now, *group),
@@ -89,6 +101,10 @@ impl<O: Observer> World<'_, O> {
         match effect {
             Effect::Spike { client, .. } | Effect::Tenant { client, .. } => self.respike(now, *client),
             Effect::Broker { queue } => self.broker_fails(now, *queue, false),
+            Effect::Net(_) => self.end_net(now, fault),
+            // What has its notice goes by itself.
+            Effect::Reclaim(_) => {}
+            Effect::Settings { end, .. } => self.change_settings(now, *end),
             Effect::Caches { caches, away: true } => self.caches_return(caches),
             Effect::Strikes { queues, blow, .. } => {
                 queues.iter().for_each(|queue| self.strike_queue(now, *queue, blow, false));
@@ -184,12 +200,12 @@ impl<O: Observer> World<'_, O> {
             (false, Condition::Down) => {
                 let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Starting;
-                let (life, group) = (state.life, state.group as usize);
+                let life = state.life;
                 self.process_begins(now, instance);
                 if self.is_pending(instance) {
                     return;
                 }
-                let settings = &self.settings().groups[group];
+                let settings = self.group_of(instance);
                 let path = format!("{}#{life}", self.model.instance_name(instance));
                 let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
                 self.queue.schedule(now + delay, Rank::Control, Event::InstanceUp { instance, life });
@@ -207,7 +223,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// The instances of a group that are meant.
-    fn chosen(&self, group: u32, which: Which, name: &str) -> Vec<u32> {
+    pub(super) fn chosen(&self, group: u32, which: Which, name: &str) -> Vec<u32> {
         let shape = &self.model.groups[group as usize];
         let exists = |i: &u32| !matches!(self.instances[*i as usize].condition, Condition::Off);
         let mut all: Vec<u32> = (shape.first..shape.first + shape.capacity).filter(exists).collect();

@@ -277,7 +277,7 @@ impl<O: Observer> World<'_, O> {
         if self.begin_termination(now, instance, true) {
             self.forget_back_off(instance);
             self.spread_end(now, instance);
-            self.observer.change(now, Change::Restarted { instance });
+            self.note(now, Change::Restarted { instance });
             self.observer.count(self.model.catalog.groups[group].kills);
         } else {
             self.restart(now, instance);
@@ -306,7 +306,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let change = if is_drained { Change::ZoneDrained { zone } } else { Change::ZoneRestored { zone } };
-        self.observer.change(now, change);
+        self.note(now, change);
         for instance in 0..self.instances.len() as u32 {
             if self.zone_of(instance) != Some(zone) || !self.is_service(instance) {
                 continue;

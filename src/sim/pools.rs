@@ -250,6 +250,16 @@ impl<O: Observer> World<'_, O> {
         if !self.pools[pool].is_creating(conn) {
             return; // given up meanwhile, or its process has died
         }
+        if self.net.is_used {
+            match self.pool_meets(now, pool, conn) {
+                Some(true) => {
+                    self.count_failed(pool);
+                    return self.pools[pool].on_create_failed(now, conn, out);
+                }
+                Some(false) => return,
+                None => {}
+            }
+        }
         let before = self.pools[pool].size();
         let group = self.pool_states[pool].group;
         let front = self.pooler_before(pool);
@@ -466,12 +476,21 @@ impl<O: Observer> World<'_, O> {
     /// Starts the pools that settings have and whose processes run. Those that run already stay as they are.
     pub(super) fn start_pools(&mut self, now: SimTime) {
         let model = self.model;
-        for slot in &model.epochs[self.epoch].slots {
+        let epoch = self.epoch;
+        let versions = model.versions.iter().filter_map(|version| version.epochs.get(epoch));
+        let all = std::iter::once(&model.epochs[epoch]).chain(versions);
+        for slot in all.flat_map(|epoch| &epoch.slots) {
             if !matches!(model.layers[slot.layer as usize].kind, LayerKind::Pool { .. }) {
                 continue;
             }
             for pool in slot.first as usize..(slot.first + slot.count) as usize {
-                if self.pool_runs(pool) {
+                let uses = |group: u32, owner: u32| {
+                    model.versions.is_empty()
+                        || self.uses_layer(model.groups[group as usize].first + owner, slot.meters)
+                };
+                let state = &self.pool_states[pool];
+                let is_used = state.caller.is_none_or(|group| uses(group, state.owner as u32));
+                if self.pool_runs(pool) && is_used {
                     self.tell_pool(now, pool, |p, out| p.start(now, out));
                 }
             }
@@ -497,7 +516,13 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         for pool in 0..self.pools.len() {
             let meters = self.pool_states[pool].meters;
-            if !model.epochs[self.epoch].slots.iter().any(|slot| slot.meters == meters) {
+            let state = &self.pool_states[pool];
+            let owner = state.caller.map(|group| model.groups[group as usize].first + state.owner as u32);
+            let is_kept = match owner {
+                Some(instance) => self.uses_layer(instance, meters),
+                None => model.epochs[self.epoch].slots.iter().any(|slot| slot.meters == meters),
+            };
+            if !is_kept {
                 self.tell_pool(now, pool, |p, out| p.retire(now, out));
             }
         }

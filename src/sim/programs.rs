@@ -239,6 +239,12 @@ impl<O: Observer> World<'_, O> {
                 Step::End => {
                     let degraded = self.runner(now, id).is_some_and(|(r, _)| r.degraded);
                     let outcome = if degraded { Outcome::Degraded } else { Outcome::Ok };
+                    if self.net.is_used {
+                        self.set_runner(id, |r| r.pc = pc);
+                        if self.is_read_slowly(now, id) {
+                            return;
+                        }
+                    }
                     return self.end_program(now, id, outcome);
                 }
             }
@@ -299,6 +305,7 @@ impl<O: Observer> World<'_, O> {
                 called_at: SimTime::ZERO,
                 demand: 0.0,
                 degraded: false,
+                is_read: false,
             },
             instance: host.instance,
             life: self.life_of(group, target),
@@ -375,6 +382,9 @@ impl<O: Observer> World<'_, O> {
             Kind::Branch(branch) => {
                 // A branch of a join stays in its chain until the join ends.
                 branch.is_done = true;
+                if outcome.is_success() {
+                    self.pass_taint(id, parent);
+                }
                 let is_joined = self.frames.get(parent).is_some_and(|p| matches!(p.kind, Kind::Join { .. }));
                 if !is_joined {
                     self.frames.remove(id);
@@ -432,6 +442,7 @@ impl<O: Observer> World<'_, O> {
             _ => Some(if succeeded { outcome } else { Outcome::Degraded }),
         };
         let Some(verdict) = verdict else { return };
+        self.pass_taint(id, parent);
         if is_lock {
             self.unlock(now, id);
         } else {

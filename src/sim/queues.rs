@@ -144,22 +144,39 @@ impl<O: Observer> World<'_, O> {
 
     // ---- publishers ----
 
+    /// A message that reaches its broker may be one of those that nobody can work on.
+    fn publish_poisoned(&mut self, now: SimTime, queue: u32, mut message: Message) -> Published {
+        message.is_poisoned = self.queues[queue as usize].trouble.poison > 0;
+        let published = self.publish_to(now, queue, now, message, false);
+        let poison = &mut self.queues[queue as usize].trouble.poison;
+        *poison -= u32::from(message.is_poisoned && published == Published::Accepted);
+        published
+    }
+
     /// A program publishes a message.
-    pub(super) fn publish(&mut self, now: SimTime, id: FrameId, queue: u32, mut message: Message) -> Published {
+    pub(super) fn publish(&mut self, now: SimTime, id: FrameId, queue: u32, message: Message) -> Published {
         if self.is_refused(queue, message.key) {
             self.observer.count(self.model.catalog.queues[queue as usize].counters + REFUSED);
             return Published::Refused;
         }
-        let state = &mut self.queues[queue as usize];
-        message.is_poisoned = state.trouble.poison > 0;
+        if self.net.has_wires
+            && let Some((_, host)) = self.runner(now, id)
+            && self.is_queue_cut(host.instance, queue)
+        {
+            // Who hears nothing publishes again.
+            if self.reaches_queue(host.instance, queue) && self.queues[queue as usize].down == 0 {
+                self.publish_poisoned(now, queue, message);
+            }
+            if let Some(patience) = self.queues[queue as usize].broker.patience() {
+                self.after(patience, Rank::Timer, Event::PublishersGiveUp { queue });
+            }
+            self.await_queue(now, queue, id);
+            return Published::Blocked;
+        }
+        let state = &self.queues[queue as usize];
         let patience = state.broker.patience();
         let published = match (state.down > 0, patience) {
-            (false, _) => {
-                let published = self.publish_to(now, queue, now, message, false);
-                let poison = &mut self.queues[queue as usize].trouble.poison;
-                *poison -= u32::from(message.is_poisoned && published == Published::Accepted);
-                published
-            }
+            (false, _) => self.publish_poisoned(now, queue, message),
             // Who has no limit of its own waits for a broker that hangs.
             (true, None) if !state.refuses() => Published::Blocked,
             (true, None) => {
@@ -332,7 +349,8 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.queues[queue as usize];
         let Some(patience) = state.broker.patience() else { return };
         let late = state.blocked.iter().take_while(|(since, _)| *since + patience <= now).count();
-        let late: Vec<FrameId> = state.blocked.drain(..late).map(|(_, id)| id).collect();
+        let mut late: Vec<FrameId> = state.blocked.drain(..late).map(|(_, id)| id).collect();
+        late.extend(self.impatient(now, queue, patience));
         for id in late {
             self.fail_publish(now, id);
         }
@@ -365,7 +383,10 @@ impl<O: Observer> World<'_, O> {
             None => {}
         }
         // Who cannot reach the broker asks once it can.
-        if state.down > 0 || one.leaves || one.number >= settings.count || one.asks_at > now {
+        let is_cut = self.is_queue_cut(instance, queue);
+        let state = &mut self.queues[queue as usize];
+        let one = &mut state.consumers[consumer as usize];
+        if is_cut || state.down > 0 || one.leaves || one.number >= settings.count || one.asks_at > now {
             return;
         }
         state.broker.poll(now, consumer, &mut state.out);
@@ -440,6 +461,10 @@ impl<O: Observer> World<'_, O> {
 
     /// A broker learns how a message was handled.
     pub(super) fn on_told(&mut self, now: SimTime, queue: u32, consumer: u32) {
+        let instance = self.queues[queue as usize].consumers[consumer as usize].instance;
+        if self.is_queue_cut(instance, queue) {
+            return;
+        }
         let state = &mut self.queues[queue as usize];
         let one = &mut state.consumers[consumer as usize];
         while let Some((at, delivery, is_done)) = one.told.front().copied()
@@ -522,6 +547,30 @@ impl<O: Observer> World<'_, O> {
                 world.pump(now, queue);
             }
         });
+    }
+
+    /// All consumers: queue, number and instance.
+    pub(super) fn all_consumers(&self) -> Vec<(u32, u32, u32)> {
+        let queues = (0..).zip(&self.queues);
+        queues
+            .flat_map(|(q, state)| (0..).zip(&state.consumers).map(move |(c, one)| (q, c, one.instance)))
+            .collect()
+    }
+
+    /// A consumer is cut off from the broker, or is no more.
+    pub(super) fn consumer_is_cut(&mut self, now: SimTime, queue: u32, consumer: u32, begins: bool) {
+        let state = &mut self.queues[queue as usize];
+        if begins {
+            state.broker.stop_polling(consumer);
+        }
+        if state.consumers[consumer as usize].is_on {
+            state.broker.hear(now, consumer, !begins, &mut state.out);
+        }
+        self.pump(now, queue);
+        if !begins {
+            self.on_told(now, queue, consumer);
+            self.tasks.push_back(Task::Consume(queue, consumer));
+        }
     }
 
     /// New settings for all queues.

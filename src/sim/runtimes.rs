@@ -60,7 +60,7 @@ impl RuntimeState {
     pub fn all(model: &Model) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
         for (group, shape) in model.groups.iter().enumerate() {
-            let is_plain = model.epochs.iter().all(|epoch| epoch.groups[group].runtime.is_plain());
+            let is_plain = model.all_of_group(group).all(|settings| settings.runtime.is_plain());
             for _ in 0..shape.capacity {
                 all.push(Self {
                     is_plain,
@@ -113,10 +113,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Instances of the start have the credits that they are said to have.
     pub(super) fn start_runtimes(&mut self, now: SimTime) {
-        let model = self.model;
         for instance in 0..self.instances.len() as u32 {
-            let group = self.instances[instance as usize].group as usize;
-            let settings = &model.epochs[self.epoch].groups[group];
+            let settings = self.group_of(instance);
             if self.runtimes[instance as usize].is_plain {
                 continue;
             }
@@ -131,15 +129,13 @@ impl<O: Observer> World<'_, O> {
 
     /// An instance is launched, with the credits that new ones get.
     pub(super) fn runtime_launches(&mut self, now: SimTime, instance: u32) {
-        let group = self.instances[instance as usize].group as usize;
-        if let Some(credits) = self.settings().groups[group].runtime.credits {
+        if let Some(credits) = self.group_of(instance).runtime.credits {
             self.give_credits(now, instance, credits.launch);
         }
     }
 
     fn give_credits(&mut self, now: SimTime, instance: u32, balance: f64) {
-        let group = self.instances[instance as usize].group as usize;
-        let Some(credits) = self.settings().groups[group].runtime.credits else { return };
+        let Some(credits) = self.group_of(instance).runtime.credits else { return };
         let state = &mut self.runtimes[instance as usize];
         state.credits = Some(Credits::new(credits.config, now, balance));
         (state.used, state.billed) = (0.0, 0);
@@ -225,7 +221,7 @@ impl<O: Observer> World<'_, O> {
         }
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
-        let settings = &model.epochs[self.epoch].groups[group];
+        let settings = self.group_of(instance);
         let state = &mut self.runtimes[instance as usize];
         state.warm_up.on_request();
         if settings.runtime.leak > 0 {
@@ -274,8 +270,7 @@ impl<O: Observer> World<'_, O> {
         if state.is_plain {
             return 1.0;
         }
-        let group = self.instances[instance as usize].group as usize;
-        self.settings().groups[group].runtime.warm_up.map_or(1.0, |config| state.warm_up.factor(&config))
+        self.group_of(instance).runtime.warm_up.map_or(1.0, |config| state.warm_up.factor(&config))
     }
 
     // ---- the CPU ----
@@ -298,7 +293,7 @@ impl<O: Observer> World<'_, O> {
         {
             self.observer.moved(now, meters.throttled, if is_throttled { 1 } else { -1 });
         }
-        let is_loop = self.model.epochs[self.epoch].groups[group].runtime.event_loop;
+        let is_loop = self.group_of(instance).runtime.event_loop;
         let is_loop_busy = is_loop && jobs > 0;
         let state = &mut self.runtimes[instance as usize];
         if std::mem::replace(&mut state.is_loop_busy, is_loop_busy) != is_loop_busy {
@@ -312,7 +307,7 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
         let Some(meters) = &model.catalog.runtimes[group] else { return };
-        let settings = &model.epochs[self.epoch].groups[group];
+        let settings = self.group_of(instance);
         let state = &mut self.runtimes[instance as usize];
         let before = state.cap;
         if let Some(credits) = &mut state.credits {

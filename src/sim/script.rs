@@ -1,7 +1,13 @@
 //! The timeline compiled: what happens when, by id.
 
+pub mod network;
+
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
+pub use crate::components::analysis::AnalysisConfig;
+pub use crate::components::rollout::Amount;
+use crate::metrics::Rule;
+use network::NetFault;
 
 /// Everything that happens to a run from outside.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +22,93 @@ pub struct Script {
     pub windows: Vec<SimTime>,
     /// What fails and is repaired at random, in order of name.
     pub failures: Vec<RandomFailure>,
+    /// What is deployed by actions.
+    pub deployments: Vec<Deployment>,
+    /// The settings that follow when a change happens to others: by number of the settings, then of the change.
+    pub transitions: Vec<Vec<u32>>,
+    /// What is evaluated every second, if anything reacts to it.
+    pub rules: Vec<WatchedRule>,
+    /// What happens when something else does.
+    pub reactions: Vec<Reaction>,
+}
+
+/// A rule that is evaluated while the run goes on.
+#[derive(Clone, Debug)]
+pub struct WatchedRule {
+    /// The rule.
+    pub rule: Rule,
+    /// Seconds from one evaluation to the next.
+    pub interval_s: usize,
+    /// Seconds for which it must hold at every evaluation.
+    pub for_s: f64,
+}
+
+/// What happens when something else does: a runbook, or a fault that is waiting for its moment.
+#[derive(Clone, Debug)]
+pub struct Reaction {
+    /// Its name, by which its random times are found.
+    pub name: String,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// From the trigger until somebody is told.
+    pub notify: Dist,
+    /// From then until the first step begins.
+    pub react: Dist,
+    /// What is done, one step after the other.
+    pub steps: Vec<ReactionStep>,
+    /// How many times it can start.
+    pub times: u32,
+    /// Whether it stops when the rule that started it fires no more.
+    pub stops: bool,
+}
+
+/// A step of a reaction.
+#[derive(Clone, Debug)]
+pub struct ReactionStep {
+    /// The time that it takes before it works.
+    pub after: Dist,
+    /// What happens.
+    pub what: What,
+    /// When the fault that it begins ends; `None` if it is no fault or lasts to the end of the run.
+    pub lasts: Option<SimDuration>,
+}
+
+/// What starts a reaction.
+#[derive(Clone, Debug)]
+pub enum Trigger {
+    /// A rule begins to fire.
+    Fires(u32),
+    /// A rule fires no more.
+    Resolved(u32),
+    /// A fault begins.
+    Began(u32),
+    /// A fault ends.
+    Ended(u32),
+    /// A state changes: what, and the numbers of the instances, balancers, layers or autoscalers that it may be of.
+    Seen(Sight, Vec<u32>),
+}
+
+/// A change of state that something may react to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// An instance was killed by a fault.
+    Crashed,
+    /// An instance ran out of memory.
+    OutOfMemory,
+    /// A balancer believes a target unhealthy.
+    TargetUnhealthy,
+    /// A balancer sends to all, as it believes no target healthy.
+    FailedOpen,
+    /// A breaker around calls of an instance opened.
+    BreakerOpened,
+    /// Another server has taken over from a lost one.
+    FailedOver,
+    /// A probe has failed, and the instance is killed.
+    ProbeFailed,
+    /// An instance answers again, or for the first time.
+    Up,
+    /// An autoscaler changed the number of instances.
+    Scaled,
 }
 
 /// Something that fails and is repaired at random, again and again.
@@ -51,8 +144,10 @@ pub enum What {
     Begin(u32),
     /// A fault ends.
     End(u32),
-    /// Settings change.
-    Epoch(u32),
+    /// Settings change, by number of the change.
+    Settings(u32),
+    /// Another server takes over from a database's primary.
+    FailOver(u32),
     /// An operator restarts instances of a group.
     Restart {
         /// The group.
@@ -69,6 +164,10 @@ pub enum What {
         /// Those that have run for at least so long.
         longer_than: SimDuration,
     },
+    /// A deployment begins: a number in [`Script::deployments`].
+    Deploy(u32),
+    /// An operator brings back the version of a group that ran before.
+    RollBack(u32),
     /// An operator drains a zone, or ends that.
     DrainZone {
         /// The zone.
@@ -130,6 +229,15 @@ pub enum Effect {
         /// The queue.
         queue: u32,
     },
+    /// Changes settings, and changes them back.
+    Settings {
+        /// The change when it begins.
+        begin: u32,
+        /// The change when it ends.
+        end: u32,
+    },
+    /// Takes spot instances back.
+    Reclaim(Reclaim),
     /// Multiplies a client population's rate.
     Spike {
         /// The population.
@@ -137,6 +245,8 @@ pub enum Effect {
         /// The factor.
         factor: f64,
     },
+    /// Strikes what passes between components, or how a dependency answers.
+    Net(NetFault),
     /// Strikes several groups and queues at once.
     Strikes {
         /// The groups, and which of their instances.
@@ -249,6 +359,23 @@ impl Blow {
     }
 }
 
+/// Spot instances that are taken back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reclaim {
+    /// The group.
+    pub group: u32,
+    /// The share of its spot instances, rounded up.
+    pub share: f64,
+    /// At most so many.
+    pub most: u32,
+    /// Only those in this zone: a number in the model's list.
+    pub zone: Option<u32>,
+    /// From the notice to the end.
+    pub notice: SimDuration,
+    /// For how long, from the notice on, there are no others.
+    pub unavailable: SimDuration,
+}
+
 /// How an instance is struck.
 #[derive(Clone, Debug)]
 pub enum Blow {
@@ -278,5 +405,100 @@ pub enum Blow {
         pause: Dist,
         /// From one to the next.
         every: SimDuration,
+    },
+}
+
+/// A deployment of a version of a group.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The group.
+    pub group: u32,
+    /// Which of [`crate::model::Model::versions`] is to run.
+    pub version: u16,
+    /// How it takes the place of the one that runs.
+    pub strategy: Strategy,
+    /// How long a new instance must be ready before it counts as available.
+    pub min_ready: SimDuration,
+    /// How long there may be no progress.
+    pub progress_deadline: SimDuration,
+    /// What has the version before brought back.
+    pub rollback: Vec<RollbackRule>,
+    /// Whether balancers must believe an instance healthy before it counts as ready.
+    pub gates: bool,
+}
+
+/// How a version takes the place of another.
+#[derive(Clone, Debug)]
+pub enum Strategy {
+    /// Instance by instance.
+    Rolling {
+        /// How many more instances there may be.
+        surge: Amount,
+        /// How many may be missing.
+        unavailable: Amount,
+    },
+    /// All old instances end first.
+    Recreate,
+    /// A second fleet, then all traffic at once.
+    BlueGreen {
+        /// How long the new fleet must be available before the switch.
+        auto_promotion: SimDuration,
+        /// What is looked at after the switch.
+        analysis: Option<AnalysisPlan>,
+        /// How long the fleet without traffic is kept.
+        keep: SimDuration,
+    },
+    /// Step by step.
+    Canary {
+        /// The steps.
+        steps: Vec<CanaryStep>,
+        /// Whether requests are shared out by weight; otherwise by the number of instances.
+        by_weight: bool,
+        /// How many more instances there may be, if not by weight.
+        surge: Amount,
+        /// How many may be missing, if not by weight.
+        unavailable: Amount,
+        /// How long the fleet without traffic is kept, if by weight.
+        keep: SimDuration,
+    },
+}
+
+/// A step of a canary.
+#[derive(Clone, Debug)]
+pub enum CanaryStep {
+    /// Such a share of the requests.
+    Weight(f64),
+    /// Nothing for so long.
+    Pause(SimDuration),
+    /// A look at what the new version does.
+    Analysis(AnalysisPlan),
+}
+
+/// What an analysis looks at, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct AnalysisPlan {
+    /// From one measurement to the next.
+    pub interval: SimDuration,
+    /// The limits.
+    pub config: AnalysisConfig,
+    /// The quantile of latency, from 0 to 1.
+    pub quantile: f64,
+}
+
+/// What has the version before brought back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RollbackRule {
+    /// There was no progress for too long.
+    OnDeadline,
+    /// So many restarts of containers of the new version.
+    OnRestarts(u32),
+    /// Too large a share of failed requests.
+    OnErrors {
+        /// More than this.
+        above: f64,
+        /// In a window of this length.
+        window: SimDuration,
+        /// Of so many requests at least.
+        min_requests: u32,
     },
 }

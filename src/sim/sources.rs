@@ -107,7 +107,7 @@ impl<O: Observer> World<'_, O> {
     /// Settings changed: the next request is scheduled anew.
     pub(super) fn reconfigure_source(&mut self, now: SimTime, client: u32) {
         let [before, after] =
-            [self.epoch - 1, self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
+            [self.previous_epoch(), self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
         if before.arrivals == after.arrivals && before.profile == after.profile {
             return;
         }
@@ -396,8 +396,17 @@ impl<O: Observer> World<'_, O> {
         }
         let edge = self.model.routes[request.route as usize].edge as usize;
         self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+        if let Some(first) = self.model.catalog.wrong_answers
+            && outcome.is_success()
+            && self.wrong.get(id)
+        {
+            self.observer.count(first + client);
+        }
         if outcome.is_success() {
             self.observer.timed(meters.success, latency);
+            if self.model.costs.has_answers {
+                self.pay_delivery(&request);
+            }
         }
         self.observer.moved(now, meters.in_flight, -1);
         let tally = &mut self.tallies[client as usize];

@@ -25,7 +25,8 @@ fn a_zone_chooses_its_instances_for_every_fault_and_for_restarts() {
     let run = plays(THREE, "At(\"10s\", Restart(\"api\", Zone(\"c\")))", 30);
     assert!(run.log().iter().any(|line| line.contains("restarted") && line.contains("api.2")));
     assert_eq!(run.value("services.api.kills"), 1.0);
-    let steal = "At(\"10s\", CpuSteal(target: \"api\", share: \"90%\", instances: Zone(\"a\"), lasts: \"10s\"))";
+    let steal =
+        "At(\"10s\", CpuSteal(target: \"api\", share: \"90%\", instances: Zone(\"a\"), lasts: \"10s\"))";
     let run = plays(THREE, steal, 30);
     close("a third has lost nine tenths", run.series("services.api.cpu_stolen")[15], 0.3, 1e-6);
     assert_eq!(run.series("services.api.cpu_stolen")[25], 0.0);
@@ -54,7 +55,8 @@ fn replicas_that_are_wanted_during_a_loss_come_up_in_other_zones() {
 
 #[test]
 fn what_is_placed_in_a_lost_zone_stays_away_until_the_zone_is_back() {
-    let set = "At(\"10s\", ZoneDown(zone: \"a\", lasts: \"30s\")), At(\"20s\", Set(\"services.api.replicas\", 5))";
+    let set =
+        "At(\"10s\", ZoneDown(zone: \"a\", lasts: \"30s\")), At(\"20s\", Set(\"services.api.replicas\", 5))";
     let one = THREE.replace("replicas: 3", "replicas: 1");
     let run = plays(&one, set, 60);
     let up = run.series("services.api.up");
@@ -65,7 +67,8 @@ fn what_is_placed_in_a_lost_zone_stays_away_until_the_zone_is_back() {
 #[test]
 fn an_ecs_service_starts_its_tasks_outside_of_a_lost_zone() {
     let ecs = THREE.replace("start_up: \"2s\",", "start_up: \"2s\", ecs: EcsService(maximum_percent: 200),");
-    let set = "At(\"10s\", ZoneDown(zone: \"a\", lasts: \"40s\")), At(\"20s\", Set(\"services.api.replicas\", 5))";
+    let set =
+        "At(\"10s\", ZoneDown(zone: \"a\", lasts: \"40s\")), At(\"20s\", Set(\"services.api.replicas\", 5))";
     let run = plays(&ecs, set, 60);
     assert_eq!(run.series("services.api.up")[35], 4.0, "two that were there and two more");
 }
@@ -94,7 +97,8 @@ fn ramps_of_errors_and_spikes_are_straight_lines_in_steps() {
         assert!((ratio[second] - expected).abs() < 0.09, "{second}: {} for {expected}", ratio[second]);
     }
     assert_eq!(ratio[55], 0.0);
-    let run = plays(THREE, "At(\"10s\", Spike(target: \"users\", factor: 5, lasts: \"40s\", ramp: \"10s\"))", 60);
+    let run =
+        plays(THREE, "At(\"10s\", Spike(target: \"users\", factor: 5, lasts: \"40s\", ramp: \"10s\"))", 60);
     let rate = run.series("clients.users.rate");
     for (second, expected) in [(5, 30.0), (14, 84.0), (30, 150.0), (45, 84.0), (55, 30.0)] {
         close(&format!("at {second} s"), rate[second], expected, 0.05);
@@ -103,7 +107,8 @@ fn ramps_of_errors_and_spikes_are_straight_lines_in_steps() {
 
 #[test]
 fn a_random_failure_of_a_zone_strikes_its_instances_at_once_and_draws_stay_the_same() {
-    let failure = "failures: { \"zone\": Failures(target: Zone(\"b\"), up: Exponential(\"30s\"), down: \"10s\") }";
+    let failure =
+        "failures: { \"zone\": Failures(target: Zone(\"b\"), up: Exponential(\"30s\"), down: \"10s\") }";
     let fields = format!("duration: \"300s\", {failure}");
     let run = experiment(&system(THREE), &fields);
     let again = experiment(&system(&THREE.replace("10ms", "25ms")), &fields);

@@ -96,9 +96,7 @@ fn no_cache(model: &Model, target: &str) -> (String, String) {
 /// What an operator does to a zone.
 pub(super) fn operation(action: &Action, model: &Model) -> Option<What> {
     match action {
-        Action::DrainZone(d) => {
-            Some(What::DrainZone { zone: zone(model, &d.zone.value), is_drained: true })
-        }
+        Action::DrainZone(d) => Some(What::DrainZone { zone: zone(model, &d.zone.value), is_drained: true }),
         Action::RestoreZone(d) => {
             Some(What::DrainZone { zone: zone(model, &d.zone.value), is_drained: false })
         }

@@ -3,7 +3,7 @@
 use super::{Builder, Catalog};
 use crate::base::units::Unit;
 use crate::metrics::Source;
-use crate::model::{GroupKind, GroupShape};
+use crate::model::{ClientShape, GroupKind, GroupShape};
 
 /// Ids of the meters of CPU time that is stolen from a group.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,21 @@ impl Catalog {
                 "share of the CPU time of running instances that faults steal",
                 Source::LevelRatio(meters.stolen, meters.there),
             );
+        }
+        b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
+        b.catalog
+    }
+
+    /// The catalog with counters of the wrong answers that reach clients, and their metrics.
+    #[must_use]
+    pub fn with_wrong_answers(self, clients: &[ClientShape]) -> Self {
+        let mut b = Builder { catalog: self };
+        for client in clients {
+            let counter = b.counter();
+            b.catalog.wrong_answers.get_or_insert(counter);
+            let path = format!("clients.{}.wrong", client.name);
+            let meaning = "requests that ended well, with a wrong answer";
+            b.add(path, Unit::PerSecond, meaning, Source::CounterRate(counter));
         }
         b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
         b.catalog

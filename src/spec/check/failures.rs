@@ -41,8 +41,7 @@ fn one(f: &Failures, topology: &Topology, cx: &mut Context) {
         FailureTarget::Component(target) => component(target, topology, cx),
         FailureTarget::Zone(z) => {
             if !fault_instances::zones(topology).any(|zone| zone == z.zone.value) {
-                let error =
-                    Diagnostic::error(z.zone.span, format!("there is no zone `{}`", z.zone.value));
+                let error = Diagnostic::error(z.zone.span, format!("there is no zone `{}`", z.zone.value));
                 cx.diagnostics.push(error.nearest(&z.zone.value, fault_instances::zones(topology)));
             }
         }
@@ -125,7 +124,8 @@ fn effect(f: &Failures, topology: &Topology, cx: &mut Context) {
         }
         _ => {
             if let Some(queue) = queue {
-                let message = format!("`{}` is a queue: it can be `Down`, `Hang` or answer `Errors`", queue.value);
+                let message =
+                    format!("`{}` is a queue: it can be `Down`, `Hang` or answer `Errors`", queue.value);
                 cx.fail::<()>(queue.span, message);
             }
         }

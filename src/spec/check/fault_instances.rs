@@ -62,7 +62,8 @@ pub(super) fn ramp(action: &Action, cx: &mut Context) {
         && ramp > 0.0
         && 2.0 * ramp > lasts.0
     {
-        let message = "`ramp` must be at most half of `lasts`: the effect grows over it, and shrinks over it again";
+        let message =
+            "`ramp` must be at most half of `lasts`: the effect grows over it, and shrinks over it again";
         cx.fail::<()>(action.place("ramp"), message);
     }
 }
@@ -181,7 +182,8 @@ pub(super) fn event(action: &Action, topology: &Topology, cx: &mut Context) {
             {
                 let names = topology.services.names().chain(topology.clients.names());
                 let message = format!("nobody called `{}` calls anything", f.target.value);
-                cx.diagnostics.push(Diagnostic::error(f.target.span, message).nearest(&f.target.value, names));
+                cx.diagnostics
+                    .push(Diagnostic::error(f.target.span, message).nearest(&f.target.value, names));
             }
             target(topology, &f.to, true, cx);
             not_too_often(f.every.0, f.place("every"), cx);
