@@ -2,9 +2,17 @@
 //!
 //! Every case is RON text made from its number, so that a failure can be read, kept and made smaller. All load stops
 //! a while before the end (a profile's factor falls to 0) and by then all faults are over: whatever is still held at
-//! the end has leaked. `BROWNOUT_SWARM=5000` plays so many cases, `BROWNOUT_SWARM_FIRST=17` begins with case 17.
+//! the end has leaked. `BROWNOUT_SWARM=5000` plays so many cases, `BROWNOUT_SWARM_FIRST=17` begins with case 17. A case
+//! that fails is made small (`swarm/shrink.rs`), and what strikes is drawn from a table (`swarm/faults.rs`).
 
+#[path = "support/ron.rs"]
+#[allow(dead_code, reason = "other tests write trees in another order")]
+mod ron;
 mod support;
+mod swarm {
+    pub mod faults;
+    pub mod shrink;
+}
 
 use brownout::base::{Rng, SimDuration};
 use brownout::experiment::Changes;
@@ -12,7 +20,8 @@ use brownout::metrics::Source;
 use brownout::sim::Rest;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::{Files, Run, run_of, whole_experiment};
+use support::{Files, Run, run_of};
+use swarm::{faults, shrink};
 
 /// When all load and all faults are over, and when the run ends: long after every timeout and retry.
 const QUIET_S: u64 = 20;
@@ -111,10 +120,13 @@ fn case(number: u64) -> Case {
     t.push_str("    },\n");
     autoscalers(&mut Dice(Rng::from_seed(number ^ 0xa5ca_1e55)), &mut t, services);
     t.push_str(")\n");
-    let timeline = timeline(&mut dice, &shape, &balanced, &checked, &t);
-    let timeline =
-        timeline + &network(&mut Dice(Rng::from_seed(number ^ 0x0e7f_a017)), &shape, &balanced, &t);
-    let failures = failures(&mut Dice(Rng::from_seed(number ^ 0xfa11_ed00)), services);
+    let mut more = Dice(Rng::from_seed(number ^ 0x20_4e5));
+    t = faults::extended(&mut more, &t, services);
+    let mut timeline = timeline(&mut dice, &shape, &balanced, &checked, &t);
+    timeline += &network(&mut Dice(Rng::from_seed(number ^ 0x0e7f_a017)), &shape, &balanced, &t);
+    timeline += &faults::timeline(&mut more, &t, QUIET_S);
+    let mut failures = failures(&mut Dice(Rng::from_seed(number ^ 0xfa11_ed00)), services);
+    failures = failures.replacen("failures: { ", &format!("failures: {{ {}", faults::failures(&mut more, &t)), 1);
     let experiment = format!(
         "duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, {failures}timeline: [\n{timeline}]"
     );
@@ -1053,9 +1065,14 @@ fn set(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool]) -> S
     }
 }
 
-fn play(case: &Case, seconds: u64) -> Result<Run, String> {
-    let files = Files::new(&case.topology, Some(&whole_experiment(&case.experiment)));
-    let changes = Changes { duration: Some(SimDuration::from_secs(seconds)), ..Changes::default() };
+/// A whole experiment with its topology: what a case is played from, and what is printed of one that fails.
+fn text_of(case: &Case) -> String {
+    format!("Experiment(\n    topology: {},\n    {}\n)", case.topology.trim_end(), case.experiment)
+}
+
+fn play(text: &str, seconds: Option<u64>) -> Result<Run, String> {
+    let files = Files::new("", Some(text));
+    let changes = Changes { duration: seconds.map(SimDuration::from_secs), ..Changes::default() };
     Ok(run_of(files.try_plan(&changes)?, 0))
 }
 
@@ -1070,13 +1087,21 @@ fn examine(run: &Run) -> Result<(), String> {
     if rest != Rest::default() {
         return Err(format!("something is left: {rest:?}"));
     }
+    for queue in &run.played.summary.queues {
+        if !queue.is_conserved() || queue.in_flight != 0 {
+            return Err(format!("messages are missing: {queue:?}"));
+        }
+    }
+    let leaks = run.plan.variants[0].faults.iter().any(|fault| fault.kind == "ConnectionLeak");
     let metrics = &run.plan.variants[0].model.catalog.metrics;
     let last: Vec<f64> = run.played.record.rows.rchunks(metrics.len()).next().unwrap_or_default().to_vec();
     for (metric, value) in metrics.iter().zip(&last) {
         let idle = ["in_flight", "queue", "busy", "cpu", "in_use", "waiting"];
         // What clients of a proxy keep between calls stays lent.
         let is_level = matches!(metric.source, Source::Level(..)) && !metric.path.ends_with(".pooler.in_use");
-        if is_level && idle.iter().any(|name| metric.path.ends_with(&format!(".{name}"))) && *value > 0.02 {
+        // Nor what was lost for good.
+        let is_lost = leaks && (metric.path.ends_with(".in_use") || metric.path.ends_with(".waiting"));
+        if is_level && !is_lost && idle.iter().any(|name| metric.path.ends_with(&format!(".{name}"))) && *value > 0.02 {
             return Err(format!("{} is {value} at the end", metric.path));
         }
     }
@@ -1087,33 +1112,110 @@ fn examine(run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-/// Plays a case twice; `Err` says what is wrong.
-fn check(number: u64) -> Result<(), String> {
-    let case = case(number);
+/// What is wrong with a case, if anything is: how it fails, in general and in detail.
+#[derive(Debug)]
+struct Failure {
+    /// What stays the same while the case is made smaller.
+    kind: String,
+    what: String,
+}
+
+fn played(text: &str, mut end: Option<u64>) -> Result<(), Failure> {
+    let failure = |kind: &str, what: String| Failure { kind: kind.to_string(), what };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut end = END_S;
-        let mut run = play(&case, end)?;
+        let start = |end| play(text, end).map_err(|what| failure("not a case", what));
+        let mut run = start(end)?;
         // A backlog takes its time, a leak stays.
-        while examine(&run).is_err() && end < 100 * END_S {
-            end *= 10;
-            run = play(&case, end)?;
+        while let Some(seconds) = end
+            && examine(&run).is_err()
+            && seconds < 100 * END_S
+        {
+            end = Some(seconds * 10);
+            run = start(end)?;
         }
-        examine(&run)?;
-        let again = play(&case, end)?;
-        if run.played.summary != again.played.summary {
-            return Err("the same run again is another".to_string());
+        examine(&run).map_err(|what| {
+            let kind = what.split(':').next().unwrap_or_default().to_string();
+            Failure { kind, what }
+        })?;
+        let again = start(end)?;
+        let same = run.played.summary == again.played.summary
+            && run.played.record.rows.len() == again.played.record.rows.len()
+            && run.played.record.rows.iter().zip(&again.played.record.rows).all(|(a, b)| a.to_bits() == b.to_bits());
+        if !same {
+            return Err(failure("another run", "the same run again is another".into()));
         }
         Ok(())
     }));
-    let what = match outcome {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(what)) => what,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default()
-        }
-    };
-    Err(format!("case {number}: {what}\n{}\n{}", case.topology, whole_experiment(&case.experiment)))
+    outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default();
+        let kind: String = text.chars().take_while(|c| !c.is_ascii_digit()).take(60).collect();
+        Err(Failure { kind: format!("a panic, {kind}"), what: text })
+    })
+}
+
+/// Plays a case twice; `Err` says what is wrong, makes it small, and says how to play it again.
+fn check(number: u64) -> Result<(), String> {
+    let text = text_of(&case(number));
+    let Err(failure) = played(&text, Some(END_S)) else { return Ok(()) };
+    let again = format!("BROWNOUT_SWARM_FIRST={number} BROWNOUT_SWARM=1 cargo test --test swarm");
+    if failure.kind == "not a case" {
+        return Err(format!("case {number}: {}\n{text}\n{again}", failure.what));
+    }
+    // Played to the end that it has; whether a backlog would go in the end is not asked again and again.
+    let silent = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let fails = |text: &str| played(text, None).is_err_and(|smaller| smaller.kind == failure.kind);
+    let (small, tries) = shrink::shrink(&text, fails);
+    std::panic::set_hook(silent);
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("swarm-{number}.ron"));
+    std::fs::write(&file, &small).unwrap_or_default();
+    Err(format!(
+        "case {number}: {}\n\nmade small in {tries} tries, and written to {file}:\n{small}\n\n\
+         the whole case again: {again}\nthe small one again: BROWNOUT_SWARM_FILE={file} cargo test --test swarm",
+        failure.what,
+        file = file.display()
+    ))
+}
+
+/// A case that was made small, once more: `BROWNOUT_SWARM_FILE=path`.
+#[test]
+fn a_case_that_was_kept_holds() {
+    let Ok(file) = std::env::var("BROWNOUT_SWARM_FILE") else { return };
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    if let Err(failure) = played(&text, None) {
+        panic!("{file}: {}", failure.what);
+    }
+}
+
+#[test]
+fn a_failing_case_becomes_small() {
+    // What "fails" is that there is a crash of `b` and somebody who asks.
+    let text = "Experiment(topology: Topology(clients: { \"u\": Clients(rate: 1), \"v\": Clients(rate: 2) }, \
+                services: { \"a\": S(), \"b\": S(x: [1, 2, 3]) }), duration: \"80s\", \
+                timeline: [At(\"1s\", Crash(target: \"b\")), At(\"2s\", Crash(target: \"a\"))])";
+    let fails = |text: &str| text.contains("Crash(target: \"b\")") && text.contains("Clients(");
+    let (small, tries) = shrink::shrink(text, fails);
+    assert_eq!(
+        small,
+        "Experiment(topology: Topology(clients: {\"u\": Clients()}), timeline: [At(\"1s\", Crash(target: \"b\"))])"
+    );
+    assert!(tries < 100, "{tries}");
+}
+
+/// Every fault of the table is drawn by some case.
+#[test]
+fn every_fault_of_the_table_is_drawn() {
+    let all: String = (0..600).map(|number| case(number).experiment).collect();
+    for (name, lasts, _) in faults::TABLE {
+        let written = match *name {
+            "Queues" => "Errors(target: \"q0\"",
+            "Brokers" => "Hang(target: \"q0\"",
+            name => name,
+        };
+        assert!(all.contains(&format!("{written}")), "{written} is never drawn");
+        assert!(*lasts != faults::Lasts::Ramp || all.contains("ramp: "));
+    }
 }
 
 #[test]
@@ -1123,7 +1225,7 @@ fn random_systems_break_nothing_and_leave_nothing_behind() {
     };
     let first = number("BROWNOUT_SWARM_FIRST", 0);
     let failures: Vec<String> =
-        (first..first + number("BROWNOUT_SWARM", 200)).filter_map(|n| check(n).err()).take(8).collect();
+        (first..first + number("BROWNOUT_SWARM", 1000)).filter_map(|n| check(n).err()).take(3).collect();
     assert!(
         failures.is_empty(),
         "{} cases failed, the first:\n{}",

@@ -1,7 +1,8 @@
 //! What faults do while they last: ramps, and turns of those that act again and again.
 //!
-//! A fault has a *strength*, from 0 to 1. Without a ramp it is 1 from its begin to its end. With one it grows in steps of
-//! at most a second, each at the mean that the straight line has within the step, and shrinks likewise before the end.
+//! A fault has a *strength*, from 0 to 1. Without a ramp it is 1 from its begin to its end. With one it grows in steps
+//! of at most a second, each at the mean that the straight line has within the step, and shrinks likewise before the
+//! end.
 //!
 //! A turn is an event of a fault itself, or of a fault at one instance. It carries the number of the begin that it
 //! belongs to, so turns of a fault that has ended since find nothing.

@@ -12,8 +12,8 @@ record! {
     /// Instances that fail and are repaired at random, from the start of the run on: an alternating renewal process,
     /// up at first. Its times are found by its name, so nothing else that changes changes them.
     pub struct Failures [target] {
-        /// The service, database, external dependency or message queue; or a whole zone, `Zone("a")`, with all instances
-        /// of services and databases in it.
+        /// The service, database, external dependency or message queue; or a whole zone, `Zone("a")`, with all
+        /// instances of services and databases in it.
         target: FailureTarget,
         /// Whether each instance fails by itself, or all together by one cause.
         each: FailureUnit = Instance,
@@ -23,8 +23,8 @@ record! {
         up: Distribution,
         /// The time from a failure to its repair.
         down: Distribution,
-        /// What fails with it, by the same cause: services, databases, external dependencies and queues. One draw strikes
-        /// all of them at once, so `each` must be `Component`.
+        /// What fails with it, by the same cause: services, databases, external dependencies and queues. One draw
+        /// strikes all of them at once, so `each` must be `Component`.
         with: Vec<Spanned<String>> = [],
     }
 }
@@ -59,8 +59,8 @@ impl Decode for FailureTarget {
 choice! {
     /// What a random failure does to what fails.
     pub enum LastingEffect {
-        /// It is killed, stays away until it is repaired, and then starts with its start-up time. Of a queue: its broker
-        /// cannot be reached.
+        /// It is killed, stays away until it is repaired, and then starts with its start-up time. Of a queue: its
+        /// broker cannot be reached.
         Down,
         /// It stops working, keeps what it has, and goes on where it was when it is repaired.
         Hang,
