@@ -456,8 +456,9 @@ pub struct HealthCheck {
 pub struct Group {
     /// Instances that should run.
     pub replicas: u32,
-    /// Whether the change with which these settings begin names the replicas.
-    pub sets_replicas: bool,
+    /// Where the number of replicas was written: source and place. A change that names them differs in it, even if it
+    /// names the number that there is.
+    pub replicas_said: (u32, u32),
     /// Requests each executes at once.
     pub workers: Option<u32>,
     /// Where requests wait for a worker.

@@ -47,6 +47,7 @@ mod poolers;
 mod pools;
 mod programs;
 mod queues;
+mod reactions;
 mod replication;
 mod retries;
 mod runtimes;
@@ -69,7 +70,7 @@ use crate::components::pool::family::AnyPool;
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
-use crate::metrics::{Change, Observer};
+use crate::metrics::{Change, Observer, Watch};
 use crate::model::{Epoch, Group, HedgeDelay, LayerKind, Model, SlotUse};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
@@ -83,8 +84,9 @@ use instances::Instance;
 use pods::Pod;
 use pools::PoolState;
 use queues::QueueState;
+use reactions::ReactionState;
 use runtimes::RuntimeState;
-use script::Script;
+use script::{Script, What};
 use sources::Source;
 use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
@@ -208,6 +210,8 @@ pub struct World<'m, O> {
     frames: Arena<Frame>,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
+    /// The settings that were in force before, in order of time.
+    past: Vec<usize>,
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
@@ -272,6 +276,11 @@ pub struct World<'m, O> {
     tasks_of_ecs: Vec<TaskState>,
     /// What the process of each instance runs in.
     runtimes: Vec<RuntimeState>,
+    /// The rules of the script, and its reactions.
+    watches: Vec<Watch>,
+    reactions: Vec<ReactionState>,
+    /// Whether something reacts to changes of state.
+    minds_changes: bool,
     /// Deployed groups, by group; empty if nothing is deployed.
     fleets: Vec<Option<Box<deployments::FleetState>>>,
     /// What each version has done.
@@ -295,6 +304,7 @@ impl<'m, O: Observer> World<'m, O> {
             tasks: VecDeque::new(),
             frames: Arena::new(),
             epoch: 0,
+            past: Vec::new(),
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
             groups: GroupState::all(model, epoch),
@@ -343,6 +353,9 @@ impl<'m, O: Observer> World<'m, O> {
             pods: Pod::all(model, streams),
             tasks_of_ecs: TaskState::all(model),
             runtimes: RuntimeState::all(model),
+            watches: vec![Watch::default(); script.rules.len()],
+            reactions: vec![ReactionState::default(); script.reactions.len()],
+            minds_changes: reactions::minds_changes(script),
             fleets: deployments::FleetState::all(model, script),
             version_stats: model.versions.iter().map(|_| Default::default()).collect(),
             splits: vec![None; if model.versions.is_empty() { 0 } else { model.groups.len() }],
@@ -356,6 +369,12 @@ impl<'m, O: Observer> World<'m, O> {
     #[inline]
     fn settings(&self) -> &'m Epoch {
         &self.model.epochs[self.epoch]
+    }
+
+    /// The settings that were in force before those that are.
+    #[inline]
+    fn previous_epoch(&self) -> usize {
+        self.past.last().copied().unwrap_or(0)
     }
 
     /// The settings of an instance, which are those of its version.
@@ -474,6 +493,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
+                self.look_at_rules(now);
                 let lane = self.queue.lane(SimDuration::from_secs(1), Rank::Sample);
                 self.queue.schedule_lane(lane, Event::Second);
             }
@@ -486,6 +506,8 @@ impl<'m, O: Observer> World<'m, O> {
             }
             Event::PauseEnd { instance, life } => self.on_pause_end(now, instance, life),
             Event::CreditsOut { instance } => self.on_credits_out(now, instance),
+            Event::Reaction { reaction, step, start } => self.on_reaction(now, reaction, step, start),
+            Event::FaultOver { fault } => self.perform(now, &What::End(fault)),
             Event::Rollout { group } => self.on_rollout(now, group),
         }
         let mut tasks = 0;
@@ -609,11 +631,12 @@ impl<'m, O: Observer> World<'m, O> {
         }
     }
 
-    /// Settings change: new requests and all states of layers follow the new ones.
-    fn begin_epoch(&mut self, now: SimTime, epoch: u32) {
+    /// A change of settings happens: new requests and all states of layers follow the new ones.
+    fn change_settings(&mut self, now: SimTime, change: u32) {
         let model = self.model;
-        self.epoch = epoch as usize;
-        self.observer.change(now, Change::Setting { epoch });
+        let epoch = self.script.transitions[self.epoch][change as usize] as usize;
+        self.past.push(std::mem::replace(&mut self.epoch, epoch));
+        self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {
                 self.reconfigure_state(now, slot, index);

@@ -32,6 +32,9 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
     let of_instance = |kind: &str, instance: u32| {
         made(kind, group(model, instance), model.instance_name(instance), String::new())
     };
+    let of_reaction = |kind: &str, reaction: u32, detail: String| {
+        made(kind, variant.script.reactions[reaction as usize].name.clone(), String::new(), detail)
+    };
     match *change {
         Change::TargetHealthy { balancer, instance } => of_target("target_healthy", balancer, instance),
         Change::TargetUnhealthy { balancer, instance } => of_target("target_unhealthy", balancer, instance),
@@ -68,8 +71,8 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
             let component = format!("autoscalers.{}", model.autoscalers[autoscaler as usize].name);
             made("nodes_gone", component, String::new(), format!("{count} nodes"))
         }
-        Change::Setting { epoch } => {
-            let detail = variant.settings.get(epoch as usize - 1).cloned().unwrap_or_default();
+        Change::Setting { change } => {
+            let detail = variant.settings.get(change as usize).cloned().unwrap_or_default();
             made("setting", String::new(), String::new(), detail)
         }
         Change::Failed { failure, instance } => of_failure(variant, time_s, "failed", failure, instance),
@@ -79,6 +82,9 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::ProbeFailed { instance } => of_instance("probe_failed", instance),
         Change::BackOff { instance } => of_instance("back_off", instance),
         Change::TaskUnhealthy { instance } => of_instance("task_unhealthy", instance),
+        Change::Reacts { reaction } => of_reaction("reacts", reaction, String::new()),
+        Change::Step { reaction, step } => of_reaction("step", reaction, format!("step {}", step + 1)),
+        Change::Reacted { reaction } => of_reaction("reacted", reaction, String::new()),
         Change::Deployment { version, what } => deployment(model, time_s, version, what),
     }
 }

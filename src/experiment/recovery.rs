@@ -8,6 +8,7 @@
 
 use super::plan::{FaultPlan, ObjectivePlan, Plan, VariantPlan};
 use super::results::FaultRun;
+use crate::base::SimTime;
 use crate::metrics::{Change, Record, Source};
 
 /// The share of the load before the fault at which as much is asked as before.
@@ -16,23 +17,37 @@ const LOAD_IS_BACK: f64 = 0.9;
 const DRAINING: f64 = 0.9;
 
 /// The series of one run as columns.
-struct Columns<'r> {
-    rows: &'r [f64],
-    width: usize,
+#[derive(Debug)]
+pub struct Columns<'r> {
+    /// The values, row by row.
+    pub rows: &'r [f64],
+    /// Columns.
+    pub width: usize,
 }
 
 impl Columns<'_> {
-    fn seconds(&self) -> usize {
+    /// How many seconds there are.
+    pub fn seconds(&self) -> usize {
         self.rows.len().checked_div(self.width).unwrap_or(0)
     }
 
     /// The value in the second that ends at `second + 1`; 0 where there is none.
-    fn at(&self, column: usize, second: usize) -> f64 {
-        self.rows.get(second * self.width + column).copied().filter(|v| !v.is_nan()).unwrap_or(0.0)
+    pub fn at(&self, column: usize, second: usize) -> f64 {
+        self.get(column, second).unwrap_or(0.0)
+    }
+
+    /// The value in the second that ends at `second + 1`, if there is one.
+    pub fn get(&self, column: usize, second: usize) -> Option<f64> {
+        self.rows.get(second * self.width + column).copied().filter(|v| !v.is_nan())
+    }
+
+    /// The sum over seconds `from..to`.
+    pub fn sum(&self, column: usize, from: usize, to: usize) -> f64 {
+        (from..to).map(|second| self.at(column, second)).sum()
     }
 
     /// The mean over seconds `from..to`, those without value left out; `None` if none has one.
-    fn mean(&self, column: usize, from: usize, to: usize) -> Option<f64> {
+    pub fn mean(&self, column: usize, from: usize, to: usize) -> Option<f64> {
         let values = (from..to.min(self.seconds()))
             .filter_map(|s| self.rows.get(s * self.width + column).copied())
             .filter(|v| !v.is_nan());
@@ -83,6 +98,23 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<Fault
         runs.push(examine_one(plan, variant, record, fault, &columns, &clients, &capacity));
     }
     runs
+}
+
+/// When a fault began and ended in a run, as the log has it; `None` if it never began. A log that left lines out is
+/// believed only where it has the fault.
+pub fn struck(variant: &VariantPlan, record: &Record, number: usize) -> Option<(SimTime, Option<SimTime>)> {
+    let fault = &variant.faults[number];
+    let is = |change: &Change, begins: bool| match change {
+        Change::FaultBegan { fault } => begins && *fault as usize == number,
+        Change::FaultEnded { fault } => !begins && *fault as usize == number,
+        _ => false,
+    };
+    let find = |begins| record.log.iter().find(|(_, c)| is(c, begins)).map(|(at, _)| *at);
+    match (find(true), find(false)) {
+        (Some(start), Some(end)) => Some((start, Some(end))),
+        (Some(start), None) => Some((start, fault.end.filter(|_| start == fault.start))),
+        (None, _) => (record.log_dropped > 0).then_some((fault.start, fault.end)),
+    }
 }
 
 fn find(variant: &VariantPlan, source: Source) -> Option<usize> {

@@ -1,5 +1,6 @@
 //! Who watches a run. An observer is told what happens and answers nothing: it cannot influence the run.
 
+use super::rules::Rows;
 use crate::base::{Outcome, SimDuration, SimTime};
 
 /// A change of state worth a line in the event log; the numbers are ids of the model.
@@ -123,10 +124,10 @@ pub enum Change {
         /// How many.
         count: u32,
     },
-    /// An operator changed a setting.
+    /// A setting changed.
     Setting {
-        /// The epoch that began.
-        epoch: u32,
+        /// The change, counted over all that can happen in the run.
+        change: u32,
     },
     /// Something failed at random.
     Failed {
@@ -166,6 +167,23 @@ pub enum Change {
     TaskUnhealthy {
         /// The instance.
         instance: u32,
+    },
+    /// Somebody, or something, begins to react.
+    Reacts {
+        /// The reaction.
+        reaction: u32,
+    },
+    /// A step of a reaction is taken.
+    Step {
+        /// The reaction.
+        reaction: u32,
+        /// Which of its steps.
+        step: u32,
+    },
+    /// A reaction is over.
+    Reacted {
+        /// The reaction.
+        reaction: u32,
     },
     /// Something about the deployment of a version.
     Deployment {
@@ -245,6 +263,11 @@ pub trait Observer {
     }
     /// A second of simulated time is over.
     fn second(&mut self, _now: SimTime) {}
+    /// What was recorded of the seconds so far: what rules are evaluated on, as people and machines that watch a system
+    /// know no more of it than its metrics.
+    fn rows(&self) -> Rows<'_> {
+        Rows::default()
+    }
     /// A window ends and the next begins: the warm-up is over, a fault begins or ends.
     fn window(&mut self, _now: SimTime) {}
 }

@@ -72,7 +72,6 @@ fn compile_all(all: &[Topology], states: usize, deployed: &[Deployed]) -> Result
     }
     compiler.versions(all, states, deployed)?;
     let mut model = compiler.model;
-    autoscalers::mark_sets(&mut model, epochs);
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)

@@ -26,6 +26,7 @@ pub fn tiny() -> ExperimentResult {
         ],
         faults: Vec::new(),
         alerts: Vec::new(),
+        cascades: Vec::new(),
         series: Series {
             times_s: vec![1.0, 2.0],
             columns: vec![
@@ -187,6 +188,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         metrics,
         faults: vec![fault(b)],
         alerts: vec![alert(b)],
+        cascades: Vec::new(),
         series: Series { times_s, columns },
         latency: vec![LatencyCurve { client: "users".into(), points: curve(b) }],
         log: Vec::new(),

@@ -4,6 +4,7 @@
 //! and never the only carrier of a meaning.
 
 mod alerts;
+mod cascades;
 mod compare;
 mod faults;
 pub(super) mod grid;
@@ -51,6 +52,7 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
         precision(result, options.width),
         compare::section(result, options.width),
         faults::section(result, options.width),
+        cascades::section(result, options.width),
         alerts::section(result, options.width),
         closing(result, options),
     ];

@@ -297,7 +297,7 @@ impl<O: Observer> World<'_, O> {
         if desired != current {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.count(if desired > current { meters.ups } else { meters.downs });
-            self.observer.change(now, Change::Scaled { autoscaler, from: current, to: desired });
+            self.note(now, Change::Scaled { autoscaler, from: current, to: desired });
             self.scale(now, group, desired);
         }
     }
@@ -338,7 +338,7 @@ impl<O: Observer> World<'_, O> {
     /// New settings: autoscalers keep what they remember.
     pub(super) fn reconfigure_autoscalers(&mut self, now: SimTime) {
         let model = self.model;
-        let [before, after] = [self.epoch - 1, self.epoch].map(|e| &model.epochs[e].autoscalers);
+        let [before, after] = [self.previous_epoch(), self.epoch].map(|e| &model.epochs[e].autoscalers);
         for (autoscaler, (before, after)) in (0..).zip(before.iter().zip(after)) {
             if before == after {
                 continue;

@@ -134,7 +134,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn tell(&mut self, now: SimTime, version: u16, what: DeploymentChange) {
-        self.observer.change(now, Change::Deployment { version: version.into(), what });
+        self.note(now, Change::Deployment { version: version.into(), what });
     }
 
     /// All deployed groups look around when the run begins.

@@ -246,6 +246,20 @@ pub enum Event {
         /// The instance.
         instance: u32,
     },
+    /// A step of a reaction is due; the first is that somebody is there.
+    Reaction {
+        /// The reaction.
+        reaction: u32,
+        /// Which of its steps.
+        step: u32,
+        /// Which of its starts.
+        start: u32,
+    },
+    /// A fault that a reaction began is over.
+    FaultOver {
+        /// The fault.
+        fault: u32,
+    },
     /// A deployment has waited long enough.
     Rollout {
         /// The group.

@@ -107,9 +107,9 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.down, if fails { 1 } else { -1 });
         if fails {
             self.observer.count(meters.failures);
-            self.observer.change(now, Change::Failed { failure, instance });
+            self.note(now, Change::Failed { failure, instance });
         } else {
-            self.observer.change(now, Change::Repaired { failure, instance });
+            self.note(now, Change::Repaired { failure, instance });
         }
     }
 

@@ -17,16 +17,22 @@ impl<O: Observer> World<'_, O> {
     /// Something on the timeline happens.
     pub(super) fn on_script(&mut self, now: SimTime, index: u32) {
         let script = self.script;
-        match &script.actions[index as usize].what {
+        self.perform(now, &script.actions[index as usize].what);
+    }
+
+    /// A fault begins or ends, or an operator acts.
+    pub(super) fn perform(&mut self, now: SimTime, what: &What) {
+        match what {
             What::Begin(fault) => {
-                self.observer.change(now, Change::FaultBegan { fault: *fault });
+                self.note(now, Change::FaultBegan { fault: *fault });
                 self.begin_fault(now, *fault);
             }
             What::End(fault) => {
-                self.observer.change(now, Change::FaultEnded { fault: *fault });
+                self.note(now, Change::FaultEnded { fault: *fault });
                 self.end_fault(now, *fault);
             }
-            What::Epoch(epoch) => self.begin_epoch(now, *epoch),
+            What::Settings(change) => self.change_settings(now, *change),
+            What::FailOver(group) => self.fail_over(now, *group),
             What::KillQueries { group, longer_than } => self.kill_queries(now, *group, *longer_than),
             What::Deploy(deployment) => self.deploy(now, *deployment),
             What::RollBack(group) => self.roll_back(now, *group, RollbackCause::Operator),
@@ -48,6 +54,7 @@ impl<O: Observer> World<'_, O> {
                 self.rescheduled(now, *client);
             }
             Effect::Broker { queue } => self.broker_fails(now, *queue, true),
+            Effect::Settings { begin, .. } => self.change_settings(now, *begin),
             Effect::Strike { group, which, blow } => {
                 for instance in self.chosen(*group, *which, &f.name) {
                     match blow {
@@ -79,6 +86,7 @@ impl<O: Observer> World<'_, O> {
                 self.rescheduled(now, source);
             }
             Effect::Broker { queue } => self.broker_fails(now, *queue, false),
+            Effect::Settings { end, .. } => self.change_settings(now, *end),
             Effect::Strike { group, .. } => {
                 let shape = &self.model.groups[*group as usize];
                 for instance in shape.first..shape.first + shape.capacity {

@@ -10,7 +10,7 @@ use crate::base::{Outcome, SimDuration, SimTime};
 use crate::components::queue::{Newcomer, QueueConfig, ShedConfig, WaitQueue};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Group, GroupKind, HedgeDelay, LayerKind};
+use crate::model::{Epoch, Group, GroupKind, HedgeDelay, LayerKind};
 
 /// As many cores as any work can use: each piece uses one at most.
 const CORES_FOR_ALL: f64 = 1e9;
@@ -68,7 +68,7 @@ impl<O: Observer> World<'_, O> {
         let group = state.group as usize;
         self.anybody_killed = true;
         self.anybody_left = true;
-        self.observer.change(now, change);
+        self.note(now, change);
         self.observer.count(self.model.catalog.groups[group].kills);
         self.count_up(now, instance, -1);
         // Before its requests end: the last of a draining instance would stop it once more.
@@ -185,7 +185,8 @@ impl<O: Observer> World<'_, O> {
     /// A new process has new breakers, pools, bulkheads, budgets, caches and rate limits.
     pub(super) fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
         let model = self.model;
-        let epochs = &model.epochs[..=self.epoch];
+        let epochs: Vec<&Epoch> =
+            self.past.iter().chain([&self.epoch]).map(|epoch| &model.epochs[*epoch]).collect();
         let slots = epochs.iter().enumerate().flat_map(|(e, epoch)| epoch.slots.iter().map(move |s| (e, s)));
         for (epoch, slot) in slots {
             // Settings that keep a state no more leave it to the calls that still use it; the last word on it counts.
@@ -239,7 +240,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         state.condition = Condition::Up;
-        self.observer.change(now, Change::Up { instance });
+        self.note(now, Change::Up { instance });
         if !self.instances[instance as usize].pod.unready {
             self.pod_turns(now, instance);
         }
@@ -307,7 +308,7 @@ impl<O: Observer> World<'_, O> {
             self.start_again(now, instance);
             return self.discover(instance);
         }
-        self.observer.change(now, Change::Stopped { instance });
+        self.note(now, Change::Stopped { instance });
         self.switch_off(now, instance);
     }
 
@@ -330,12 +331,12 @@ impl<O: Observer> World<'_, O> {
     /// New settings for all groups: more or fewer instances, cores, queues.
     pub(super) fn reconfigure_groups(&mut self, now: SimTime) {
         let model = self.model;
-        let epochs = [self.epoch - 1, self.epoch];
+        let epochs = [self.previous_epoch(), self.epoch];
         for (group, shape) in model.groups.iter().enumerate() {
-            let new = &model.epochs[self.epoch].groups[group];
+            let [old, new] = epochs.map(|epoch| &model.epochs[epoch].groups[group]);
             // What an autoscaler has made of the replicas stays, unless the change names them.
             let is_scaled = model.autoscalers.iter().any(|a| a.group as usize == group);
-            if !is_scaled || new.sets_replicas {
+            if !is_scaled || new.replicas_said != old.replicas_said {
                 self.want(now, group as u32, new.replicas);
             }
             let wanted = self.groups[group].wanted;
@@ -439,7 +440,7 @@ impl<O: Observer> World<'_, O> {
                 if self.instances[instance as usize].condition != Condition::Starting {
                     return;
                 }
-                self.observer.change(now, Change::Starting { instance });
+                self.note(now, Change::Starting { instance });
                 if let Some(pull) = self.place_pod(now, instance) {
                     self.process_begins(now + pull, instance);
                     self.start_pod(now, instance, pull);
@@ -469,7 +470,7 @@ impl<O: Observer> World<'_, O> {
                 let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Draining;
                 let (life, group) = (state.life, state.group);
-                self.observer.change(now, Change::Draining { instance });
+                self.note(now, Change::Draining { instance });
                 self.leave_balancers(now, instance);
                 self.consumers_leave(now, instance);
                 self.discover(instance);

@@ -210,14 +210,14 @@ impl<O: Observer> World<'_, O> {
         match state.condition {
             Condition::Up => {
                 if self.begin_termination(now, instance, true) {
-                    self.observer.change(now, Change::ProbeFailed { instance });
+                    self.note(now, Change::ProbeFailed { instance });
                     self.observer.count(self.model.catalog.groups[group].kills);
                 } else {
                     self.kill(now, instance, Change::ProbeFailed { instance });
                 }
             }
             Condition::Starting => {
-                self.observer.change(now, Change::ProbeFailed { instance });
+                self.note(now, Change::ProbeFailed { instance });
                 self.kill(now, instance, Change::ProbeFailed { instance });
             }
             Condition::Off | Condition::Draining | Condition::Down => {}
@@ -233,7 +233,7 @@ impl<O: Observer> World<'_, O> {
         }
         if state.condition == Condition::Up {
             let change = if unready { Change::Unready { instance } } else { Change::Ready { instance } };
-            self.observer.change(now, change);
+            self.note(now, change);
             self.pod_turns(now, instance);
             if !unready {
                 return self.join(now, instance, false);
@@ -317,7 +317,7 @@ impl<O: Observer> World<'_, O> {
         let Some(meters) = &self.model.catalog.lives[group] else { return };
         self.pods[instance as usize].is_waiting = true;
         self.observer.moved(now, meters.back_off, 1);
-        self.observer.change(now, Change::BackOff { instance });
+        self.note(now, Change::BackOff { instance });
         self.queue.schedule(until, Rank::Control, Event::ContainerStarts { instance, life });
     }
 
@@ -353,7 +353,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.terminating, 1);
         }
         if !returns {
-            self.observer.change(now, Change::Draining { instance });
+            self.note(now, Change::Draining { instance });
             self.spread_end(now, instance);
         }
         self.discover(instance);
@@ -443,7 +443,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn wants_no_more(&mut self, now: SimTime, instance: u32) {
         self.pods[instance as usize].wanted_again = false;
         if std::mem::take(&mut self.instances[instance as usize].pod.returns) {
-            self.observer.change(now, Change::Draining { instance });
+            self.note(now, Change::Draining { instance });
             self.spread_end(now, instance);
         }
     }
@@ -471,7 +471,7 @@ impl<O: Observer> World<'_, O> {
             let state = &self.instances[instance as usize];
             let group = state.group as usize;
             let settings = |epoch: usize| &model.settings_of(state.version, epoch).groups[group];
-            let [before, after] = [self.epoch - 1, self.epoch].map(|e| &settings(e).life.probes);
+            let [before, after] = [self.previous_epoch(), self.epoch].map(|e| &settings(e).life.probes);
             let is_ready = state.condition == Condition::Up && !state.pod.unready;
             if state.condition == Condition::Off || before == after {
                 continue;

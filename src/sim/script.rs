@@ -4,6 +4,7 @@ use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
 pub use crate::components::analysis::AnalysisConfig;
 pub use crate::components::rollout::Amount;
+use crate::metrics::Rule;
 
 /// Everything that happens to a run from outside.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,91 @@ pub struct Script {
     pub failures: Vec<RandomFailure>,
     /// What is deployed by actions.
     pub deployments: Vec<Deployment>,
+    /// The settings that follow when a change happens to others: by number of the settings, then of the change.
+    pub transitions: Vec<Vec<u32>>,
+    /// What is evaluated every second, if anything reacts to it.
+    pub rules: Vec<WatchedRule>,
+    /// What happens when something else does.
+    pub reactions: Vec<Reaction>,
+}
+
+/// A rule that is evaluated while the run goes on.
+#[derive(Clone, Debug)]
+pub struct WatchedRule {
+    /// The rule.
+    pub rule: Rule,
+    /// Seconds from one evaluation to the next.
+    pub interval_s: usize,
+    /// Seconds for which it must hold at every evaluation.
+    pub for_s: f64,
+}
+
+/// What happens when something else does: a runbook, or a fault that is waiting for its moment.
+#[derive(Clone, Debug)]
+pub struct Reaction {
+    /// Its name, by which its random times are found.
+    pub name: String,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// From the trigger until somebody is told.
+    pub notify: Dist,
+    /// From then until the first step begins.
+    pub react: Dist,
+    /// What is done, one step after the other.
+    pub steps: Vec<ReactionStep>,
+    /// How many times it can start.
+    pub times: u32,
+    /// Whether it stops when the rule that started it fires no more.
+    pub stops: bool,
+}
+
+/// A step of a reaction.
+#[derive(Clone, Debug)]
+pub struct ReactionStep {
+    /// The time that it takes before it works.
+    pub after: Dist,
+    /// What happens.
+    pub what: What,
+    /// When the fault that it begins ends; `None` if it is no fault or lasts to the end of the run.
+    pub lasts: Option<SimDuration>,
+}
+
+/// What starts a reaction.
+#[derive(Clone, Debug)]
+pub enum Trigger {
+    /// A rule begins to fire.
+    Fires(u32),
+    /// A rule fires no more.
+    Resolved(u32),
+    /// A fault begins.
+    Began(u32),
+    /// A fault ends.
+    Ended(u32),
+    /// A state changes: what, and the numbers of the instances, balancers, layers or autoscalers that it may be of.
+    Seen(Sight, Vec<u32>),
+}
+
+/// A change of state that something may react to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// An instance was killed by a fault.
+    Crashed,
+    /// An instance ran out of memory.
+    OutOfMemory,
+    /// A balancer believes a target unhealthy.
+    TargetUnhealthy,
+    /// A balancer sends to all, as it believes no target healthy.
+    FailedOpen,
+    /// A breaker around calls of an instance opened.
+    BreakerOpened,
+    /// Another server has taken over from a lost one.
+    FailedOver,
+    /// A probe has failed, and the instance is killed.
+    ProbeFailed,
+    /// An instance answers again, or for the first time.
+    Up,
+    /// An autoscaler changed the number of instances.
+    Scaled,
 }
 
 /// Something that fails and is repaired at random, again and again.
@@ -55,8 +141,10 @@ pub enum What {
     Begin(u32),
     /// A fault ends.
     End(u32),
-    /// Settings change.
-    Epoch(u32),
+    /// Settings change, by number of the change.
+    Settings(u32),
+    /// Another server takes over from a database's primary.
+    FailOver(u32),
     /// An operator restarts instances of a group.
     Restart {
         /// The group.
@@ -117,6 +205,13 @@ pub enum Effect {
     Broker {
         /// The queue.
         queue: u32,
+    },
+    /// Changes settings, and changes them back.
+    Settings {
+        /// The change when it begins.
+        begin: u32,
+        /// The change when it ends.
+        end: u32,
     },
     /// Multiplies a client population's rate.
     Spike {

@@ -99,7 +99,7 @@ impl<O: Observer> World<'_, O> {
     /// Settings changed: the next request is scheduled anew.
     pub(super) fn reconfigure_source(&mut self, now: SimTime, client: u32) {
         let [before, after] =
-            [self.epoch - 1, self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
+            [self.previous_epoch(), self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
         if before.arrivals == after.arrivals && before.profile == after.profile {
             return;
         }

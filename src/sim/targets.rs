@@ -308,7 +308,7 @@ impl<O: Observer> World<'_, O> {
             state.is_open = open;
             self.reset_eligible(balancer);
             if open {
-                self.observer.change(now, Change::FailedOpen { balancer });
+                self.note(now, Change::FailedOpen { balancer });
             }
         } else if open {
             let registered = state.registered[target as usize];
@@ -423,7 +423,7 @@ impl<O: Observer> World<'_, O> {
         let before = std::mem::replace(&mut state.healthy, healthy);
         let was_open = std::mem::replace(&mut state.is_open, settings.opens(healthy, state.members));
         if state.is_open && !was_open {
-            self.observer.change(now, Change::FailedOpen { balancer });
+            self.note(now, Change::FailedOpen { balancer });
         }
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.moved(now, meters.healthy, i64::from(healthy) - i64::from(before));

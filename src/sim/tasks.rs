@@ -182,7 +182,7 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.unhealthy_tasks, if is_doomed { 1 } else { -1 });
         if is_doomed {
             self.observer.count(meters.replaced);
-            self.observer.change(now, Change::TaskUnhealthy { instance });
+            self.note(now, Change::TaskUnhealthy { instance });
         }
     }
 
@@ -239,7 +239,7 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         for group in 0..model.groups.len() {
             let [before, after] =
-                [self.epoch - 1, self.epoch].map(|e| model.epochs[e].groups[group].life.ecs);
+                [self.previous_epoch(), self.epoch].map(|e| model.epochs[e].groups[group].life.ecs);
             if before == after {
                 continue;
             }

@@ -8,6 +8,7 @@ mod baseline;
 mod blast;
 mod breakers;
 pub mod capacity;
+mod cascades;
 pub mod compare;
 mod concurrency;
 mod cycles;
@@ -68,6 +69,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     theory::check(experiment, &mut cx);
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
+    cascades::check(experiment, &mut cx);
     compare::check(experiment, &mut cx);
     baseline::check(experiment, &mut cx);
     if let Some(blast) = &experiment.blast {

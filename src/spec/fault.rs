@@ -1,6 +1,6 @@
 //! What happens to a system: faults, and what operators do.
 
-use super::decode::Anything;
+use super::decode::{Anything, Map};
 use super::deployment::{Deploy, RollBack};
 use super::dist::Distribution;
 use super::quantity::{Ratio, Seconds};
@@ -148,6 +148,37 @@ record! {
     }
 }
 
+record! {
+    /// Undoes what has been set at a path during the run, and above and below it: the settings of the start are back
+    /// there.
+    pub struct Revert [path] {
+        /// The setting.
+        path: Spanned<String>,
+    }
+}
+
+record! {
+    /// A bad push: settings change all at once, and change back when the fault ends. Requests that have begun go on
+    /// under the old ones.
+    pub struct ConfigPush {
+        /// What to call the fault.
+        name: Spanned<String>,
+        /// Settings by path.
+        set: Map<Anything>,
+        /// For how long; to the end of the run if not given.
+        lasts: Option<Seconds> = None,
+    }
+}
+
+record! {
+    /// An operator has another server take over from the one that a database writes to. If that one answers, nothing
+    /// is lost but the connections; if it is lost, the replica is promoted that has most of the writes.
+    pub struct FailOver [target] as "Fail over" {
+        /// The database.
+        target: Spanned<String>,
+    }
+}
+
 choice! {
     /// A fault, or what an operator does.
     pub enum Action {
@@ -169,6 +200,12 @@ choice! {
         Restart(Restart),
         /// An operator ends queries.
         KillQueries(KillQueries),
+        /// An operator undoes changes of settings.
+        Revert(Revert),
+        /// Settings change, and change back.
+        ConfigPush(ConfigPush),
+        /// An operator has another server take over.
+        FailOver(FailOver),
         /// Another version of a service.
         Deploy(Deploy),
         /// An operator brings back the version before.
@@ -186,7 +223,12 @@ impl Action {
             Self::Down(f) => (&f.name, &f.target, f.lasts, false),
             Self::Spike(f) => (&f.name, &f.target, f.lasts, false),
             Self::Crash(f) => (&f.name, &f.target, None, true),
-            Self::Set(_) | Self::Restart(_) | Self::KillQueries(_) => return None,
+            Self::ConfigPush(f) => {
+                return Some(FaultView { name: &f.name.value, target: &f.name, lasts: f.lasts });
+            }
+            Self::Set(_) | Self::Restart(_) | Self::KillQueries(_) | Self::Revert(_) | Self::FailOver(_) => {
+                return None;
+            }
             Self::Deploy(_) | Self::RollBack(_) => return None,
         };
         Some(FaultView {
@@ -208,6 +250,9 @@ impl Action {
             Self::Set(f) => f.place(field),
             Self::Restart(f) => f.place(field),
             Self::KillQueries(f) => f.place(field),
+            Self::Revert(f) => f.place(field),
+            Self::ConfigPush(f) => f.place(field),
+            Self::FailOver(f) => f.place(field),
             Self::Deploy(f) => f.place(field),
             Self::RollBack(f) => f.place(field),
         }
@@ -225,6 +270,9 @@ impl Action {
             Self::Set(f) => f.span,
             Self::Restart(f) => f.span,
             Self::KillQueries(f) => f.span,
+            Self::Revert(f) => f.span,
+            Self::ConfigPush(f) => f.span,
+            Self::FailOver(f) => f.span,
             Self::Deploy(f) => f.span,
             Self::RollBack(f) => f.span,
         }

@@ -8,7 +8,6 @@ use crate::sim::script::{
 use crate::spec::Span;
 use crate::spec::check::timeline::percentile_quantile;
 use crate::spec::deployment as sd;
-use crate::spec::experiment::{Action, At};
 use crate::spec::load::{Loader, Override};
 use crate::spec::node::Node;
 use crate::spec::source::Spanned;
@@ -25,36 +24,17 @@ pub(super) struct Versions {
     pub places: Vec<Span>,
 }
 
-/// The trees of the topology at the start and after each change.
-fn states(loader: &mut Loader, node: &Node, timeline: &[&At]) -> Vec<Node> {
-    let mut states = vec![node.clone()];
-    for at in timeline {
-        let Action::Set(set) = &at.action else { continue };
-        let mut next = states[states.len() - 1].clone();
-        loader.apply(&mut next, &[Override { path: set.path.clone(), value: set.value.0.clone() }]);
-        states.push(next);
-    }
-    states
-}
-
 /// What the topology is with the settings of each version that is deployed.
-pub(super) fn versions(loader: &mut Loader, node: &Node, timeline: &[&At]) -> Option<Versions> {
-    let deploys = || {
-        timeline.iter().filter_map(|at| match &at.action {
-            Action::Deploy(deploy) => Some(deploy),
-            _ => None,
-        })
-    };
+pub(super) fn versions(loader: &mut Loader, states: &[Node], deploys: &[&sd::Deploy]) -> Option<Versions> {
     let mut versions = Versions::default();
-    if deploys().next().is_none() {
+    if deploys.is_empty() {
         return Some(versions);
     }
-    let states = states(loader, node, timeline);
-    let mut services: Vec<&str> = deploys().map(|d| d.target.value.as_str()).collect();
+    let mut services: Vec<&str> = deploys.iter().map(|d| d.target.value.as_str()).collect();
     services.sort_unstable();
     services.dedup();
     for service in services {
-        let ours = || deploys().filter(|d| d.target.value == service);
+        let ours = || deploys.iter().filter(|d| d.target.value == service);
         // For so many replicas as there may be, the largest is found where they are known.
         let surges = ours().map(|d| surge(&d.strategy));
         let surge = surges.reduce(|a, b| if b.up(100) > a.up(100) { b } else { a });
@@ -79,7 +59,7 @@ pub(super) fn versions(loader: &mut Loader, node: &Node, timeline: &[&At]) -> Op
                     value: value.0.clone(),
                 })
                 .collect();
-            for state in &states {
+            for state in states {
                 let mut node = state.clone();
                 loader.apply(&mut node, &sets);
                 versions.topologies.push(loader.topology(&node)?);

@@ -7,7 +7,7 @@ use crate::components::keda::KedaConfig;
 use crate::components::kpa::KpaConfig;
 use crate::components::nodes::NodesConfig;
 use crate::model::autoscaler::{HpaSettings, KedaSettings, KnativeSettings, NodePod, NodesSettings, Trigger};
-use crate::model::{Autoscaler, AutoscalerShape, GroupKind, Measure, Model, NO_GROUP};
+use crate::model::{Autoscaler, AutoscalerShape, Measure, NO_GROUP};
 use crate::spec::autoscaler as sa;
 use crate::spec::topology::{Service, Topology};
 
@@ -212,21 +212,6 @@ fn policy(policy: &sa::ScalingPolicy) -> Policy {
         sa::ScalingPolicy::Pods(p) => Policy { amount: Amount::Pods(p.value), period: p.period.duration() },
         sa::ScalingPolicy::Percent(p) => {
             Policy { amount: Amount::Percent(p.value), period: p.period.duration() }
-        }
-    }
-}
-
-/// Notes which changes of settings name the replicas of a service, even if they name the number that it had: what
-/// an autoscaler has made of it meanwhile is set back by those, and kept by the others.
-pub(super) fn mark_sets(model: &mut Model, epochs: &[Topology]) {
-    let (groups, settings) = (&model.groups, &mut model.epochs);
-    for (pair, epoch) in epochs.windows(2).zip(settings.iter_mut().skip(1)) {
-        for (shape, group) in groups.iter().zip(&mut epoch.groups) {
-            if shape.kind != GroupKind::Service {
-                continue;
-            }
-            let place = |topology: &Topology| topology.services.get(&shape.name).map(|s| s.place("replicas"));
-            group.sets_replicas = place(&pair[0]) != place(&pair[1]);
         }
     }
 }

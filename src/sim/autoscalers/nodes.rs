@@ -132,7 +132,7 @@ impl<O: Observer> World<'_, O> {
         if count > 0 {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.moved(now, meters.nodes, -i64::from(count));
-            self.observer.change(now, Change::NodesGone { autoscaler, count });
+            self.note(now, Change::NodesGone { autoscaler, count });
         }
     }
 
@@ -179,7 +179,7 @@ impl<O: Observer> World<'_, O> {
         if !scan.added.is_empty() {
             self.observer.count(meters.ups);
             let count = scan.added.len() as u32;
-            self.observer.change(now, Change::NodesAsked { autoscaler, count });
+            self.note(now, Change::NodesAsked { autoscaler, count });
         }
         self.observer.count_many(meters.given_up, u64::from(scan.given_up));
         if scan.removed > 0 || !scan.evicted.is_empty() {
@@ -196,7 +196,7 @@ impl<O: Observer> World<'_, O> {
         if self.nodes(autoscaler).is_some_and(|nodes| nodes.node_ready(node)) {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.moved(now, meters.nodes, 1);
-            self.observer.change(now, Change::NodeReady { autoscaler });
+            self.note(now, Change::NodeReady { autoscaler });
             self.start_placed(now, autoscaler);
         }
     }
