@@ -26,6 +26,8 @@ pub(super) struct FleetState {
     pub current: u16,
     /// The last deployment, and the version that ran before.
     last: Option<(u32, u16)>,
+    /// When that was complete.
+    completed: SimTime,
     rollout: Option<Rollout>,
     /// Since when each place has an instance that is ready; `NEVER` if it has none.
     ready_since: Vec<SimTime>,
@@ -105,6 +107,7 @@ impl FleetState {
                 Box::new(Self {
                     current,
                     last: None,
+                    completed: SimTime::ZERO,
                     rollout: None,
                     ready_since: vec![SimTime::NEVER; shape.capacity as usize],
                     alarm: SimTime::NEVER,
@@ -228,6 +231,22 @@ impl<O: Observer> World<'_, O> {
                 self.begin_rollout(now, number, current, before, true);
             }
             None => {}
+        }
+    }
+
+    /// An alert fires that gives up a deployment.
+    pub(super) fn give_up_deployment(&mut self, now: SimTime, deployment: u32, within: SimDuration) {
+        let group = self.script.deployments[deployment as usize].group;
+        let rollout = self.rollout(group);
+        let Some(fleet) = self.fleet_of(group) else { return };
+        let is_ours = match rollout {
+            Some(r) => r.deployment == deployment && !r.is_rollback,
+            None => {
+                fleet.last.is_some_and(|(last, _)| last == deployment) && now.since(fleet.completed) <= within
+            }
+        };
+        if is_ours {
+            self.roll_back(now, group, RollbackCause::Alert);
         }
     }
 

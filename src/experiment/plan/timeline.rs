@@ -7,6 +7,7 @@ use crate::base::dist::Dist;
 use crate::experiment::alerts::{self, AlertPlan};
 use crate::experiment::log;
 use crate::experiment::measures::find_fault;
+use crate::model::versions::NO_VERSION;
 use crate::model::{LayerKind, Model};
 use crate::sim::script::{
     Blow, Effect, Fault, Reaction, ReactionStep, Script, ScriptAction, Sight, Trigger, WatchedRule, What,
@@ -219,7 +220,8 @@ pub(super) fn script(
             stops: reacting.runbook.is_some_and(|r| r.stop_when_resolved),
         });
     }
-    if !happenings.reactions.is_empty() {
+    deployments::reactions(&happenings.deploys(), stage.alerts, script, diagnostics);
+    if !script.reactions.is_empty() {
         // All alerts, so that they have the same numbers, then what only reactions ask for.
         script.rules = stage.alerts.iter().map(watched).collect();
     }
@@ -264,7 +266,14 @@ fn what(
             script.deployments.push(deployments::deployment(d, model));
             What::Deploy(script.deployments.len() as u32 - 1)
         }
-        Action::RollBack(r) => What::RollBack(group(topology, model, &r.target.value)),
+        Action::RollBack(r) => {
+            let group = group(topology, model, &r.target.value);
+            if model.first_version(group) == NO_VERSION {
+                let message = format!("nothing is ever deployed to `{}`", r.target.value);
+                diagnostics.push(Diagnostic::error(r.target.span, message));
+            }
+            What::RollBack(group)
+        }
         action => {
             if let Some(message) = cannot_spike(action, topology) {
                 diagnostics.push(Diagnostic::error(action.span(), message));
