@@ -64,7 +64,7 @@ impl BalancerState {
     }
 }
 
-impl<O: Observer> World<'_, O> {
+impl<'m, O: Observer> World<'m, O> {
     // ---- settings ----
 
     /// Another version comes to a place where nothing runs.
@@ -91,8 +91,9 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// The settings of an instance whose version is not the topology's.
-    pub(super) fn own_settings(&self, instance: u32) -> Option<&Epoch> {
-        let version = self.model.versions.get(usize::from(self.instances[instance as usize].version))?;
+    pub(super) fn own_settings(&self, instance: u32) -> Option<&'m Epoch> {
+        let model = self.model;
+        let version = model.versions.get(usize::from(self.instances[instance as usize].version))?;
         version.epochs.get(self.epoch)
     }
 
