@@ -60,6 +60,8 @@ pub(super) struct GroupState {
     pub discovery: Balancer,
     /// The same for a version that has a share of the calls of its own.
     pub second: Option<Box<Balancer>>,
+    /// For the discovery; round robin draws nothing.
+    pub rng: Rng,
     /// Connections open (databases).
     pub connections: u32,
     /// Clients of the proxy in front (databases).
@@ -75,7 +77,7 @@ impl GroupState {
         let make = |capacity: u32, wanted: u32| {
             let weights = vec![1; capacity as usize];
             let discovery = Balancer::new(PolicyConfig::RoundRobin, &weights);
-            Self { discovery, second: None, connections: 0, clients: 0, pooler: None, wanted }
+            Self { discovery, second: None, rng: Rng::from_seed(0), connections: 0, clients: 0, pooler: None, wanted }
         };
         model.groups.iter().zip(&epoch.groups).map(|(g, s)| make(g.capacity, s.replicas)).collect()
     }

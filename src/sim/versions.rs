@@ -2,7 +2,7 @@
 
 use super::targets::BalancerState;
 use super::{Event, Task, World};
-use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, salt, uniform_of};
+use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::balancer::Balancer;
 use crate::components::queue::WaitQueue;
 use crate::metrics::{Histogram, Observer};
@@ -181,11 +181,9 @@ impl<'m, O: Observer> World<'m, O> {
     pub(super) fn pick_direct(&mut self, group: u32, key: u64) -> Option<u32> {
         let second = self.goes_to_second(group, key);
         let state = &mut self.groups[group as usize];
-        // Round robin draws nothing.
-        let mut rng = Rng::from_seed(0);
         match &mut state.second {
-            Some(policy) if second => policy.pick(&mut rng, 0),
-            _ => state.discovery.pick(&mut rng, 0),
+            Some(policy) if second => policy.pick(&mut state.rng, 0),
+            _ => state.discovery.pick(&mut state.rng, 0),
         }
     }
 
