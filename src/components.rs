@@ -19,6 +19,7 @@ pub mod credits;
 pub mod deadline;
 pub mod dns;
 pub mod envoy;
+pub mod fleet;
 pub mod haproxy;
 pub mod health;
 pub mod heap;

@@ -9,6 +9,7 @@ pub mod autoscaler;
 pub mod balancers;
 pub mod catalog;
 pub mod compile;
+pub mod cost;
 pub mod keys;
 pub mod layers;
 pub mod life;
@@ -85,6 +86,8 @@ pub struct Model {
     pub queues: Vec<QueueShape>,
     /// Versions of the services that are deployed, by service; of each the one at the start comes first.
     pub versions: Vec<VersionShape>,
+    /// What everything costs.
+    pub costs: cost::Costs,
 }
 
 /// A client population, as far as it never changes during a run.
@@ -171,11 +174,6 @@ impl GroupShape {
     /// The zone of one of its instances, counted within the group: a number in [`Model::zones`].
     pub fn zone_of(&self, target: u32) -> Option<u32> {
         self.zones.get((target as usize).checked_rem(self.zones.len())?).copied()
-    }
-
-    /// Its price in whole billionths, as meters count it.
-    pub fn price_in_billionths(&self) -> u64 {
-        (self.price * 1e9).round() as u64
     }
 }
 

@@ -25,6 +25,7 @@ mod caches;
 mod choosing;
 mod concurrency;
 mod connects;
+mod costs;
 mod databases;
 mod deadlines;
 mod deployments;
@@ -41,7 +42,9 @@ mod layers;
 mod limits;
 mod lives;
 mod minds;
+mod network;
 mod nginx;
+mod ongoing;
 mod pods;
 mod poolers;
 mod pools;
@@ -54,10 +57,13 @@ mod runtimes;
 pub mod script;
 mod shedding;
 mod sources;
+mod spot;
 mod targets;
 mod tasks;
 mod throttling;
+mod troubles;
 mod versions;
+mod wires;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
@@ -81,6 +87,7 @@ use event::Event;
 use failures::FailureState;
 use frame::{Call, Frame};
 use instances::Instance;
+use network::NetState;
 use pods::Pod;
 use pools::PoolState;
 use queues::QueueState;
@@ -263,6 +270,11 @@ pub struct World<'m, O> {
     hung: u32,
     /// Faults that last now, in the order in which they began.
     lasting: Vec<u32>,
+    /// What each fault does while it lasts, and how many turns of faults at instances there have been.
+    ongoing: Vec<ongoing::Ongoing>,
+    turns: u32,
+    /// Which zones are drained.
+    drained: Vec<bool>,
     /// What fails at random, in the order of the script.
     failures: Vec<FailureState>,
     /// Message queues.
@@ -287,6 +299,15 @@ pub struct World<'m, O> {
     version_stats: Vec<versions::VersionStats>,
     /// How requests to each group are shared out between versions.
     splits: Vec<Option<versions::Split>>,
+    /// What was paid, but for whole billionths.
+    bill: costs::Bill,
+    /// How instances are bought, by group, and which are spot.
+    purchases: Vec<spot::PurchaseState>,
+    spots: Vec<spot::SpotState>,
+    /// Faults of the network and of dependencies.
+    net: NetState,
+    /// Which frames have got something that is wrong.
+    wrong: FrameTable<bool>,
 }
 
 impl<'m, O: Observer> World<'m, O> {
@@ -295,6 +316,7 @@ impl<'m, O: Observer> World<'m, O> {
         let streams = Streams::new(seed, run);
         let epoch = &model.epochs[0];
         let (has_deadlines, has_waits) = deadlines::uses(model);
+        let net = NetState::new(model, script);
         let mut world = Self {
             model,
             script,
@@ -334,13 +356,16 @@ impl<'m, O: Observer> World<'m, O> {
             connect_meters: Vec::new(),
             latencies: Vec::new(),
             deadlines: FrameTable::new(SimTime::NEVER, has_deadlines),
-            told: FrameTable::new(SimDuration::ZERO, has_waits),
+            told: FrameTable::new(SimDuration::ZERO, has_waits || NetState::tells(script)),
             pool_actions: Vec::new(),
             scratch: Vec::new(),
             anybody_left: false,
             anybody_killed: false,
             hung: 0,
             lasting: Vec::new(),
+            ongoing: ongoing::all(script, streams),
+            turns: 0,
+            drained: vec![false; model.zones.len()],
             failures: FailureState::all(
                 &script.failures,
                 |group| model.groups[group as usize].capacity,
@@ -359,6 +384,11 @@ impl<'m, O: Observer> World<'m, O> {
             fleets: deployments::FleetState::all(model, script),
             version_stats: model.versions.iter().map(|_| Default::default()).collect(),
             splits: vec![None; if model.versions.is_empty() { 0 } else { model.groups.len() }],
+            bill: costs::Bill::new(model),
+            purchases: spot::PurchaseState::all(model),
+            spots: spot::SpotState::all(model),
+            wrong: FrameTable::new(false, net.taints),
+            net,
         };
         world.make_states();
         world.start();
@@ -419,7 +449,9 @@ impl<'m, O: Observer> World<'m, O> {
             rest.memory += instance.taken;
         }
         let kept = |state: &PoolState| state.sessions.len();
-        let lent = self.pools.iter().zip(&self.pool_states).map(|(p, s)| p.in_use() + p.waiting() - kept(s));
+        let gone = |state: &PoolState| kept(state) + state.lost as usize;
+        let lent = self.pools.iter().zip(&self.pool_states);
+        let lent = lent.map(|(p, s)| (p.in_use() + p.waiting()).saturating_sub(gone(s)));
         rest.connections = lent.sum::<usize>() as u64;
         rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
@@ -482,6 +514,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Failover { instance, life } => self.on_failover(now, instance, life),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
+            Event::FaultTurn { fault, instance, turn } => self.on_fault_turn(now, fault, instance, turn),
             Event::PoolConnectTimeout { pool, conn } => self.on_pool_connect_timeout(now, pool, conn),
             Event::OutlierSweep { balancer, generation } => self.on_outlier_sweep(now, balancer, generation),
             Event::MergedUpdate { balancer } => self.on_merged_update(now, balancer),
@@ -509,6 +542,9 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Reaction { reaction, step, start } => self.on_reaction(now, reaction, step, start),
             Event::FaultOver { fault } => self.perform(now, &What::End(fault)),
             Event::Rollout { group } => self.on_rollout(now, group),
+            Event::SpotNotice { instance, generation } => self.on_spot_notice(now, instance, generation),
+            Event::SpotGone { instance, generation } => self.on_spot_gone(now, instance, generation),
+            Event::SpotBack { instance } => self.on_spot_back(now, instance),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {
@@ -655,6 +691,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.reconfigure_queues(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
+            self.reconfigure_tenants(now, client);
         }
     }
 

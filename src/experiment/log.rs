@@ -35,7 +35,13 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
     let of_reaction = |kind: &str, reaction: u32, detail: String| {
         made(kind, variant.script.reactions[reaction as usize].name.clone(), String::new(), detail)
     };
+    let of_zone = |kind: &str, zone: u32| {
+        let name = model.zones.get(zone as usize).cloned().unwrap_or_default();
+        made(kind, String::new(), String::new(), name)
+    };
     match *change {
+        Change::ZoneDrained { zone } => of_zone("zone_drained", zone),
+        Change::ZoneRestored { zone } => of_zone("zone_restored", zone),
         Change::TargetHealthy { balancer, instance } => of_target("target_healthy", balancer, instance),
         Change::TargetUnhealthy { balancer, instance } => of_target("target_unhealthy", balancer, instance),
         Change::FailedOpen { balancer } => {
@@ -85,6 +91,8 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::Reacts { reaction } => of_reaction("reacts", reaction, String::new()),
         Change::Step { reaction, step } => of_reaction("step", reaction, format!("step {}", step + 1)),
         Change::Reacted { reaction } => of_reaction("reacted", reaction, String::new()),
+        Change::SpotNotice { instance } => of_instance("spot_notice", instance),
+        Change::Reclaimed { instance } => of_instance("reclaimed", instance),
         Change::Deployment { version, what } => deployment(model, time_s, version, what),
     }
 }

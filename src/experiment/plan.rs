@@ -3,6 +3,8 @@
 mod deployments;
 mod settings;
 mod timeline;
+mod timeline_instances;
+pub(super) use timeline_instances::in_zone;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::cascade;
@@ -95,6 +97,8 @@ pub struct RecoveryPlan {
     pub stable_s: f64,
     /// The share of the goodput before the fault that must be back.
     pub goodput: f64,
+    /// What a request is worth that was not served.
+    pub lost_request: f64,
 }
 
 /// A variant, ready to be run.
@@ -238,11 +242,13 @@ pub enum FaultMeasure {
     Depth,
     /// `unserved`: requests that did not end well until recovery.
     Unserved,
+    /// `cost`: what it cost more than normal, and what the unserved requests were worth.
+    Cost,
 }
 
 impl FaultMeasure {
     /// All of them: name in paths, unit and meaning.
-    pub const ALL: [(&'static str, Self, Unit, &'static str); 4] = [
+    pub const ALL: [(&'static str, Self, Unit, &'static str); 5] = [
         (
             "detect",
             Self::Detect,
@@ -262,6 +268,12 @@ impl FaultMeasure {
             Unit::Count("requests"),
             "requests that did not end well until recovery",
         ),
+        (
+            "cost",
+            Self::Cost,
+            Unit::Level,
+            "what was paid more than normal until recovery and the fault's end, and the worth of unserved requests",
+        ),
     ];
 
     /// The measure of one run.
@@ -271,6 +283,7 @@ impl FaultMeasure {
             Self::Recover => run.recover_s,
             Self::Depth => Some(run.depth),
             Self::Unserved => Some(run.unserved),
+            Self::Cost => run.cost,
         }
     }
 }
@@ -380,6 +393,7 @@ pub(super) fn plan_experiment(
             window_s: experiment.recovery.window.0,
             stable_s: experiment.recovery.stable.0,
             goodput: experiment.recovery.goodput.0,
+            lost_request: experiment.recovery.lost_request,
         },
         theory_source: experiment.theory.as_ref().map_or_else(String::new, |t| t.source.clone()),
     })
@@ -458,10 +472,18 @@ fn plan_variant(
     }
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
+    if experiment.has_wrong_answers() {
+        model.catalog = std::mem::take(&mut model.catalog).with_wrong_answers(&model.clients);
+    }
     let alerts = alerts::plan(experiment, &model, &mut loader.diagnostics);
     let stage = Stage { topology: &states.topologies[0], model: &model, alerts: &alerts, warmup };
     let faults = timeline::script(&happenings, &numbers, &stage, &mut script, &mut loader.diagnostics);
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
+    let stolen = timeline_instances::stolen_from(&script.faults);
+    if !stolen.is_empty() {
+        let catalog = std::mem::take(&mut model.catalog);
+        model.catalog = catalog.with_stolen(&model.groups, |group| stolen.contains(&group));
+    }
     let objectives = objectives(experiment, &model);
     let mut planned = VariantPlan {
         name: name.to_string(),

@@ -6,6 +6,16 @@ use crate::base::{Outcome, SimDuration, SimTime};
 /// A change of state worth a line in the event log; the numbers are ids of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// An operator drains a zone.
+    ZoneDrained {
+        /// The zone.
+        zone: u32,
+    },
+    /// The draining of a zone is over.
+    ZoneRestored {
+        /// The zone.
+        zone: u32,
+    },
     /// A balancer believes a target healthy.
     TargetHealthy {
         /// The balancer.
@@ -165,6 +175,16 @@ pub enum Change {
     },
     /// A task of ECS was found unhealthy and is to be replaced.
     TaskUnhealthy {
+        /// The instance.
+        instance: u32,
+    },
+    /// A spot instance is going to be taken back.
+    SpotNotice {
+        /// The instance.
+        instance: u32,
+    },
+    /// A spot instance was taken back.
+    Reclaimed {
         /// The instance.
         instance: u32,
     },

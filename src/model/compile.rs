@@ -9,6 +9,7 @@ mod balancers;
 mod balancing;
 mod breakers;
 mod concurrency;
+mod costs;
 mod databases;
 mod life;
 mod limits;
@@ -72,6 +73,12 @@ fn compile_all(all: &[Topology], states: usize, deployed: &[Deployed]) -> Result
     }
     compiler.versions(all, states, deployed)?;
     let mut model = compiler.model;
+    model.costs = costs::costs(&model, &all[0]);
+    for (epoch, topology) in all.iter().enumerate() {
+        if costs::costs(&model, topology) != model.costs {
+            return Err(ShapeError { what: "change what something costs, moves or logs".into(), epoch });
+        }
+    }
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)
@@ -444,6 +451,7 @@ fn empty_model(topology: &Topology) -> Model {
         zones: Vec::new(),
         queues: Vec::new(),
         versions: Vec::new(),
+        costs: super::cost::Costs::default(),
     }
 }
 

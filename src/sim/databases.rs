@@ -64,6 +64,21 @@ impl<O: Observer> World<'_, O> {
         time
     }
 
+    /// The storage of an instance takes so many times as long as its settings say.
+    pub(super) fn set_volume_factor(&mut self, instance: u32, factor: f64) {
+        if let Some(state) = &mut self.volumes[instance as usize] {
+            state.volume.set_factor(factor);
+        }
+    }
+
+    /// The credits of an instance's storage are used up.
+    pub(super) fn use_up_credits(&mut self, now: SimTime, instance: u32) {
+        if let Some(state) = &mut self.volumes[instance as usize] {
+            state.volume.use_up_credits(now);
+        }
+        self.show_credits(now, instance);
+    }
+
     fn show_credits(&mut self, now: SimTime, instance: u32) {
         let Some(state) = &mut self.volumes[instance as usize] else { return };
         let is = (state.volume.credit_ratio(now) * CREDIT_STEPS) as i64;

@@ -513,11 +513,15 @@ impl<O: Observer> World<'_, O> {
         self.observer.level(now, meters.updated, u64::from(census.new.active));
         self.observer.level(now, meters.unavailable, u64::from(desired.saturating_sub(available)));
         self.observer.level(now, meters.instances, u64::from(census.existing));
-        let paid =
-            self.fleet_of(group).map_or(census.existing, |f| std::mem::replace(&mut f.paid, census.existing));
-        if paid != census.existing {
-            self.pay(now, group, i64::from(census.existing) - i64::from(paid));
+        if let Some(fleet) = self.fleet_of(group) {
+            fleet.paid = census.existing;
         }
+        self.pay_instances(now, group);
+    }
+
+    /// Instances that there are of a service that is deployed, of all versions.
+    pub(super) fn deployed_instances(&self, group: u32) -> Option<u32> {
+        Some(self.fleets.get(group as usize)?.as_ref()?.paid)
     }
 }
 

@@ -117,6 +117,10 @@ impl<O: Observer> World<'_, O> {
         timeout: SimDuration,
         key: u64,
     ) {
+        let balancer = match frame.kind {
+            Kind::Check { balancer, .. } => Some(balancer),
+            _ => None,
+        };
         let parent = self.push_frame(frame);
         self.after(timeout, Rank::Timer, Event::Timer(parent));
         let call = Call {
@@ -140,7 +144,11 @@ impl<O: Observer> World<'_, O> {
             measures_balancer: false,
             is_check: true,
         };
-        self.arrive(now, arrival, &call);
+        // Probes come from the instance's own host.
+        match balancer {
+            Some(balancer) => self.deliver(now, arrival, &call, balancer),
+            None => self.arrive(now, arrival, &call),
+        }
     }
 
     /// A check has its answer, or none in time.

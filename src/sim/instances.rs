@@ -183,9 +183,7 @@ impl<O: Observer> World<'_, O> {
         for (group, meters) in self.groups.iter().zip(&self.model.catalog.groups) {
             self.observer.moved(now, meters.replicas, i64::from(group.wanted));
         }
-        for group in 0..self.groups.len() as u32 {
-            self.pay(now, group, i64::from(self.groups[group as usize].wanted));
-        }
+        self.start_costs(now);
         for instance in 0..self.instances.len() as u32 {
             if self.instances[instance as usize].condition == Condition::Up {
                 self.count_up(now, instance, 1);
@@ -210,16 +208,7 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.cores, sign * settings.cores.map_or(0, |c| (c * 1e3) as i64));
         self.observer.moved(now, meters.workers, sign * i64::from(settings.workers.unwrap_or(0)));
         self.observer.moved(now, meters.memory, sign * settings.memory.map_or(0, |m| m.base as i64));
-    }
-
-    /// So many instances of a group more, or fewer, are paid for by the hour.
-    pub(super) fn pay(&mut self, now: SimTime, group: u32, instances: i64) {
-        let shape = &self.model.groups[group as usize];
-        if let Some((gauge, _)) = self.model.catalog.cost
-            && shape.kind != GroupKind::External
-        {
-            self.observer.moved(now, gauge, instances * shape.price_in_billionths() as i64);
-        }
+        self.watch_steal(now, instance, sign > 0);
     }
 
     /// The number of the process that an instance of a group runs in.
@@ -242,10 +231,8 @@ impl<O: Observer> World<'_, O> {
                 self.observer.arrival(meters.red);
             }
         }
-        if let Some((_, counter)) = model.catalog.cost
-            && model.groups[group].kind == GroupKind::External
-        {
-            self.observer.count_many(counter, model.groups[group].price_in_billionths());
+        if model.costs.is_any && model.groups[group].kind == GroupKind::External {
+            self.pay_request(group as u32);
         }
         self.observer.moved(now, meters.in_flight, 1);
         let id = self.new_exec(now, arrival, call);
@@ -319,6 +306,7 @@ impl<O: Observer> World<'_, O> {
                 called_at: now,
                 demand: 0.0,
                 degraded: false,
+                is_read: false,
             },
             at: now,
             instance: arrival.instance,
@@ -367,6 +355,10 @@ impl<O: Observer> World<'_, O> {
             }
             return Some(Outcome::Error); // connection refused
         }
+        if self.net.is_used && !is_check && self.is_throttled(now, id, group as u32, call.key) {
+            return Some(Outcome::Rejected);
+        }
+        let state = &self.instances[instance as usize];
         if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
             return Some(Outcome::Error);
         }
@@ -472,7 +464,7 @@ impl<O: Observer> World<'_, O> {
         match latency {
             // An external's own latency is replaced where its program waits.
             Some(fault) if !is_external => {
-                let delay = self.fault_latency(fault, key);
+                let delay = self.fault_latency(fault, key).scaled(self.strength(fault));
                 self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
             }
             _ if self.opens_connection(now, id, instance) => {}
@@ -523,6 +515,9 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.in_flight, -1);
         if !exec.is_check {
             let latency = now.since(exec.at);
+            if model.costs.has_answers {
+                self.pay_answer(parent, &exec, outcome, latency);
+            }
             self.observer.outcome(meters.red, outcome, latency);
             self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
             self.observer.count(meters.finished);
@@ -543,7 +538,10 @@ impl<O: Observer> World<'_, O> {
         if exec.own_connection {
             self.count_connections(now, group, -1);
         }
-        if exec.is_check {
+        if self.net.taints && outcome.is_success() {
+            self.taint_answer(id, exec.instance, exec.run.key, parent);
+        }
+        if exec.is_check || self.net.has_wires {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {
@@ -657,6 +655,7 @@ impl<O: Observer> World<'_, O> {
                 self.watch_cpu(now, instance);
             }
             None => {
+                let work = self.stolen(instance, work);
                 self.move_free_core(now, instance, 1);
                 self.set_free_core(id, true);
                 self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
@@ -768,9 +767,9 @@ impl<O: Observer> World<'_, O> {
 
     /// A latency that a fault sets, for the owner of `key`.
     pub(super) fn fault_latency(&self, fault: u32, key: u64) -> SimDuration {
-        use super::script::{Blow, Effect};
-        match &self.script.faults[fault as usize].effect {
-            Effect::Strike { blow: Blow::Latency(dist), .. } => {
+        use super::script::Blow;
+        match self.script.faults[fault as usize].effect.blow() {
+            Some(Blow::Latency(dist)) => {
                 SimDuration::from_seconds(dist.variate(uniform_of(mix(key, salt("fault latency")))))
             }
             _ => SimDuration::ZERO,

@@ -154,7 +154,8 @@ impl<O: Observer> World<'_, O> {
             | Kind::Connecting { .. }
             | Kind::Probe { .. }
             | Kind::TaskCheck { .. }
-            | Kind::Message { .. } => {}
+            | Kind::Message { .. }
+            | Kind::Wire(_) => {}
         }
     }
 
@@ -325,6 +326,7 @@ impl<O: Observer> World<'_, O> {
         self.apply_faults(now, instance);
         self.pod_is_gone(now, instance);
         self.leave_node(now, instance);
+        self.leave_fleet(now, instance);
     }
 
     // ---- settings ----
@@ -341,12 +343,13 @@ impl<O: Observer> World<'_, O> {
                 self.want(now, group as u32, new.replicas);
             }
             let wanted = self.groups[group].wanted;
+            let is_scattered = new.life.ecs.is_none() && self.is_scattered(group as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
                 let version = self.instances[instance as usize].version;
                 let [old, new] = epochs.map(|e| &model.settings_of(version, e).groups[group]);
                 self.reconfigure_instance(now, instance, old, new);
-                if new.life.ecs.is_some() || self.is_deployed(group as u32) {
+                if new.life.ecs.is_some() || is_scattered || self.is_deployed(group as u32) {
                     continue;
                 }
                 if target < wanted {
@@ -354,6 +357,9 @@ impl<O: Observer> World<'_, O> {
                 } else {
                     self.scale_in(now, instance);
                 }
+            }
+            if is_scattered {
+                self.fit_scattered(now, group as u32);
             }
             self.fit_tasks(now, group as u32);
             self.fleet_moved(group as u32);
@@ -434,7 +440,10 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         match state.condition {
             Condition::Off => {
-                state.condition = Condition::Starting;
+                if !self.can_launch(now, instance) {
+                    return;
+                }
+                self.instances[instance as usize].condition = Condition::Starting;
                 self.pod_begins(now, instance);
                 self.process_begins(now, instance);
                 self.strike_newcomer(now, instance);
@@ -448,7 +457,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Condition::Draining => {
-                if self.is_evicted(instance) || self.wants_again(instance) {
+                if self.is_doomed(instance) || self.is_evicted(instance) || self.wants_again(instance) {
                     return;
                 }
                 let state = &mut self.instances[instance as usize];

@@ -285,6 +285,8 @@ impl<O: Observer> World<'_, O> {
         let flags = &mut self.instances[instance as usize].pod;
         if std::mem::take(&mut flags.returns) {
             flags.lingers = false;
+            // News of the end that are still on their way are not about the new one.
+            self.pods[instance as usize].endings += 1;
         }
         let pod = &mut self.pods[instance as usize];
         pod.since = at;
@@ -365,7 +367,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// News that a pod was deleted begins to spread.
-    fn spread_end(&mut self, now: SimTime, instance: u32) {
+    pub(super) fn spread_end(&mut self, now: SimTime, instance: u32) {
         let Some((_, propagation)) = &self.life(instance).termination else { return };
         let pod = &self.pods[instance as usize];
         let key = mix(mix(pod.key, ENDPOINTS), u64::from(pod.generation));

@@ -28,7 +28,7 @@ pub(super) struct RuntimeState {
     is_plain: bool,
     /// Whether a fault makes it hang.
     pub is_hung: bool,
-    is_paused: bool,
+    pub is_paused: bool,
     is_loop_busy: bool,
     is_throttled: bool,
     heap: Heap,
@@ -47,6 +47,13 @@ pub(super) struct RuntimeState {
     billed: u64,
     /// The next time at which credits were said to run out.
     alarm: Option<SimTime>,
+    /// The share of its CPU time that is not stolen.
+    pub speed: f64,
+    /// What the gauges of stolen time show of it, in millionths of the instance.
+    pub stolen: i64,
+    pub there: i64,
+    /// Faults that act on it again and again, and the number of each one's turns.
+    pub turning: Vec<(u32, u32)>,
 }
 
 impl RuntimeState {
@@ -71,6 +78,10 @@ impl RuntimeState {
                     counted: 0,
                     billed: 0,
                     alarm: None,
+                    speed: 1.0,
+                    stolen: 0,
+                    there: 0,
+                    turning: Vec::new(),
                 });
             }
         }
@@ -143,7 +154,8 @@ impl<O: Observer> World<'_, O> {
     /// Another process begins, at `at` or later: nothing of the one before is left.
     pub(super) fn runtime_begins(&mut self, at: SimTime, instance: u32) {
         let state = &mut self.runtimes[instance as usize];
-        if state.is_plain {
+        // Faults may let any process leak or pause.
+        if state.is_plain && state.leaked == 0 && !state.is_paused {
             return;
         }
         state.heap = Heap::default();
@@ -175,13 +187,13 @@ impl<O: Observer> World<'_, O> {
         let runtime = &self.runtimes[instance as usize];
         let stands = runtime.is_hung || runtime.is_paused;
         if let Some(cpu) = &mut self.instances[instance as usize].cpu {
-            cpu.set_speed(now, if stands { 0.0 } else { 1.0 });
+            cpu.set_speed(now, if stands { 0.0 } else { runtime.speed });
             self.watch_cpu(now, instance);
         }
         self.block(instance);
     }
 
-    fn set_paused(&mut self, now: SimTime, instance: u32, is: bool) {
+    pub(super) fn set_paused(&mut self, now: SimTime, instance: u32, is: bool) {
         let state = &mut self.runtimes[instance as usize];
         if std::mem::replace(&mut state.is_paused, is) == is {
             return;
@@ -243,7 +255,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn count_leak(&mut self, now: SimTime, instance: u32, bytes: i64) {
+    pub(super) fn count_leak(&mut self, now: SimTime, instance: u32, bytes: i64) {
         let group = self.instances[instance as usize].group as usize;
         self.observer.moved(now, self.model.catalog.groups[group].memory, bytes);
         if let Some(meters) = &self.model.catalog.runtimes[group] {

@@ -1,10 +1,13 @@
 //! The timeline compiled: what happens when, by id.
 
+pub mod network;
+
 use crate::base::dist::Dist;
 use crate::base::{SimDuration, SimTime};
 pub use crate::components::analysis::AnalysisConfig;
 pub use crate::components::rollout::Amount;
 use crate::metrics::Rule;
+use network::NetFault;
 
 /// Everything that happens to a run from outside.
 #[derive(Clone, Debug, Default)]
@@ -172,6 +175,13 @@ pub enum What {
         /// How long ago that may be.
         within: SimDuration,
     },
+    /// An operator drains a zone, or ends that.
+    DrainZone {
+        /// The zone.
+        zone: u32,
+        /// Whether it is drained from now on.
+        is_drained: bool,
+    },
 }
 
 /// Which instances of a group.
@@ -185,6 +195,8 @@ pub enum Which {
     Share(f64),
     /// Those that some balancer believes unhealthy.
     Unhealthy,
+    /// Those in a zone: a number in [`crate::model::Model::zones`].
+    Zone(u32),
 }
 
 /// A fault.
@@ -194,6 +206,17 @@ pub struct Fault {
     pub name: String,
     /// What it does.
     pub effect: Effect,
+    /// Over which time its effect grows, and shrinks before the end; zero to strike at once.
+    pub ramp: SimDuration,
+    /// How long it lasts, if that is known when it begins.
+    pub lasts: Option<SimDuration>,
+}
+
+impl Fault {
+    /// A fault that strikes at once, until somebody ends it.
+    pub fn new(name: String, effect: Effect) -> Self {
+        Self { name, effect, ramp: SimDuration::ZERO, lasts: None }
+    }
 }
 
 /// What a fault does.
@@ -220,6 +243,8 @@ pub enum Effect {
         /// The change when it ends.
         end: u32,
     },
+    /// Takes spot instances back.
+    Reclaim(Reclaim),
     /// Multiplies a client population's rate.
     Spike {
         /// The population.
@@ -227,6 +252,135 @@ pub enum Effect {
         /// The factor.
         factor: f64,
     },
+    /// Strikes what passes between components, or how a dependency answers.
+    Net(NetFault),
+    /// Strikes several groups and queues at once.
+    Strikes {
+        /// The groups, and which of their instances.
+        on: Vec<(u32, Which)>,
+        /// The queues.
+        queues: Vec<u32>,
+        /// How.
+        blow: Blow,
+    },
+    /// Writes take longer to reach replicas.
+    Lag {
+        /// The group of the replicas.
+        group: u32,
+        /// How much longer.
+        lag: SimDuration,
+    },
+    /// Multiplies the requests of one tenant.
+    Tenant {
+        /// The population.
+        client: u32,
+        /// The tenant, in order of name.
+        tenant: u32,
+        /// The factor.
+        factor: f64,
+    },
+    /// Extra requests at each multiple of a time.
+    Burst {
+        /// The population.
+        client: u32,
+        /// From one burst to the next.
+        every: SimDuration,
+        /// How many requests.
+        requests: u32,
+        /// Within which time.
+        within: SimDuration,
+    },
+    /// All users who think ask at once.
+    Reconnect {
+        /// The population.
+        client: u32,
+        /// Within which time.
+        within: SimDuration,
+    },
+    /// Breaks all connections to a group.
+    Disconnect {
+        /// The group.
+        group: u32,
+    },
+    /// Empties caches, and keeps them away while it lasts.
+    Caches {
+        /// Which.
+        caches: Vec<u32>,
+        /// Whether they are away meanwhile.
+        away: bool,
+    },
+    /// Poisons the next messages of a queue.
+    Poison {
+        /// The queue.
+        queue: u32,
+        /// How many.
+        count: u32,
+    },
+    /// Connections of pools are lent and never given back.
+    LoseConnections {
+        /// The pools.
+        pools: Vec<u32>,
+        /// From one to the next.
+        every: SimDuration,
+    },
+    /// Restarts the instances of a group again and again.
+    Recycle {
+        /// The group.
+        group: u32,
+        /// How long each runs.
+        every: SimDuration,
+        /// What is added to that.
+        jitter: Dist,
+        /// Whether the first restarts come at equal distances.
+        in_turn: bool,
+    },
+}
+
+impl Effect {
+    /// How it strikes instances or queues, if it does.
+    pub fn blow(&self) -> Option<&Blow> {
+        match self {
+            Self::Strike { blow, .. } | Self::Strikes { blow, .. } => Some(blow),
+            _ => None,
+        }
+    }
+
+    /// The groups of instances that it strikes, and which of their instances.
+    pub fn strikes(&self) -> impl Iterator<Item = (u32, Which)> + '_ {
+        let (one, more) = match self {
+            Self::Strike { group, which, .. } => (Some((*group, *which)), &[][..]),
+            Self::Strikes { on, .. } => (None, on.as_slice()),
+            _ => (None, &[][..]),
+        };
+        one.into_iter().chain(more.iter().copied())
+    }
+}
+
+/// No instance in particular: a turn of a fault itself.
+pub const NO_INSTANCE: u32 = u32::MAX;
+
+impl Blow {
+    /// Whether it does something to an instance again and again.
+    pub fn has_turns(&self) -> bool {
+        matches!(self, Self::Leak(_) | Self::Pauses { .. })
+    }
+}
+
+/// Spot instances that are taken back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reclaim {
+    /// The group.
+    pub group: u32,
+    /// The share of its spot instances, rounded up.
+    pub share: f64,
+    /// At most so many.
+    pub most: u32,
+    /// Only those in this zone: a number in the model's list.
+    pub zone: Option<u32>,
+    /// From the notice to the end.
+    pub notice: SimDuration,
+    /// For how long, from the notice on, there are no others.
+    pub unavailable: SimDuration,
 }
 
 /// How an instance is struck.
@@ -244,6 +398,21 @@ pub enum Blow {
     Crash,
     /// It is killed and stays away until the fault ends.
     Down,
+    /// Such a share of its CPU time is not there.
+    Steal(f64),
+    /// Its storage takes so many times as long.
+    Disk(f64),
+    /// The credits of its storage are used up.
+    NoCredits,
+    /// It leaks so many bytes per second.
+    Leak(f64),
+    /// It stands still again and again.
+    Pauses {
+        /// For how long.
+        pause: Dist,
+        /// From one to the next.
+        every: SimDuration,
+    },
 }
 
 /// A deployment of a version of a group.

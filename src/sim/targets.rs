@@ -70,6 +70,8 @@ pub(super) struct GroupState {
     pub pooler: Option<u32>,
     /// How many instances there should be.
     pub wanted: u32,
+    /// Whether its instances are not at the first places: a zone was lost when they came.
+    pub is_scattered: bool,
 }
 
 impl GroupState {
@@ -77,7 +79,16 @@ impl GroupState {
         let make = |capacity: u32, wanted: u32| {
             let weights = vec![1; capacity as usize];
             let discovery = Balancer::new(PolicyConfig::RoundRobin, &weights);
-            Self { discovery, second: None, rng: Rng::from_seed(0), connections: 0, clients: 0, pooler: None, wanted }
+            Self {
+                discovery,
+                second: None,
+                rng: Rng::from_seed(0),
+                connections: 0,
+                clients: 0,
+                pooler: None,
+                wanted,
+                is_scattered: false,
+            }
         };
         model.groups.iter().zip(&epoch.groups).map(|(g, s)| make(g.capacity, s.replicas)).collect()
     }
@@ -154,7 +165,11 @@ impl<O: Observer> World<'_, O> {
         self.observer.count(edge.attempts);
         let endpoint = route.endpoint;
         match route.callee {
-            Callee::Balancer(balancer) => self.balance(now, call, parent, balancer, endpoint),
+            Callee::Balancer(balancer) => {
+                if !self.net.has_wires || !self.wire_to_balancer(now, &call, parent, balancer, endpoint) {
+                    self.balance(now, call, parent, balancer, endpoint);
+                }
+            }
             Callee::Group(group) => {
                 let first = self.model.groups[group as usize].first;
                 let shape = &self.model.groups[group as usize];
@@ -175,7 +190,7 @@ impl<O: Observer> World<'_, O> {
                             measures_balancer: false,
                             is_check: false,
                         };
-                        self.arrive(now, arrival, &call);
+                        self.deliver(now, arrival, &call, NO_BALANCER);
                     }
                     None => self.tasks.push_back(Task::Up(parent, Outcome::Unavailable)),
                 }
@@ -183,7 +198,14 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn balance(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
+    pub(super) fn balance(
+        &mut self,
+        now: SimTime,
+        call: Call,
+        parent: FrameId,
+        balancer: u32,
+        endpoint: u32,
+    ) {
         let meters = self.model.catalog.balancers[balancer as usize];
         let settings = &self.settings().balancers[balancer as usize];
         self.observer.arrival(meters.red);
@@ -219,7 +241,7 @@ impl<O: Observer> World<'_, O> {
             measures_balancer: limit.is_none(),
             is_check: false,
         };
-        self.arrive(now, arrival, &call);
+        self.deliver(now, arrival, &call, balancer);
     }
 
     /// An attempt ends, by its answer or by the balancer's patience.
@@ -238,6 +260,8 @@ impl<O: Observer> World<'_, O> {
             let instance = exec.instance;
             exec.balancer = NO_BALANCER;
             self.end_at_balancer(now, balancer, instance, at);
+        } else {
+            self.detach_wire(now, child);
         }
     }
 
@@ -346,7 +370,7 @@ impl<O: Observer> World<'_, O> {
     /// the start.
     pub(super) fn join(&mut self, now: SimTime, instance: u32, from_start: bool) {
         self.count_ready(now, instance);
-        if self.instances[instance as usize].pod.unready {
+        if self.instances[instance as usize].pod.unready || self.is_drained(instance) {
             return;
         }
         let (group, target) = self.place_of(instance);
@@ -381,7 +405,8 @@ impl<O: Observer> World<'_, O> {
         let (group, target) = self.place_of(instance);
         let state = &self.instances[instance as usize];
         let runs = state.condition == Condition::Up && !state.pod.unready || state.pod.lingers;
-        self.let_in_direct(group, target, runs);
+        let asked = runs && !self.is_drained(instance);
+        self.let_in_direct(group, target, asked);
         self.fleet_moved(group);
     }
 

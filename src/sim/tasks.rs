@@ -212,7 +212,9 @@ impl<O: Observer> World<'_, O> {
             let good = places.clone().filter(|i| is_active(i) && !is_doomed(i)).count();
             let sound = places.clone().filter(|i| is_active(i) && !is_doomed(i) && proven(i)).count();
             let doomed = places.clone().rfind(|i| is_active(i) && is_doomed(i));
-            let free = places.clone().find(|i| is(*i) == Condition::Off);
+            let is_free = |i: &u32| is(*i) == Condition::Off;
+            let free = places.clone().find(|i| is_free(i) && !self.is_in_lost_zone(*i));
+            let free = free.or_else(|| places.clone().find(is_free));
             let (stops, starts) = if good > wanted {
                 (places.clone().rfind(|i| is_active(i) && !is_doomed(i)), None)
             } else if doomed.is_some() && (sound >= wanted || sound + (active - good) > wanted) {

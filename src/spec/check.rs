@@ -11,10 +11,12 @@ pub mod capacity;
 mod cascades;
 pub mod compare;
 mod concurrency;
+mod costs;
 mod cycles;
 mod databases;
 mod deployments;
 mod failures;
+mod fault_instances;
 mod keys;
 mod life;
 mod limits;
@@ -53,6 +55,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     life::check(topology, &mut cx);
     runtime::check(topology, &mut cx);
     queues::check(topology, &mut cx);
+    costs::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

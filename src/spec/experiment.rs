@@ -244,5 +244,7 @@ record! {
         stable: Seconds = "30s",
         /// The share of the goodput before the fault that must be back.
         goodput: Ratio = "90%",
+        /// What a request is worth that was not served, in the currency of the prices: part of `faults.NAME.cost`.
+        lost_request: f64 = 0,
     }
 }

@@ -333,6 +333,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Autoscaler metric",
             "Cpu metric",
             "InFlight metric",
+            "Memory metric",
             "Behavior",
             "Rules",
             "SelectPolicy",

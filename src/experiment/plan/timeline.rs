@@ -1,7 +1,8 @@
 //! The timeline: from what happens, by name, to the script of a run.
 
 use super::settings::{Chain, Changing, Op};
-use super::{FaultPlan, deployments};
+use super::{FaultPlan, deployments, timeline_instances};
+mod network;
 use crate::base::SimTime;
 use crate::base::dist::Dist;
 use crate::experiment::alerts::{self, AlertPlan};
@@ -10,8 +11,8 @@ use crate::experiment::measures::find_fault;
 use crate::model::versions::NO_VERSION;
 use crate::model::{LayerKind, Model};
 use crate::sim::script::{
-    Blow, Effect, Fault, Reaction, ReactionStep, Script, ScriptAction, Sight, Trigger, WatchedRule, What,
-    Which,
+    Blow, Effect, Fault, Reaction, ReactionStep, Reclaim, Script, ScriptAction, Sight, Trigger, WatchedRule,
+    What, Which,
 };
 use crate::spec::check::{self, Component};
 use crate::spec::decode::Anything;
@@ -254,7 +255,7 @@ fn what(
         Action::Set(_) | Action::Revert(_) => What::Settings(*changes.first()?),
         Action::Restart(r) => What::Restart {
             group: group(topology, model, &r.target.value),
-            which: which(&r.instances),
+            which: which(&r.instances, model),
             name: format!("restart.{}.{name}", r.target.value),
         },
         Action::KillQueries(k) => {
@@ -274,9 +275,16 @@ fn what(
             }
             What::RollBack(group)
         }
+        Action::DrainZone(_) | Action::RestoreZone(_) => timeline_instances::operation(action, model)?,
         action => {
+            if let Some((message, help)) = timeline_instances::missing(action, model) {
+                diagnostics.push(Diagnostic::error(action.span(), message).help(help));
+            }
             if let Some(message) = cannot_spike(action, topology) {
                 diagnostics.push(Diagnostic::error(action.span(), message));
+            }
+            if let Some(mistake) = network::mistake(action, topology, model) {
+                diagnostics.push(mistake);
             }
             let number = script.faults.len() as u32;
             let view = action.fault()?;
@@ -289,9 +297,14 @@ fn what(
             });
             let effect = match (action, changes) {
                 (Action::ConfigPush(_), [begin, end]) => Effect::Settings { begin: *begin, end: *end },
-                _ => effect(action, topology, model),
+                _ => timeline_instances::effect(action, topology, model)
+                    .unwrap_or_else(|| effect(action, topology, model)),
             };
-            script.faults.push(Fault { name: view.name.to_string(), effect });
+            script.faults.push(Fault {
+                ramp: action.ramp().duration(),
+                lasts: view.lasts.map(|l| l.duration()),
+                ..Fault::new(view.name.to_string(), effect)
+            });
             What::Begin(number)
         }
     })
@@ -388,8 +401,12 @@ fn seen_of(seen: &Seen, model: &Model) -> Result<Vec<u32>, Diagnostic> {
 }
 
 fn cannot_spike(action: &Action, topology: &Topology) -> Option<String> {
-    let Action::Spike(spike) = action else { return None };
-    let clients = topology.clients.get(&spike.target.value)?;
+    let target = match action {
+        Action::Spike(spike) => &spike.target,
+        Action::TenantSpike(spike) => &spike.target,
+        _ => return None,
+    };
+    let clients = topology.clients.get(&target.value)?;
     matches!(clients.arrivals, Arrivals::Times(_) | Arrivals::Renewal(_))
         .then(|| "a spike cannot change recorded times or renewal arrivals".to_string())
 }
@@ -410,6 +427,36 @@ fn kind(action: &Action) -> &'static str {
         Action::FailOver(_) => "FailOver",
         Action::Deploy(_) => "Deploy",
         Action::RollBack(_) => "RollBack",
+        Action::ZoneDown(_) => "ZoneDown",
+        Action::DrainZone(_) => "DrainZone",
+        Action::RestoreZone(_) => "RestoreZone",
+        Action::CpuSteal(_) => "CpuSteal",
+        Action::DiskSlow(_) => "DiskSlow",
+        Action::OutOfIoCredits(_) => "OutOfIoCredits",
+        Action::MemoryLeak(_) => "MemoryLeak",
+        Action::GcStorm(_) => "GcStorm",
+        Action::ConnectionLeak(_) => "ConnectionLeak",
+        Action::CacheFlush(_) => "CacheFlush",
+        Action::CacheRestart(_) => "CacheRestart",
+        Action::ReplicaLag(_) => "ReplicaLag",
+        Action::PrimaryLoss(_) => "PrimaryLoss",
+        Action::PoisonedMessage(_) => "PoisonedMessage",
+        Action::TenantSpike(_) => "TenantSpike",
+        Action::DropConnections(_) => "DropConnections",
+        Action::Reconnect(_) => "Reconnect",
+        Action::Burst(_) => "Burst",
+        Action::Recycle(_) => "Recycle",
+        Action::SpotReclaim(_) => "SpotReclaim",
+        Action::Partition(_) => "Partition",
+        Action::Latency(_) => "Latency",
+        Action::Loss(_) => "Loss",
+        Action::Resets(_) => "Resets",
+        Action::DnsFailure(_) => "DnsFailure",
+        Action::Throttling(_) => "Throttling",
+        Action::WrongAnswers(_) => "WrongAnswers",
+        Action::CertificateExpiry(_) => "CertificateExpiry",
+        Action::FullConnectionTable(_) => "FullConnectionTable",
+        Action::SlowClients(_) => "SlowClients",
     }
 }
 
@@ -421,19 +468,23 @@ fn group(topology: &Topology, model: &Model, name: &str) -> u32 {
     model.groups.iter().position(|g| g.name == name).unwrap_or(0) as u32
 }
 
-fn which(instances: &Instances) -> Which {
+pub(super) fn which(instances: &Instances, model: &Model) -> Which {
     match instances {
         Instances::All => Which::All,
         Instances::Number(n) => Which::Number(n.count),
         Instances::Share(s) => Which::Share(s.ratio.0),
         Instances::Unhealthy => Which::Unhealthy,
+        Instances::Zone(z) => Which::Zone(timeline_instances::zone(model, &z.zone.value)),
     }
 }
 
 fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
+    if let Some(effect) = network::effect(action, topology, model) {
+        return effect;
+    }
     let strike = |target: &Spanned<String>, instances: &Instances, blow| Effect::Strike {
         group: group(topology, model, &target.value),
-        which: which(instances),
+        which: which(instances, model),
         blow,
     };
     match action {
@@ -455,15 +506,23 @@ fn effect(action: &Action, topology: &Topology, model: &Model) -> Effect {
             let client = topology.clients.position(&f.target.value).unwrap_or(0) as u32;
             Effect::Spike { client, factor: f.factor }
         }
-        Action::ConfigPush(_) => unreachable!("a push is a change of settings"),
-        Action::Set(_)
-        | Action::Restart(_)
-        | Action::KillQueries(_)
-        | Action::Revert(_)
-        | Action::FailOver(_)
-        | Action::Deploy(_)
-        | Action::RollBack(_) => {
-            unreachable!("operators' actions are no faults")
+        Action::SpotReclaim(f) => {
+            let (share, most) = match &f.instances {
+                Instances::Number(n) => (1.0, n.count),
+                Instances::Share(s) => (s.ratio.0, u32::MAX),
+                _ => (1.0, u32::MAX),
+            };
+            let zone = f.zone.as_ref().and_then(|z| model.zones.iter().position(|name| *name == z.value));
+            Effect::Reclaim(Reclaim {
+                group: group(topology, model, &f.target.value),
+                share,
+                most,
+                zone: zone.map(|z| z as u32),
+                notice: f.notice.duration(),
+                unavailable: f.unavailable_for.duration(),
+            })
         }
+        // Operators' actions, changes of settings, and faults that have effects of their own.
+        _ => unreachable!("their effects were found before"),
     }
 }

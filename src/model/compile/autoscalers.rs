@@ -180,6 +180,15 @@ fn metric(metric: &sa::HpaMetric, service: Option<&Service>) -> (Metric, Measure
             )
         }
         sa::HpaMetric::InFlight(m) => (Metric::Pods { milli: milli(m.target) }, Measure::InFlight),
+        sa::HpaMetric::Memory(memory) => {
+            let limit = service.and_then(|s| s.memory.as_ref()).map(|m| m.limit);
+            let request = memory.request.or(limit).map_or(0, |size| size.0 as i64 * 1_000);
+            let percent = (memory.target.0 * 100.0).round() as u32;
+            (
+                Metric::Utilization { resource: Resource::Memory, percent },
+                Measure::Memory { request_milli: request },
+            )
+        }
     }
 }
 

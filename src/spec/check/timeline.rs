@@ -1,7 +1,9 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
-use super::deployments;
+mod network;
+
 use super::names::{Component, find};
+use super::{deployments, fault_instances};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
@@ -66,6 +68,12 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             "`window` must be at least 1s, the resolution of the series",
         );
     }
+    super::values::price(
+        experiment.recovery.lost_request,
+        "lost_request",
+        experiment.recovery.place("lost_request"),
+        cx,
+    );
     let variants: Vec<&str> =
         if experiment.variants.is_empty() { vec!["base"] } else { experiment.variants.names().collect() };
     for (name, span, _) in experiment.expect.spanned() {
@@ -141,7 +149,8 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
         let span = fault.target.span;
         if let Some(lasts) = fault.lasts
             && lasts.0 <= 0.0
-            && !matches!(action, Action::Crash(_))
+            && !action.is_instant()
+            && !matches!(action, Action::SpotReclaim(_))
         {
             cx.fail::<()>(action.place("lasts"), "`lasts` must be more than 0");
         }
@@ -150,7 +159,21 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
             cx.fail::<()>(span, format!("`{}` cannot be the name of a fault", fault.name));
         }
     }
+    fault_instances::ramp(action, cx);
     match action {
+        Action::Slow(f) if fault_instances::is_queue(topology, &f.target) => {
+            if f.latency.is_none() {
+                let message = format!("`{}` is a queue: `Slow` needs a `latency` there", f.target.value);
+                cx.fail::<()>(f.span, message);
+            }
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Errors(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Hang(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
         Action::Slow(f) => {
             let component = target(topology, &f.target, true, cx);
             if f.factor.is_none() == f.latency.is_none() {
@@ -160,36 +183,34 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Errors(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Hang(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
-        Action::Down(f) if topology.queues.get(&f.target.value).is_some() => {
-            if find(topology, &f.target.value).is_some() {
-                let message =
-                    format!("`{}` is a queue and something else: it is not clear what fails", f.target.value);
-                cx.diagnostics
-                    .push(Diagnostic::error(f.target.span, message).help("give one of them another name"));
-            } else if !matches!(f.instances, Instances::All) {
-                let message = format!("`{}` has no instances to choose from", f.target.value);
-                cx.fail::<()>(f.place("instances"), message);
-            }
+        Action::Down(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
         }
         Action::Down(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Crash(f) => {
             let component = target(topology, &f.target, false, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Restart(f) => {
             target(topology, &f.target, false, cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::KillQueries(f) => {
             if topology.databases.get(&f.target.value).is_none() {
@@ -212,6 +233,26 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
+        Action::SpotReclaim(f) => super::costs::reclaim(f, topology, cx),
+        Action::ZoneDown(_)
+        | Action::DrainZone(_)
+        | Action::RestoreZone(_)
+        | Action::CpuSteal(_)
+        | Action::DiskSlow(_)
+        | Action::OutOfIoCredits(_)
+        | Action::MemoryLeak(_)
+        | Action::GcStorm(_)
+        | Action::ConnectionLeak(_)
+        | Action::CacheFlush(_)
+        | Action::CacheRestart(_)
+        | Action::ReplicaLag(_)
+        | Action::PrimaryLoss(_)
+        | Action::PoisonedMessage(_)
+        | Action::TenantSpike(_)
+        | Action::DropConnections(_)
+        | Action::Reconnect(_)
+        | Action::Burst(_)
+        | Action::Recycle(_) => fault_instances::event(action, topology, cx),
         Action::Deploy(d) => deployments::deploy(d, topology, cx),
         Action::RollBack(r) => deployments::service(&r.target, topology, cx).map_or((), |_| ()),
         Action::FailOver(f) => match topology.databases.get(&f.target.value) {
@@ -234,10 +275,11 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
         }
         // They are checked by doing them: see the plan.
         Action::Set(_) | Action::Revert(_) => {}
+        action => network::event(action, topology, cx),
     }
 }
 
-fn target(
+pub(super) fn target(
     topology: &Topology,
     name: &Spanned<String>,
     external: bool,
@@ -271,9 +313,15 @@ fn target(
     }
 }
 
-fn instances(which: &Instances, component: Option<Component>, name: &str, span: Span, cx: &mut Context) {
+pub(super) fn instances(
+    which: &Instances,
+    component: Option<Component>,
+    name: &str,
+    span: Span,
+    cx: &mut Context,
+) {
     if matches!(component, Some(Component::Database(_) | Component::External(_)))
-        && !matches!(which, Instances::All)
+        && !matches!(which, Instances::All | Instances::Zone(_))
     {
         cx.fail::<()>(span, format!("`{name}` has no instances to choose from"));
     }
