@@ -10,6 +10,7 @@ mod components {
     pub mod beliefs;
     pub mod connections;
     pub mod deadlines;
+    pub mod deployments;
     pub mod guards;
     pub mod life;
     pub mod pools;

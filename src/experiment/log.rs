@@ -121,6 +121,7 @@ fn deployment(model: &Model, time_s: f64, version: u32, what: DeploymentChange) 
                 RollbackCause::Restarts => "too many restarts",
                 RollbackCause::Errors => "too many errors",
                 RollbackCause::Analysis => "the analysis failed",
+                RollbackCause::Alert => "an alert fires",
             };
             ("deployment_given_up", format!("{name}: {why}"))
         }

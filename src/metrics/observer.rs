@@ -262,6 +262,8 @@ pub enum RollbackCause {
     Errors,
     /// Its analysis failed.
     Analysis,
+    /// An alert fired.
+    Alert,
 }
 
 /// Told what happens, as it happens. Ids are those of the model's catalog.

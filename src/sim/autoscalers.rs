@@ -315,7 +315,8 @@ impl<O: Observer> World<'_, O> {
         let from = self.groups[group as usize].wanted;
         self.want(now, group, to);
         if self.is_deployed(group) {
-            return self.fleet_moved(group);
+            // At once: an activator looks for what is started.
+            return self.fit_fleet(now, group);
         }
         if self.ecs(group).is_some() {
             return self.fit_tasks(now, group);

@@ -13,7 +13,6 @@ use super::script::{Deployment, RollbackRule, Script, Strategy};
 use super::versions::Split;
 use crate::base::{SimDuration, SimTime};
 use crate::components::analysis::Analysis;
-use crate::components::health::TargetHealth;
 use crate::components::rollout::{Fleet, Move, Side, canary_replicas, fenceposts, proportional};
 use crate::metrics::observer::{DeploymentChange, RollbackCause};
 use crate::metrics::{Change, Observer};
@@ -26,6 +25,8 @@ pub(super) struct FleetState {
     pub current: u16,
     /// The last deployment, and the version that ran before.
     last: Option<(u32, u16)>,
+    /// When that was complete.
+    completed: SimTime,
     rollout: Option<Rollout>,
     /// Since when each place has an instance that is ready; `NEVER` if it has none.
     ready_since: Vec<SimTime>,
@@ -105,6 +106,7 @@ impl FleetState {
                 Box::new(Self {
                     current,
                     last: None,
+                    completed: SimTime::ZERO,
                     rollout: None,
                     ready_since: vec![SimTime::NEVER; shape.capacity as usize],
                     alarm: SimTime::NEVER,
@@ -151,7 +153,11 @@ impl<O: Observer> World<'_, O> {
         let group = deployment.group;
         let Some(fleet) = self.fleet_of(group) else { return };
         // Until it is complete, the version before it is the one that is known to work.
-        let from = fleet.rollout.map_or(fleet.current, |r| if r.is_rollback { r.to } else { r.from });
+        let from = fleet.rollout.map_or(fleet.current, |r| match r.stage {
+            Stage::Ending => r.to,
+            _ if r.is_rollback => r.to,
+            _ => r.from,
+        });
         if fleet.rollout.is_none() && from == deployment.version {
             return;
         }
@@ -164,6 +170,7 @@ impl<O: Observer> World<'_, O> {
         let deployment = &script.deployments[number as usize];
         let group = deployment.group;
         let is_stepwise = matches!(deployment.strategy, Strategy::Canary { .. }) && !is_rollback;
+        self.drop_second(now, group, to);
         let stats = &self.version_stats[usize::from(to)];
         let window = deployment.rollback.iter().find_map(|rule| match rule {
             RollbackRule::OnErrors { window, .. } => Some(now + *window),
@@ -200,6 +207,22 @@ impl<O: Observer> World<'_, O> {
         self.fleet_moved(group);
     }
 
+    /// A second fleet that another deployment leaves behind ends at once: nobody keeps requests from it any more.
+    fn drop_second(&mut self, now: SimTime, group: u32, to: u16) {
+        let script = self.script;
+        let Some(r) = self.rollout(group) else { return };
+        let is_second = script.deployments[r.deployment as usize].is_split() && r.stage != Stage::Ending;
+        if !is_second || r.to == to {
+            return;
+        }
+        let shape = &self.model.groups[group as usize];
+        for instance in shape.first..shape.first + shape.capacity {
+            if self.instances[instance as usize].version == r.to {
+                self.scale_in(now, instance);
+            }
+        }
+    }
+
     /// The version before is brought back.
     pub(super) fn roll_back(&mut self, now: SimTime, group: u32, cause: RollbackCause) {
         let script = self.script;
@@ -231,6 +254,22 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// An alert fires that gives up a deployment.
+    pub(super) fn give_up_deployment(&mut self, now: SimTime, deployment: u32, within: SimDuration) {
+        let group = self.script.deployments[deployment as usize].group;
+        let rollout = self.rollout(group);
+        let Some(fleet) = self.fleet_of(group) else { return };
+        let is_ours = match rollout {
+            Some(r) => r.deployment == deployment && !r.is_rollback,
+            None => {
+                fleet.last.is_some_and(|(last, _)| last == deployment) && now.since(fleet.completed) <= within
+            }
+        };
+        if is_ours {
+            self.roll_back(now, group, RollbackCause::Alert);
+        }
+    }
+
     // ---- what is there ----
 
     /// A container is started again.
@@ -250,15 +289,9 @@ impl<O: Observer> World<'_, O> {
     fn is_ready(&self, instance: u32, gates: bool) -> bool {
         let state = &self.instances[instance as usize];
         let (group, target) = self.place_of(instance);
-        let settings = &self.settings().balancers;
         let doubts = || {
-            let all = self.model.balancers.iter().zip(settings).zip(&self.balancers).enumerate();
-            all.filter(|(_, ((shape, _), _))| shape.group == group).any(|(number, ((_, s), state))| {
-                // Who checks nobody believes everybody.
-                s.check.is_some()
-                    && (state.health[target as usize].state() != TargetHealth::Healthy
-                        || !self.is_believed(number as u32, target))
-            })
+            let balancers = self.model.balancers.iter().enumerate().filter(|(_, shape)| shape.group == group);
+            balancers.map(|(number, _)| number as u32).any(|balancer| !self.is_believed(balancer, target))
         };
         state.condition == Condition::Up && !state.pod.unready && !(gates && doubts())
     }

@@ -39,6 +39,7 @@ impl<O: Observer> World<'_, O> {
             What::KillQueries { group, longer_than } => self.kill_queries(now, *group, *longer_than),
             What::Deploy(deployment) => self.deploy(now, *deployment),
             What::RollBack(group) => self.roll_back(now, *group, RollbackCause::Operator),
+            What::GiveUp { deployment, within } => self.give_up_deployment(now, *deployment, *within),
             What::Restart { group, which, name } => {
                 for instance in self.chosen(*group, *which, name) {
                     self.restart(now, instance);

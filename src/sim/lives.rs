@@ -186,8 +186,9 @@ impl<O: Observer> World<'_, O> {
     /// A new process has new breakers, pools, bulkheads, budgets, caches and rate limits.
     pub(super) fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
         let model = self.model;
-        let epochs: Vec<&Epoch> =
+        let mut epochs: Vec<&Epoch> =
             self.past.iter().chain([&self.epoch]).map(|epoch| &model.epochs[*epoch]).collect();
+        epochs.extend(self.own_settings(model.groups[group as usize].first + target));
         let slots = epochs.iter().enumerate().flat_map(|(e, epoch)| epoch.slots.iter().map(move |s| (e, s)));
         for (epoch, slot) in slots {
             // Settings that keep a state no more leave it to the calls that still use it; the last word on it counts.

@@ -175,6 +175,13 @@ pub enum What {
     Deploy(u32),
     /// An operator brings back the version of a group that ran before.
     RollBack(u32),
+    /// A deployment is given up if it goes on, or was complete so short a time ago.
+    GiveUp {
+        /// A number in [`Script::deployments`].
+        deployment: u32,
+        /// How long ago that may be.
+        within: SimDuration,
+    },
     /// An operator drains a zone, or ends that.
     DrainZone {
         /// The zone.

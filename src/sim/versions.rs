@@ -2,7 +2,7 @@
 
 use super::targets::BalancerState;
 use super::{Event, Task, World};
-use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, salt, uniform_of};
+use crate::base::{Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::balancer::Balancer;
 use crate::components::queue::WaitQueue;
 use crate::metrics::{Histogram, Observer};
@@ -64,7 +64,7 @@ impl BalancerState {
     }
 }
 
-impl<O: Observer> World<'_, O> {
+impl<'m, O: Observer> World<'m, O> {
     // ---- settings ----
 
     /// Another version comes to a place where nothing runs.
@@ -91,8 +91,9 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// The settings of an instance whose version is not the topology's.
-    pub(super) fn own_settings(&self, instance: u32) -> Option<&Epoch> {
-        let version = self.model.versions.get(usize::from(self.instances[instance as usize].version))?;
+    pub(super) fn own_settings(&self, instance: u32) -> Option<&'m Epoch> {
+        let model = self.model;
+        let version = model.versions.get(usize::from(self.instances[instance as usize].version))?;
         version.epochs.get(self.epoch)
     }
 
@@ -180,11 +181,9 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn pick_direct(&mut self, group: u32, key: u64) -> Option<u32> {
         let second = self.goes_to_second(group, key);
         let state = &mut self.groups[group as usize];
-        // Round robin draws nothing.
-        let mut rng = Rng::from_seed(0);
         match &mut state.second {
-            Some(policy) if second => policy.pick(&mut rng, 0),
-            _ => state.discovery.pick(&mut rng, 0),
+            Some(policy) if second => policy.pick(&mut state.rng, 0),
+            _ => state.discovery.pick(&mut state.rng, 0),
         }
     }
 

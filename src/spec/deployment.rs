@@ -219,6 +219,19 @@ choice! {
         OnRestarts(RestartLimit),
         /// Too many of the requests that the new version answered failed.
         OnErrors(ErrorLimit),
+        /// An alert of the experiment begins to fire.
+        OnAlert(AlertRollback),
+    }
+}
+
+record! {
+    /// An alert that brings the old version back when it begins to fire. One that fires already when the deployment
+    /// begins does not.
+    pub struct AlertRollback [alert] as "Alert rollback" {
+        /// The alert.
+        alert: Spanned<String>,
+        /// How long after the deployment is complete it still does.
+        within: Seconds = "10m",
     }
 }
 

@@ -625,6 +625,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "Weight" => super::deployment::CanaryWeight::positional(),
         "Pause" => super::deployment::CanaryPause::positional(),
         "RollBack" => super::deployment::RollBack::positional(),
+        "OnAlert" => super::deployment::AlertRollback::positional(),
         "OnRestarts" => super::deployment::RestartLimit::positional(),
         _ => &[],
     }

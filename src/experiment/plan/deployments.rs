@@ -1,13 +1,17 @@
 //! Deployments: from versions and strategies, by name, to topologies and the script of a run.
 
+use crate::base::dist::Dist;
+use crate::experiment::alerts::AlertPlan;
 use crate::model::Model;
 use crate::model::compile::Deployed;
 use crate::sim::script::{
-    Amount, AnalysisConfig, AnalysisPlan, CanaryStep, Deployment, RollbackRule, Strategy,
+    Amount, AnalysisConfig, AnalysisPlan, CanaryStep, Deployment, Reaction, ReactionStep, RollbackRule,
+    Script, Strategy, Trigger, What,
 };
 use crate::spec::Span;
 use crate::spec::check::timeline::percentile_quantile;
 use crate::spec::deployment as sd;
+use crate::spec::diagnostic::{Diagnostic, Diagnostics};
 use crate::spec::load::{Loader, Override};
 use crate::spec::node::Node;
 use crate::spec::source::Spanned;
@@ -46,6 +50,12 @@ pub(super) fn versions(loader: &mut Loader, states: &[Node], deploys: &[&sd::Dep
         for deploy in ours() {
             let name = &deploy.version.name.value;
             if deployed.versions.contains(name) {
+                if !deploy.version.set.is_empty() {
+                    let message = format!("the version `{name}` is declared twice");
+                    let error = Diagnostic::error(deploy.version.span, message);
+                    let help = "leave out its `set` where it is deployed again";
+                    loader.diagnostics.push(error.help(help));
+                }
                 continue;
             }
             deployed.versions.push(name.clone());
@@ -118,13 +128,15 @@ pub(super) fn deployment(deploy: &sd::Deploy, model: &Model) -> Deployment {
         },
     };
     let rule = |rule: &sd::RollbackRule| match rule {
-        sd::RollbackRule::OnDeadline => RollbackRule::OnDeadline,
-        sd::RollbackRule::OnRestarts(r) => RollbackRule::OnRestarts(r.times),
-        sd::RollbackRule::OnErrors(e) => RollbackRule::OnErrors {
+        sd::RollbackRule::OnDeadline => Some(RollbackRule::OnDeadline),
+        sd::RollbackRule::OnRestarts(r) => Some(RollbackRule::OnRestarts(r.times)),
+        sd::RollbackRule::OnErrors(e) => Some(RollbackRule::OnErrors {
             above: e.above.0,
             window: e.window.duration(),
             min_requests: e.min_requests,
-        },
+        }),
+        // What an alert does is a reaction.
+        sd::RollbackRule::OnAlert(_) => None,
     };
     Deployment {
         group,
@@ -132,8 +144,38 @@ pub(super) fn deployment(deploy: &sd::Deploy, model: &Model) -> Deployment {
         strategy,
         min_ready: min_ready.duration(),
         progress_deadline: progress_deadline.duration(),
-        rollback: deploy.rollback.iter().map(rule).collect(),
+        rollback: deploy.rollback.iter().filter_map(rule).collect(),
         gates: deploy.readiness_gates,
+    }
+}
+
+/// What alerts do to deployments: reactions of the script, whose deployments are in this order.
+pub(super) fn reactions(
+    deploys: &[&sd::Deploy],
+    alerts: &[AlertPlan],
+    script: &mut Script,
+    diagnostics: &mut Diagnostics,
+) {
+    for (deployment, deploy) in (0..).zip(deploys) {
+        for rule in &deploy.rollback {
+            let sd::RollbackRule::OnAlert(rule) = rule else { continue };
+            let name = rule.alert.value.as_str();
+            let Some(alert) = alerts.iter().position(|alert| alert.name == name) else {
+                let error = Diagnostic::error(rule.alert.span, format!("no alert is called `{name}`"));
+                diagnostics.push(error.nearest(name, alerts.iter().map(|alert| alert.name.as_str())));
+                continue;
+            };
+            let what = What::GiveUp { deployment, within: rule.within.duration() };
+            script.reactions.push(Reaction {
+                name: format!("deployments.{deployment}.{name}"),
+                trigger: Trigger::Fires(alert as u32),
+                notify: Dist::Constant(0.0),
+                react: Dist::Constant(0.0),
+                steps: vec![ReactionStep { after: Dist::Constant(0.0), what, lasts: None }],
+                times: u32::MAX,
+                stops: false,
+            });
+        }
     }
 }
 

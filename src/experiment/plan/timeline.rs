@@ -8,6 +8,7 @@ use crate::base::dist::Dist;
 use crate::experiment::alerts::{self, AlertPlan};
 use crate::experiment::log;
 use crate::experiment::measures::find_fault;
+use crate::model::versions::NO_VERSION;
 use crate::model::{LayerKind, Model};
 use crate::sim::script::{
     Blow, Effect, Fault, Reaction, ReactionStep, Reclaim, Script, ScriptAction, Sight, Trigger, WatchedRule,
@@ -220,7 +221,8 @@ pub(super) fn script(
             stops: reacting.runbook.is_some_and(|r| r.stop_when_resolved),
         });
     }
-    if !happenings.reactions.is_empty() {
+    deployments::reactions(&happenings.deploys(), stage.alerts, script, diagnostics);
+    if !script.reactions.is_empty() {
         // All alerts, so that they have the same numbers, then what only reactions ask for.
         script.rules = stage.alerts.iter().map(watched).collect();
     }
@@ -271,7 +273,14 @@ fn what(
             let region = declared.regions.iter().position(|region| region.value == s.to.value)?;
             What::SwitchSite { site: site as u32, region: region as u32 }
         }
-        Action::RollBack(r) => What::RollBack(group(topology, model, &r.target.value)),
+        Action::RollBack(r) => {
+            let group = group(topology, model, &r.target.value);
+            if model.first_version(group) == NO_VERSION {
+                let message = format!("nothing is ever deployed to `{}`", r.target.value);
+                diagnostics.push(Diagnostic::error(r.target.span, message));
+            }
+            What::RollBack(group)
+        }
         Action::DrainZone(_) | Action::RestoreZone(_) => timeline_instances::operation(action, model)?,
         action => {
             if let Some((message, help)) = timeline_instances::missing(action, model) {

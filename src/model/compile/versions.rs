@@ -33,7 +33,8 @@ pub fn compile_versions(
 
 /// How many places a service needs that is deployed: old instances may all be ending while there are as many new ones.
 pub(super) fn places(deployed: &[Deployed], service: &str, most: u32) -> u32 {
-    let surge = deployed.iter().find(|d| d.service == service).map(|d| d.surge.up(most));
+    // More new instances than replicas are never wanted.
+    let surge = deployed.iter().find(|d| d.service == service).map(|d| d.surge.up(most).min(most));
     surge.map_or(most, |surge| most.saturating_add(surge).saturating_mul(2))
 }
 

@@ -94,9 +94,18 @@ impl<O: Observer> World<'_, O> {
             return Fleet { desired, warming: 0, settled: Some(now), may_shrink: true };
         };
         let warmup = state.policy.config().warmup().ns() as i64;
-        let wanted = &self.instances[shape.first as usize..(shape.first + desired) as usize];
+        let all = &self.instances[shape.first as usize..(shape.first + shape.capacity) as usize];
+        let is_deployed = self.is_deployed(group);
         let (mut warming, mut settled) = (0, Some(0));
-        for instance in wanted {
+        for (target, instance) in (0..).zip(all) {
+            // Where versions are deployed an instance may stand anywhere.
+            let is_wanted = match is_deployed {
+                true => !matches!(instance.condition, Condition::Off | Condition::Draining),
+                false => target < desired,
+            };
+            if !is_wanted {
+                continue;
+            }
             let since = instance.meter.as_ref().map_or(0, |meter| meter.transition);
             if instance.condition != Condition::Up {
                 settled = None;

@@ -186,10 +186,11 @@ impl<O: Observer> World<'_, O> {
         self.tell(now, if is_back { gone } else { r.to }, change);
         self.set_rollout(group, None);
         self.split(group, None);
-        if let Some(fleet) = self.fleet_of(group)
-            && is_back
-        {
-            fleet.last = None;
+        if let Some(fleet) = self.fleet_of(group) {
+            fleet.completed = now;
+            if is_back {
+                fleet.last = None;
+            }
         }
         true
     }

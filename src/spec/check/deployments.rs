@@ -78,7 +78,8 @@ pub(super) fn deploy(d: &Deploy, topology: &Topology, cx: &mut Context) {
     }
     for rule in &d.rollback {
         match rule {
-            RollbackRule::OnDeadline => {}
+            // Whether there is such an alert is known once all are planned.
+            RollbackRule::OnDeadline | RollbackRule::OnAlert(_) => {}
             RollbackRule::OnRestarts(r) if r.times == 0 => {
                 cx.fail::<()>(r.place("times"), "`times` must be at least 1");
             }
