@@ -171,7 +171,7 @@ fn what_is_sampled_keeps_errors_and_slow_requests() {
     close("all saves, errors once", logged, saves, 1e-9);
     // A page waits 6 ms for others and then exponentially with mean 10 ms: exp(-2.4) of them take more than 30 ms.
     let (logged, all, ..) = only("", "errors: false, slower_than: \"30ms\"");
-    close("slow pages", logged, all * (-2.4f64).exp(), 0.15);
+    close("slow pages", logged, all * libm::exp(-2.4), 0.15);
 }
 
 #[test]
