@@ -31,8 +31,14 @@ const ELSEWHERE: [&str; 2] = ["experiments/lb-timeout-cascade.ron", "experiments
 
 /// What is in the library without being an incident with a before and an after, and what it has instead.
 const OTHERS: [(&str, &str); 2] = [
-    ("metastable-controls", "systems that look metastable and are not: `P(metastable)` must be next to nothing"),
-    ("deployment-strategies", "ways to bring the same bad version out, side by side: each has figures of its own"),
+    (
+        "metastable-controls",
+        "systems that look metastable and are not: `P(metastable)` must be next to nothing",
+    ),
+    (
+        "deployment-strategies",
+        "ways to bring the same bad version out, side by side: each has figures of its own",
+    ),
 ];
 
 fn files() -> Vec<PathBuf> {
@@ -89,7 +95,9 @@ fn each_incident_has_a_page_with_a_picture_and_its_command() {
         for picture in pictures {
             match std::fs::metadata(page.with_file_name(picture)) {
                 Err(_) => say(format!("{picture} is missing")),
-                Ok(it) if it.len() > BYTES => say(format!("{picture} has {} bytes; {BYTES} are allowed", it.len())),
+                Ok(it) if it.len() > BYTES => {
+                    say(format!("{picture} has {} bytes; {BYTES} are allowed", it.len()))
+                }
                 Ok(_) => {}
             }
         }
@@ -117,7 +125,12 @@ fn expected(experiment: &Node, variant: &str) -> Vec<Spanned<String>> {
 }
 
 /// How one variant is played, with more expectations than its own.
-fn planned(loader: &mut Loader, document: &Document, variant: &str, expect: Vec<Spanned<String>>) -> Option<Plan> {
+fn planned(
+    loader: &mut Loader,
+    document: &Document,
+    variant: &str,
+    expect: Vec<Spanned<String>>,
+) -> Option<Plan> {
     let changes = Changes {
         variant: Some(variant.into()),
         runs: Some(RUNS),
@@ -145,7 +158,8 @@ fn mistakes(file: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     if is_incident(file) {
         let needed = ["before", "after", "without"];
-        let lacks = needed.iter().filter(|needed| !variants.iter().any(|variant| variant.starts_with(*needed)));
+        let lacks =
+            needed.iter().filter(|needed| !variants.iter().any(|variant| variant.starts_with(*needed)));
         wrong.extend(lacks.map(|needed| format!("no variant `{needed}`")));
     } else if variants.len() < 2 {
         wrong.push("nothing to compare".into());
