@@ -126,7 +126,8 @@ fn case(number: u64) -> Case {
     timeline += &network(&mut Dice(Rng::from_seed(number ^ 0x0e7f_a017)), &shape, &balanced, &t);
     timeline += &faults::timeline(&mut more, &t, QUIET_S);
     let mut failures = failures(&mut Dice(Rng::from_seed(number ^ 0xfa11_ed00)), services);
-    failures = failures.replacen("failures: { ", &format!("failures: {{ {}", faults::failures(&mut more, &t)), 1);
+    failures =
+        failures.replacen("failures: { ", &format!("failures: {{ {}", faults::failures(&mut more, &t)), 1);
     let experiment = format!(
         "duration: \"{END_S}s\", warmup: \"1s\", runs: 1, seed: {number}, {failures}timeline: [\n{timeline}]"
     );
@@ -1101,7 +1102,11 @@ fn examine(run: &Run) -> Result<(), String> {
         let is_level = matches!(metric.source, Source::Level(..)) && !metric.path.ends_with(".pooler.in_use");
         // Nor what was lost for good.
         let is_lost = leaks && (metric.path.ends_with(".in_use") || metric.path.ends_with(".waiting"));
-        if is_level && !is_lost && idle.iter().any(|name| metric.path.ends_with(&format!(".{name}"))) && *value > 0.02 {
+        if is_level
+            && !is_lost
+            && idle.iter().any(|name| metric.path.ends_with(&format!(".{name}")))
+            && *value > 0.02
+        {
             return Err(format!("{} is {value} at the end", metric.path));
         }
     }
@@ -1140,7 +1145,13 @@ fn played(text: &str, mut end: Option<u64>) -> Result<(), Failure> {
         let again = start(end)?;
         let same = run.played.summary == again.played.summary
             && run.played.record.rows.len() == again.played.record.rows.len()
-            && run.played.record.rows.iter().zip(&again.played.record.rows).all(|(a, b)| a.to_bits() == b.to_bits());
+            && run
+                .played
+                .record
+                .rows
+                .iter()
+                .zip(&again.played.record.rows)
+                .all(|(a, b)| a.to_bits() == b.to_bits());
         if !same {
             return Err(failure("another run", "the same run again is another".into()));
         }
@@ -1148,7 +1159,8 @@ fn played(text: &str, mut end: Option<u64>) -> Result<(), Failure> {
     }));
     outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default();
+        let text =
+            text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default();
         let kind: String = text.chars().take_while(|c| !c.is_ascii_digit()).take(60).collect();
         Err(Failure { kind: format!("a panic, {kind}"), what: text })
     })

@@ -289,7 +289,12 @@ pub fn extended(dice: &mut Dice, topology: &str, services: u64) -> String {
             "RabbitMq(queue_type: Quorum, delivery_limit: {}, {to}{}consumer: RabbitConsumer({endpoint}, \
              consumers: {many}, prefetch: {}, on_failure: {}))",
             dice.from(1, 4),
-            dice.pick(&["", "max_length: 10, ", "max_length: 10, overflow: RejectPublish, ", "message_ttl: \"2s\", "]),
+            dice.pick(&[
+                "",
+                "max_length: 10, ",
+                "max_length: 10, overflow: RejectPublish, ",
+                "message_ttl: \"2s\", "
+            ]),
             dice.from(0, 10),
             dice.pick(&["Requeue", "Reject"])
         ),
@@ -302,7 +307,11 @@ pub fn extended(dice: &mut Dice, topology: &str, services: u64) -> String {
         (true, q) if q.starts_with("Kafka") => ", \"dead\": Kafka()".into(),
         (true, _) => ", \"dead\": RabbitMq(queue_type: Quorum)".into(),
     };
-    text.replacen("    policies: {\n", &format!("    queues: {{ \"q0\": {queue}{dead} }},\n    policies: {{\n"), 1)
+    text.replacen(
+        "    policies: {\n",
+        &format!("    queues: {{ \"q0\": {queue}{dead} }},\n    policies: {{\n"),
+        1,
+    )
 }
 
 /// Failures at random of zones, queues and of several by one cause.
