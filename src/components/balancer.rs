@@ -12,6 +12,7 @@
 
 mod bounded;
 mod choices;
+mod connections;
 mod edf;
 mod envoy;
 mod haproxy;
@@ -30,6 +31,7 @@ pub mod zone_aware;
 use crate::base::{Rng, SimDuration, SimTime};
 use bounded::{Bounded, HaproxyShares};
 use choices::PowerOfChoices;
+use connections::Connections;
 use envoy::{EnvoyRoundRobin, LeastRequest};
 use haproxy::{HaproxyRoundRobin, LeastConn};
 use least_outstanding::LeastOutstanding;
@@ -43,6 +45,7 @@ use round_robin::{RoundRobin, WeightedRoundRobin};
 use slow_start::SlowStart;
 
 pub use choices::CHOICES_MAX;
+pub use connections::Reuse;
 pub use peak_ewma::Flavour;
 pub use slow_start::SlowStartConfig;
 
@@ -106,6 +109,13 @@ pub enum PolicyConfig {
     HaproxyHash {
         /// How much of the mean a target may have in flight, in per cent; 0 is any number (HAProxy's bound).
         hash_balance_factor: u32,
+    },
+    /// By connections that are kept, each to one target.
+    Connections {
+        /// Which idle one is lent.
+        reuse: Reuse,
+        /// How many pools there are; the key says which.
+        pools: u32,
     },
 }
 
@@ -177,6 +187,7 @@ enum Policy {
     PeakEwma(PeakEwma),
     Maglev(Maglev, Bounded),
     HaproxyHash(RingHash, HaproxyShares, u32),
+    Connections(Connections),
 }
 
 impl Balancer {
@@ -293,6 +304,14 @@ impl Balancer {
         self.policy.on_load_changed(&self.targets, target);
         if let Some(inner) = self.zone_of(target) {
             inner.on_end(target);
+        }
+    }
+
+    /// The connection to a target that was lent for a request with this key is idle again; for policies that mind.
+    #[inline]
+    pub fn give_back(&mut self, target: u32, key: u64) {
+        if let Policy::Connections(policy) = &mut self.policy {
+            policy.give_back(target, key);
         }
     }
 
@@ -455,6 +474,7 @@ impl Policy {
                 let ring = RingHash::of_haproxy(&targets.weights);
                 Self::HaproxyHash(ring, HaproxyShares::default(), hash_balance_factor)
             }
+            PolicyConfig::Connections { reuse, pools } => Self::Connections(Connections::new(reuse, pools)),
         }
     }
 
@@ -476,7 +496,8 @@ impl Policy {
             | Self::PowerOfTwo(_)
             | Self::PowerOfChoices(_)
             | Self::RingHash(..)
-            | Self::HaproxyHash(..) => {}
+            | Self::HaproxyHash(..)
+            | Self::Connections(_) => {}
         }
     }
 
@@ -525,6 +546,7 @@ impl Policy {
                 let may = shares.of(targets, among, *factor);
                 ring.pick(ring_hash::hash_of(key), |t| may[t as usize])
             }
+            Self::Connections(policy) => Some(policy.lend(targets, among, rng, key)),
         }
     }
 }

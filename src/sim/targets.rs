@@ -262,12 +262,20 @@ impl<O: Observer> World<'_, O> {
         }
         // If the execution below still runs, the balancer stops counting it.
         if let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(child) {
-            let instance = exec.instance;
+            let (instance, affinity) = (exec.instance, exec.affinity);
             exec.balancer = NO_BALANCER;
+            self.give_back(balancer, instance, affinity);
             self.end_at_balancer(now, balancer, instance, at);
         } else {
             self.detach_wire(now, child);
         }
+    }
+
+    /// The connection that a balancer's request went over is idle again.
+    pub(super) fn give_back(&mut self, balancer: u32, instance: u32, affinity: u32) {
+        let group = self.model.balancers[balancer as usize].group;
+        let target = instance - self.model.groups[group as usize].first;
+        self.balancers[balancer as usize].policy.give_back(target, u64::from(affinity));
     }
 
     /// A balancer's request to an instance, sent at `at`, is over.

@@ -70,6 +70,29 @@ record! {
 }
 
 record! {
+    /// Keeps connections open, each to one target for good, and lends them to requests. If none is idle, one is opened
+    /// to a target drawn at random, and kept; so there are as many as ever were in use at once. With `MostRecent`, what
+    /// comes back last is used first: of requests sent together that is the one whose target was slowest (Bronson,
+    /// "Solving the Mystery of Link Imbalance", Facebook Engineering, 2014). Weights and zones do not matter. Not for
+    /// products that keep connections themselves.
+    pub struct PooledConnections [reuse] {
+        /// Which idle connection is used.
+        reuse: ConnectionReuse = MostRecent,
+        /// How many callers have a pool of their own; the request's key says whose it is.
+        pools: u32 = 1,
+    }
+}
+choice! {
+    /// Which idle connection is used.
+    pub enum ConnectionReuse {
+        /// The one that was given back last.
+        MostRecent,
+        /// The one that was given back first.
+        LeastRecent,
+    }
+}
+
+record! {
     /// An ALB's slow start (user guide of June 2023): the share of a target that has become healthy grows in a
     /// straight line from nothing. For `RoundRobin` and `WeightedRandom`; `LeastOutstanding` has none. Targets that
     /// become healthy while no other is fully healthy, as the first of a group, get their full share at once. A target

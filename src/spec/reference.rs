@@ -133,6 +133,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "EnvoyPeakEwma",
             "Maglev",
             "HaproxyConsistentHash",
+            "PooledConnections",
+            "ConnectionReuse",
             "SlowStart",
             "ALB slow start",
             "Envoy slow start",

@@ -3,7 +3,7 @@
 use super::autoscaler::Autoscaler;
 use super::balancer::BalancerProduct;
 use super::balancing::{
-    EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PowerOfChoices, SlowStart,
+    EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PooledConnections, PowerOfChoices, SlowStart,
     Stickiness, ZoneRouting,
 };
 use super::cost::{Logs, Prices, Purchase};
@@ -387,6 +387,8 @@ choice! {
         Maglev(Maglev),
         /// By the hash of the request's key on a ring (HAProxy).
         HaproxyConsistentHash(HaproxyConsistentHash),
+        /// By open connections, each to one target, that are used again.
+        PooledConnections(PooledConnections),
     }
 }
 

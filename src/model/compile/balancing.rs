@@ -1,7 +1,7 @@
 //! How balancers choose, from the language's types to the components' own.
 
 use crate::components::balancer::zone_aware::ZoneAware;
-use crate::components::balancer::{Flavour, PolicyConfig, SlowStartConfig};
+use crate::components::balancer::{Flavour, PolicyConfig, Reuse, SlowStartConfig};
 use crate::model::{GroupKind, GroupShape, ZoneRouting};
 use crate::spec::balancing as sb;
 use crate::spec::balancing::SlowStart;
@@ -42,6 +42,13 @@ pub(super) fn policy(policy: &BalancerPolicy) -> PolicyConfig {
         BalancerPolicy::HaproxyConsistentHash(h) => {
             PolicyConfig::HaproxyHash { hash_balance_factor: h.hash_balance_factor }
         }
+        BalancerPolicy::PooledConnections(p) => PolicyConfig::Connections {
+            reuse: match p.reuse {
+                sb::ConnectionReuse::MostRecent => Reuse::MostRecent,
+                sb::ConnectionReuse::LeastRecent => Reuse::LeastRecent,
+            },
+            pools: p.pools,
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! Values of how balancers choose.
 
+use crate::spec::balancer::BalancerProduct;
 use crate::spec::balancing::{SlowStart, ZoneRouting};
 use crate::spec::decode::Context;
 use crate::spec::source::Span;
@@ -7,6 +8,9 @@ use crate::spec::topology::{Balancer, BalancerPolicy, Topology};
 
 /// The most zones of a service.
 const ZONES_MAX: usize = 16;
+
+/// The most pools of connections.
+const POOLS_MAX: u32 = 100_000;
 
 /// The largest table of Envoy's Maglev.
 const TABLE_MAX: u32 = 5_000_011;
@@ -61,6 +65,15 @@ fn policy(b: &Balancer, topology: &Topology, cx: &mut Context) {
         BalancerPolicy::HaproxyConsistentHash(h) if (1..=100).contains(&h.hash_balance_factor) => {
             let message = "`hash_balance_factor` must be 0, for no limit, or above 100";
             cx.fail::<()>(h.place("hash_balance_factor"), message);
+        }
+        BalancerPolicy::PooledConnections(p) => {
+            if !(1..=POOLS_MAX).contains(&p.pools) {
+                cx.fail::<()>(p.place("pools"), format!("`pools` must be from 1 to {POOLS_MAX}"));
+            }
+            if !matches!(b.product, BalancerProduct::Alb(_)) || !matches!(b.zone_routing, ZoneRouting::CrossZone) {
+                let message = "`PooledConnections` is for balancers without `product` and `zone_routing`";
+                cx.fail::<()>(b.place("policy"), message);
+            }
         }
         _ => {}
     }
