@@ -12,6 +12,7 @@ pub mod compare;
 pub mod doubts;
 mod failures;
 pub mod fold;
+pub mod impact;
 pub mod judge;
 pub mod ledger;
 pub mod log;

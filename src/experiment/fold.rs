@@ -4,11 +4,11 @@ use super::alerts;
 use super::cascade;
 use super::doubts;
 use super::judge::{self, SubjectValue};
-use super::plan::{Plan, VariantPlan};
+use super::plan::{FaultMeasure, Plan, VariantPlan};
 use super::precision;
 use super::results::{
-    AlertRun, ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
-    SeriesColumn, TheoryResult, VariantResult,
+    AlertRun, ExperimentResult, FaultNumber, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult,
+    RunLog, Series, SeriesColumn, TheoryResult, VariantResult,
 };
 use super::stationary;
 use super::theory;
@@ -72,6 +72,8 @@ fn at_its_end() -> Stop {
 #[derive(Debug)]
 pub struct Fold {
     columns: usize,
+    /// How many values a row of the series has: those of all metrics come first.
+    width: usize,
     events: u64,
     requests: u64,
     fingerprints: Vec<u64>,
@@ -126,6 +128,7 @@ impl Fold {
         let columns = variant.model.catalog.metrics.len();
         Self {
             columns,
+            width: variant.recorded.columns.len(),
             events: 0,
             requests: 0,
             fingerprints: Vec::new(),
@@ -212,10 +215,10 @@ impl Fold {
         if !variant.recorded.is_series {
             return Series::default();
         }
-        let seconds = self.cells.len().checked_div(self.columns).unwrap_or(0);
+        let seconds = self.cells.len().checked_div(self.width).unwrap_or(0);
         let column = |index: usize| {
             let metric = &variant.model.catalog.metrics[index];
-            let cells = (0..seconds).map(|s| &self.cells[s * self.columns + index]);
+            let cells = (0..seconds).map(|s| &self.cells[s * self.width + index]);
             let pick = |f: fn(&Cell) -> f64| {
                 cells.clone().map(|c| if c.count == 0 { f64::NAN } else { f(c) }).collect::<Vec<f64>>()
             };
@@ -322,9 +325,10 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
 }
 
 fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Option<f64>>>) -> FaultResult {
-    let (plan, runs) = (&variant.faults[number], fold.faults[number].as_slice());
-    let estimate =
-        |f: fn(&FaultRun) -> Option<f64>| Estimate::of_present(&runs.iter().map(f).collect::<Vec<_>>());
+    let (plan, all) = (&variant.faults[number], fold.faults[number].as_slice());
+    // A fault that never began in a run says nothing about it.
+    let runs: Vec<FaultRun> = all.iter().copied().filter(|run| run.struck).collect();
+    let estimate = |f: fn(&FaultRun) -> Option<f64>| estimate_of(&runs, f);
     let share = |f: fn(&FaultRun) -> bool| {
         let count = runs.iter().filter(|r| f(r)).count() as u64;
         binomial(count, runs.len() as u64).unwrap_or(Proportion {
@@ -349,8 +353,21 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Opti
         unserved: estimate(|r| Some(r.unserved)),
         metastable: share(|r| r.metastable),
         during: Fold::metrics(variant, during),
-        per_run: runs.to_vec(),
+        measures: FaultMeasure::ALL
+            .iter()
+            .skip(4)
+            .map(|(name, what, unit, _)| FaultNumber {
+                name,
+                unit: *unit,
+                estimate: estimate_of(&runs, |run| what.of(run)),
+            })
+            .collect(),
+        per_run: all.to_vec(),
     }
+}
+
+fn estimate_of(runs: &[FaultRun], of: impl Fn(&FaultRun) -> Option<f64>) -> Option<Estimate> {
+    Estimate::of_present(&runs.iter().map(of).collect::<Vec<_>>())
 }
 
 /// How many numbers are asked of each run.

@@ -142,13 +142,12 @@ impl Subject<'_> {
     fn fault(&self, measure: &Measure) -> Result<(usize, FaultMeasure, Unit), Diagnostic> {
         let mut parts = measure.path.split('.').skip(1);
         let fault = find_fault(parts.next().unwrap_or_default(), self.faults, self.span)?;
-        let name = parts.next().unwrap_or_default();
+        let name = parts.collect::<Vec<_>>().join(".");
+        let name = name.as_str();
         let known = FaultMeasure::ALL.iter().find(|(known, ..)| *known == name);
         match known {
             Some((_, what, unit, _))
-                if parts.next().is_none()
-                    && measure.statistic == Statistic::Value
-                    && measure.window == Window::Measured =>
+                if measure.statistic == Statistic::Value && measure.window == Window::Measured =>
             {
                 Ok((fault, *what, *unit))
             }

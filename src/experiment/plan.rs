@@ -1,10 +1,14 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+mod measure;
 mod timeline;
+
+pub use measure::FaultMeasure;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::cascade;
 use super::doubts::{self, PercentilePlan};
+use super::impact::{self, ImpactColumns};
 use super::log;
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
 use super::precision::{self, PrecisePlan, PrecisionChange};
@@ -126,6 +130,8 @@ pub struct VariantPlan {
     pub recorded: Recorded,
     /// What can fall, and what strikes.
     pub cascade: cascade::Map,
+    /// Where the series has what faults cost.
+    pub impact: ImpactColumns,
 }
 
 /// A fault as reports see it.
@@ -152,6 +158,8 @@ pub struct ObjectivePlan {
     pub availability: f64,
     /// Quantiles of latency (0 to 1) and their limits in seconds.
     pub latency: Vec<(f64, f64)>,
+    /// Seconds that the error budget is for.
+    pub period_s: f64,
 }
 
 /// An expectation whose metric is found.
@@ -216,54 +224,6 @@ pub enum SubjectPlan {
     Holds(FormulaPlan, Limits),
     /// The share of runs in which components fell in an order.
     Cascade(cascade::ExpectedPath),
-}
-
-/// What a fault did: the metrics `faults.NAME.…`, for expectations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultMeasure {
-    /// `detect`: time to the first reaction.
-    Detect,
-    /// `recover`: time to recovery. A run that has not recovered has no value, and meets no upper limit.
-    Recover,
-    /// `depth`: the lowest goodput.
-    Depth,
-    /// `unserved`: requests that did not end well until recovery.
-    Unserved,
-}
-
-impl FaultMeasure {
-    /// All of them: name in paths, unit and meaning.
-    pub const ALL: [(&'static str, Self, Unit, &'static str); 4] = [
-        (
-            "detect",
-            Self::Detect,
-            Unit::Seconds,
-            "time from the fault's start to the first reaction of the system",
-        ),
-        (
-            "recover",
-            Self::Recover,
-            Unit::Seconds,
-            "time from the fault's start until the objectives hold again and stay held",
-        ),
-        ("depth", Self::Depth, Unit::PerSecond, "lowest goodput between the fault's start and recovery"),
-        (
-            "unserved",
-            Self::Unserved,
-            Unit::Count("requests"),
-            "requests that did not end well until recovery",
-        ),
-    ];
-
-    /// The measure of one run.
-    pub fn of(self, run: &super::results::FaultRun) -> Option<f64> {
-        match self {
-            Self::Detect => run.detect_s,
-            Self::Recover => run.recover_s,
-            Self::Depth => Some(run.depth),
-            Self::Unserved => Some(run.unserved),
-        }
-    }
 }
 
 /// A part of the run.
@@ -469,12 +429,14 @@ fn plan_variant(
         precise: Vec::new(),
         percentiles: Vec::new(),
         cascade: cascade::Map::default(),
+        impact: ImpactColumns::default(),
     };
     super::recovery::record(&mut planned);
     let first_set = timeline.iter().find_map(|at| match &at.action {
         Action::Set(set) => Some((SimTime::ZERO + at.at.duration(), set.path.value.as_str())),
         _ => None,
     });
+    planned.impact = impact::record(&mut planned);
     planned.cascade = cascade::record(&mut planned, first_set);
     stationary::record(&mut planned, warmup, end);
     for source in alerts::alert_columns(&planned.alerts) {
@@ -485,6 +447,17 @@ fn plan_variant(
             Ok(mut expectation) => {
                 let file = loader.sources.get(text.span.source).map_or("", |s| s.name.as_str());
                 expectation.place = (file.to_string(), loader.sources.position(text.span).0);
+                planned.expectations.push(expectation);
+            }
+            Err(diagnostic) => loader.diagnostics.push(diagnostic),
+        }
+    }
+    for (text, span) in targets(experiment, &planned) {
+        let text = Spanned { value: text, span };
+        match expectation(&text, &mut planned, (warmup, end)) {
+            Ok(mut expectation) => {
+                let file = loader.sources.get(span.source).map_or("", |s| s.name.as_str());
+                expectation.place = (file.to_string(), loader.sources.position(span).0);
                 planned.expectations.push(expectation);
             }
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
@@ -519,9 +492,30 @@ fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
         let quantile = check::timeline::percentile_quantile;
         let latency =
             objective.latency.iter().filter_map(|(p, limit)| Some((quantile(p)?, limit.0))).collect();
-        planned.push(ObjectivePlan { client, availability: objective.availability.0, latency });
+        let (availability, period_s) = (objective.availability.0, objective.period.0);
+        planned.push(ObjectivePlan { client, availability, latency, period_s });
     }
     planned
+}
+
+/// What recovery from every fault is expected to meet, and where that is written.
+fn targets(experiment: &Experiment, variant: &VariantPlan) -> Vec<(String, Span)> {
+    let recovery = &experiment.recovery;
+    let mut texts = Vec::new();
+    if !recovery.targets_of.is_empty() && recovery.targets_of.iter().all(|v| v.value != variant.name) {
+        return texts;
+    }
+    for fault in &variant.faults {
+        let mut target = |what: &str, limit: &Option<Spanned<Seconds>>| {
+            let Some(limit) = limit else { return };
+            texts.push((format!("faults.{}.{what} <= {}s", fault.name, limit.value.0), limit.span));
+        };
+        target("recover", &recovery.rto);
+        if variant.impact.has_rpo() {
+            target("rpo", &recovery.rpo);
+        }
+    }
+    texts
 }
 
 // ---- expectations and theory ----

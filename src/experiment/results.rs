@@ -229,10 +229,23 @@ pub struct FaultResult {
     pub unserved: Option<Estimate>,
     /// The share of runs that were metastable: fault over, load and capacity back, goodput not.
     pub metastable: Proportion,
+    /// What else `faults.NAME.…` has, in order of [`FaultMeasure::ALL`](super::plan::FaultMeasure::ALL).
+    pub measures: Vec<FaultNumber>,
     /// Every metric while the fault lasted, in order of path.
     pub during: Vec<MetricResult>,
     /// The same, run by run.
     pub per_run: Vec<FaultRun>,
+}
+
+/// A measure of a fault, over the runs that have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FaultNumber {
+    /// Its name, as in `faults.NAME.mitigate`.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: Unit,
+    /// Mean and interval; `None` if no run has a value.
+    pub estimate: Option<Estimate>,
 }
 
 /// What a fault did in one run.
@@ -250,6 +263,51 @@ pub struct FaultRun {
     pub unserved: f64,
     /// Whether the run was metastable.
     pub metastable: bool,
+    /// Whether the fault began at all in this run; if not, it has no measures.
+    pub struck: bool,
+    /// Seconds to the first reaction of the system; alerts are none.
+    pub reaction_s: Option<f64>,
+    /// What it cost beside that.
+    pub impact: Impact,
+}
+
+/// What a fault cost in one run, beside its recovery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Impact {
+    /// Seconds until goodput was back above half of what was lost, and stayed there.
+    pub mitigate_s: Option<f64>,
+    /// Requests that ended well, but above the latency of their population's objective.
+    pub late: Option<f64>,
+    /// Messages that queues lost: too old, or no room. `None` without queues.
+    pub lost_messages: Option<f64>,
+    /// Messages that were handled well more than once.
+    pub duplicated_messages: Option<f64>,
+    /// The share of an objective's error budget that failed requests used up; of the population that is worst off.
+    pub budget_burnt: Option<f64>,
+    /// Attempts for each call, over what was normal.
+    pub retry_amplification: f64,
+    /// The share of the requests finished that nobody waited for any more.
+    pub work_for_nobody: Option<f64>,
+    /// Seconds: the age of the oldest write that was acknowledged and lost; 0 if none was. `None` without databases
+    /// that fail over.
+    pub rpo_s: Option<f64>,
+    /// What kept it going after the fault was over; `None` if it was not over, or nothing had to be got over.
+    pub sustained: Option<Sustained>,
+}
+
+/// What kept an incident going after its trigger was over: the share of load that each added, above normal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sustained {
+    /// Attempts beyond the first.
+    pub retries: f64,
+    /// Misses of caches.
+    pub cold_cache: f64,
+    /// CPU beyond what requests normally take.
+    pub contention: f64,
+    /// Instances that were away or starting.
+    pub restarts: f64,
+    /// Requests finished for nobody.
+    pub work_for_nobody: f64,
 }
 
 /// An alert and what it did.

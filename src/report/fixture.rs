@@ -302,6 +302,8 @@ fn fault(b: Behavior) -> FaultResult {
             goodput_before: 1199.0,
             unserved: if b.collapse { 1_240_000.0 } else { 4_400.0 } + 100.0 * f64::from(run),
             metastable: recover(run).is_none(),
+            struck: true,
+            ..FaultRun::default()
         })
         .collect();
     let present = |value: fn(&FaultRun) -> Option<f64>| {
@@ -321,6 +323,7 @@ fn fault(b: Behavior) -> FaultResult {
         goodput_before: present(|r| Some(r.goodput_before)),
         unserved: present(|r| Some(r.unserved)),
         metastable: share(per_run.iter().filter(|r| r.metastable).count()),
+        measures: Vec::new(),
         during: Vec::new(),
         per_run,
     }

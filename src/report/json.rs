@@ -7,8 +7,8 @@ mod cascades;
 
 use crate::base::units::Unit;
 use crate::experiment::results::{
-    Agreement, AlertResult, AlertRun, ExpectationResult, ExperimentResult, FaultResult, FaultRun,
-    MetricResult, PrecisionResult, StationaryResult, TheoryResult, VariantResult,
+    Agreement, AlertResult, AlertRun, ExpectationResult, ExperimentResult, FaultNumber, FaultResult,
+    FaultRun, MetricResult, PrecisionResult, StationaryResult, TheoryResult, VariantResult,
 };
 use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
@@ -293,6 +293,14 @@ struct Metric {
 }
 
 impl Metric {
+    fn measured(number: &FaultNumber) -> Self {
+        Self {
+            mean: mean_of(number.estimate),
+            ci95: interval_of(number.estimate),
+            unit: number.unit.symbol(),
+        }
+    }
+
     fn of(metric: &MetricResult) -> Self {
         Self {
             mean: mean_of(metric.estimate),
@@ -334,6 +342,8 @@ struct Fault<'a> {
     unserved: Option<Number>,
     metastable: bool,
     metastable_share: Share,
+    #[serde(skip_serializing_if = "is_empty")]
+    measures: Object<Metric>,
     ci95: FaultIntervals,
     during: Object<Metric>,
     per_run: Vec<Run>,
@@ -355,6 +365,9 @@ impl<'a> Fault<'a> {
             unserved: mean_of(fault.unserved),
             metastable: fault.metastable.share > 0.5,
             metastable_share: Share::of(fault.metastable),
+            measures: Object(
+                fault.measures.iter().map(|m| (m.name.to_string(), Metric::measured(m))).collect(),
+            ),
             ci95: FaultIntervals::of(fault),
             during: metrics(&fault.during),
             per_run: fault.per_run.iter().map(Run::of).collect(),

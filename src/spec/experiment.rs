@@ -208,6 +208,9 @@ record! {
         availability: Ratio = "99%",
         /// Limits on latency by percentile, such as `"p95": "200ms"`.
         latency: Map<Seconds> = {},
+        /// What the error budget is for: as many requests may fail as `availability` allows of those that come in this
+        /// time at the rate of normal operation.
+        period: Seconds = "30d",
     }
 }
 
@@ -221,5 +224,13 @@ record! {
         stable: Seconds = "30s",
         /// The share of the goodput before the fault that must be back.
         goodput: Ratio = "90%",
+        /// The target for the time to recover (RTO) from each fault, which every variant that is struck is expected to
+        /// meet: `faults.NAME.recover`.
+        rto: Option<Spanned<Seconds>> = None,
+        /// The target for what may be lost (RPO) by each fault, as the age of the oldest write that was acknowledged
+        /// and lost: `faults.NAME.rpo`, of variants whose databases fail over.
+        rpo: Option<Spanned<Seconds>> = None,
+        /// The variants that are to meet these targets; all if none is given.
+        targets_of: Vec<Spanned<String>> = [],
     }
 }

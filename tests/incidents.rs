@@ -1,0 +1,131 @@
+//! What faults cost, and what keeps a system down: recovery measured, with controls that must say no.
+
+use brownout::experiment::results::{ExperimentResult, FaultRun, VariantResult};
+use brownout::experiment::{Changes, plan, run};
+use brownout::spec::load::Loader;
+
+fn played(text: &str) -> ExperimentResult {
+    let mut loader = Loader::default();
+    let document = loader.load_text("t", text).expect("a document");
+    let Some(plan) = plan(&mut loader, document, &Changes::default()) else {
+        panic!("no plan: {:?}", loader.diagnostics)
+    };
+    run(&plan, 2, &()).expect("a result")
+}
+
+fn struck(variant: &VariantResult) -> FaultRun {
+    variant.faults[0].per_run[0]
+}
+
+/// An experiment about one service of ten workers and 100 requests/s, with 80/s that give up after 1 s.
+fn service(clients: &str, more: &str) -> String {
+    format!(
+        "Experiment(topology: Topology(name: \"t\", \
+         clients: {{ \"u\": Clients(arrivals: Poisson(\"80/s\"), requests: {{ \"s/e\": 1 }}, {clients}) }}, \
+         services: {{ \"s\": Service(workers: 10, queue: Queue(capacity: 100000), \
+         endpoints: {{ \"e\": [Wait(Exponential(\"100ms\"))] }}) }}), \
+         warmup: \"20s\", duration: \"5m\", runs: 1, timeline: [At(\"1m\", Hang(target: \"s\", lasts: \"20s\"))], {more})"
+    )
+}
+
+const STORM: &str = "timeout: \"1s\", retry: Retry(max: 3, backoff: Constant(\"100ms\"))";
+
+#[test]
+fn a_retry_storm_is_metastable_and_its_retries_sustain_it() {
+    let result = played(&service(STORM, ""));
+    let storm = struck(&result.variants[0]);
+    assert!(storm.metastable && storm.recover_s.is_none() && storm.impact.mitigate_s.is_none(), "{storm:?}");
+    let sustained = storm.impact.sustained.expect("the fault was over");
+    // Each call is tried four times: three of four attempts.
+    assert!((0.72..=0.76).contains(&sustained.retries), "{sustained:?}");
+    assert!(sustained.work_for_nobody > 0.99 && sustained.cold_cache == 0.0 && sustained.restarts == 0.0);
+    assert!((3.8..=4.0).contains(&storm.impact.retry_amplification), "{storm:?}");
+    // What it costs without retries: the backlog drains, and then all is well.
+    let result = played(&service("timeout: \"1s\"", ""));
+    let backlog = struck(&result.variants[0]);
+    assert!(!backlog.metastable, "{backlog:?}");
+    let sustained = backlog.impact.sustained.expect("it had to be got over");
+    assert!(sustained.retries == 0.0 && sustained.work_for_nobody > 0.5, "{sustained:?}");
+    assert_eq!(backlog.impact.retry_amplification, 1.0);
+    let (mitigated, recovered) = (backlog.impact.mitigate_s.unwrap(), backlog.recover_s.unwrap());
+    assert!(mitigated > 20.0 && mitigated <= recovered, "{backlog:?}");
+}
+
+/// 80/s are 80 * 86,400 requests a day, of which 1 % may fail: 69,120. What fails is counted.
+#[test]
+fn the_budget_burnt_is_what_failed_of_what_may_fail_in_a_period() {
+    let objective = "objectives: { \"u\": Objective(availability: \"99%\", period: \"1d\") }";
+    let fault = struck(&played(&service("timeout: \"1s\"", objective)).variants[0]);
+    let (burnt, rate) = (fault.impact.budget_burnt.unwrap(), fault.goodput_before);
+    let expected = fault.unserved / (0.01 * rate * 86_400.0);
+    assert!((burnt / expected - 1.0).abs() < 0.01, "{burnt} and {expected}");
+}
+
+/// Nobody gives up: those who came during the hang are answered, but late.
+#[test]
+fn late_requests_are_those_that_end_well_above_the_objective() {
+    let objective = "objectives: { \"u\": Objective(latency: { \"p50\": \"200ms\", \"p99\": \"2s\" }) }";
+    let fault = struck(&played(&service("", objective)).variants[0]);
+    // 18 s of 80/s wait for more than 2 s of the hang, and as many again as the queue takes to shrink below 200.
+    let late = fault.impact.late.unwrap();
+    assert!((3_000.0..=12_000.0).contains(&late), "{fault:?}");
+    assert_eq!(fault.unserved, 0.0);
+    assert_eq!(struck(&played(&service("", "")).variants[0]).impact.late, None);
+}
+
+/// An alert that fires is a detection, but no reaction of the system.
+#[test]
+fn an_alert_detects_what_nothing_reacts_to() {
+    let alert = "alerts: { \"errors\": Threshold(metric: \"clients.u.error_ratio\", above: \"50%\", \
+                 window: \"5s\", interval: \"1s\", for: \"10s\") }";
+    let fault = struck(&played(&service("timeout: \"1s\"", alert)).variants[0]);
+    assert_eq!(fault.reaction_s, None);
+    let detected = fault.detect_s.expect("an alert");
+    assert!((10.0..=16.0).contains(&detected), "{detected}");
+    assert_eq!(struck(&played(&service("timeout: \"1s\"", "")).variants[0]).detect_s, None);
+}
+
+/// A target for the time to recover is an expectation of every fault.
+#[test]
+fn targets_for_recovery_are_held_or_failed() {
+    for (rto, verdict) in [("4m", "held"), ("30s", "failed")] {
+        let recovery = format!("recovery: Recovery(rto: \"{rto}\")");
+        let result = played(&service("timeout: \"1s\"", &recovery));
+        let found: Vec<_> = result.expectations.iter().map(|e| (e.text.as_str(), e.verdict.name())).collect();
+        assert_eq!(found.len(), 1);
+        assert!(found[0].0.starts_with("faults.s.recover <= "), "{found:?}");
+        assert_eq!(found[0].1, verdict);
+    }
+    // Of a storm that never ends, no target is met.
+    let result = played(&service(STORM, "recovery: Recovery(rto: \"1h\")"));
+    assert_eq!(result.expectations[0].verdict.name(), "failed");
+}
+
+/// Writes of the last second before the primary is lost are gone: the oldest of them is as old as the way to the
+/// replica is long.
+#[test]
+fn the_recovery_point_is_the_age_of_the_oldest_write_that_is_lost() {
+    let text = |latency: &str, recovery: &str| {
+        format!(
+            "Experiment(topology: Topology(name: \"t\", \
+             clients: {{ \"u\": Clients(arrivals: Poisson(\"50/s\"), requests: {{ \"s/e\": 1 }}, timeout: \"1s\") }}, \
+             services: {{ \"s\": Service(endpoints: {{ \"e\": [Call(\"db/put\")] }}) }}, \
+             databases: {{ \"db\": Database(queries: {{ \"put\": [Work(\"1ms\")] }}, writes: [\"put\"], \
+             failover: Patroni(ttl: \"10s\")), \
+             \"copy\": Database(replicates: \"db\", replication: Replication(latency: Constant(\"{latency}\"))) }}), \
+             warmup: \"20s\", duration: \"4m\", runs: 1, {recovery} \
+             timeline: [At(\"1m\", Down(target: \"db\"))])"
+        )
+    };
+    let result = played(&text("2s", "recovery: Recovery(rpo: \"5s\"),"));
+    let rpo = struck(&result.variants[0]).impact.rpo_s.expect("a database that fails over");
+    assert!((1.8..=2.0).contains(&rpo), "{rpo}");
+    let metric = |path: &str| {
+        result.variants[0].metrics.iter().find(|m| m.path == path).and_then(|m| m.per_run[0]).expect("a value")
+    };
+    assert_eq!(metric("databases.db.rpo"), rpo);
+    assert!((70.0..=130.0).contains(&metric("databases.db.lost_writes")));
+    assert_eq!(result.expectations[0].verdict.name(), "held");
+    let result = played(&text("20s", "recovery: Recovery(rpo: \"5s\"),"));
+    assert_eq!(result.expectations[0].verdict.name(), "failed");
+}
