@@ -17,6 +17,7 @@ pub mod judge;
 pub mod ledger;
 pub mod log;
 pub mod measures;
+pub mod objectives;
 pub mod plan;
 pub mod precision;
 pub mod rare;

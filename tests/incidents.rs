@@ -110,9 +110,9 @@ fn the_recovery_point_is_the_age_of_the_oldest_write_that_is_lost() {
             "Experiment(topology: Topology(name: \"t\", \
              clients: {{ \"u\": Clients(arrivals: Poisson(\"50/s\"), requests: {{ \"s/e\": 1 }}, timeout: \"1s\") }}, \
              services: {{ \"s\": Service(endpoints: {{ \"e\": [Call(\"db/put\")] }}) }}, \
-             databases: {{ \"db\": Database(queries: {{ \"put\": [Work(\"1ms\")] }}, writes: [\"put\"], \
-             failover: Patroni(ttl: \"10s\")), \
-             \"copy\": Database(replicates: \"db\", replication: Replication(latency: Constant(\"{latency}\"))) }}), \
+             databases: {{ \"db\": Database(cores: 1, queries: {{ \"put\": [Work(\"1ms\")] }}, writes: [\"put\"], \
+             failover: Patroni()), \"copy\": Database(cores: 1, queries: {{ \"get\": [Work(\"1ms\")] }}, \
+             replication: Replication(of: \"db\", delay: Constant(\"{latency}\"))) }}), \
              warmup: \"20s\", duration: \"4m\", runs: 1, {recovery} \
              timeline: [At(\"1m\", Down(target: \"db\"))])"
         )
@@ -121,11 +121,70 @@ fn the_recovery_point_is_the_age_of_the_oldest_write_that_is_lost() {
     let rpo = struck(&result.variants[0]).impact.rpo_s.expect("a database that fails over");
     assert!((1.8..=2.0).contains(&rpo), "{rpo}");
     let metric = |path: &str| {
-        result.variants[0].metrics.iter().find(|m| m.path == path).and_then(|m| m.per_run[0]).expect("a value")
+        result.variants[0]
+            .metrics
+            .iter()
+            .find(|m| m.path == path)
+            .and_then(|m| m.per_run[0])
+            .expect("a value")
     };
     assert_eq!(metric("databases.db.rpo"), rpo);
     assert!((70.0..=130.0).contains(&metric("databases.db.lost_writes")));
     assert_eq!(result.expectations[0].verdict.name(), "held");
     let result = played(&text("20s", "recovery: Recovery(rpo: \"5s\"),"));
     assert_eq!(result.expectations[0].verdict.name(), "failed");
+}
+
+/// A flushed cache sends everybody to a database that can only take the normal misses. Nobody waits long enough for an
+/// answer to be kept, so the cache stays cold.
+#[test]
+fn a_cache_flush_is_metastable_and_the_cold_cache_sustains_it() {
+    let text = |cache: &str| {
+        format!(
+            "Experiment(topology: Topology(name: \"t\", \
+             clients: {{ \"u\": Clients(arrivals: Poisson(\"30/s\"), keys: Uniform(count: 300), \
+             requests: {{ \"s/e\": 1 }}) }}, \
+             services: {{ \"s\": Service(start_up: Constant(\"1s\"), endpoints: {{ \"e\": [Call(\"db/q\", \"p\")] }}) }}, \
+             databases: {{ \"db\": Database(cores: 1, queries: {{ \"q\": [Work(\"20ms\")] }}) }}, \
+             policies: {{ \"p\": [{cache} Timeout(\"500ms\")] }}), \
+             warmup: \"90s\", duration: \"6m\", runs: 1, timeline: [ \
+             At(\"60s\", Set(\"clients.u.arrivals\", Poisson(\"200/s\"))), \
+             At(\"2m30s\", Down(target: \"s\", lasts: \"2s\"))])"
+        )
+    };
+    let flushed = struck(&played(&text("Cache(),")).variants[0]);
+    assert!(flushed.metastable, "{flushed:?}");
+    let sustained = flushed.impact.sustained.expect("the fault was over");
+    assert!(sustained.cold_cache > 0.9 && sustained.retries == 0.0, "{sustained:?}");
+    // A cache that all instances share outlives them: nothing has to be got over.
+    let shared = struck(&played(&text("Cache(per: All),")).variants[0]);
+    assert!(!shared.metastable && shared.recover_s.is_some_and(|s| s < 15.0), "{shared:?}");
+    assert!(shared.impact.sustained.is_none_or(|s| s.cold_cache < 0.2), "{shared:?}");
+}
+
+/// Objectives of single requests are told apart: the slow one misses its own.
+#[test]
+fn objectives_of_requests_have_budgets_of_their_own() {
+    let result = played(
+        "Experiment(topology: Topology(name: \"t\", clients: { \"u\": Clients(arrivals: Poisson(\"100/s\"), \
+         requests: { \"s/good\": 1, \"s/bad\": 1 }) }, \
+         services: { \"s\": Service(endpoints: { \"good\": [Wait(\"5ms\")], \
+         \"bad\": [Wait(\"50ms\"), Fail(\"10%\")] }) }), \
+         warmup: \"10s\", duration: \"110s\", runs: 3, \
+         objectives: { \"u\": Objective(availability: \"90%\", period: \"1000s\", endpoints: { \
+         \"s/bad\": Objective(availability: \"95%\", period: \"1000s\", latency: { \"p50\": \"20ms\" }), \
+         \"s/good\": Objective(availability: \"95%\", period: \"1000s\", latency: { \"p50\": \"20ms\" }) }) }, \
+         expect: { \"base\": [ \
+         \"objectives.u.burn_rate in 0.4..0.6\", \
+         \"objectives.u.s/bad.burn_rate in 1.7..2.3\", \
+         \"objectives.u.s/bad.budget_left in 76%..84%\", \
+         \"objectives.u.s/good.budget_left >= 100%\" ] })",
+    );
+    for expectation in &result.expectations {
+        assert_eq!(expectation.verdict.name(), "held", "{expectation:?}");
+    }
+    let all = &result.variants[0].objectives;
+    assert_eq!(all.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(), ["u", "u.s/bad", "u.s/good"]);
+    let [bad, good] = [1, 2].map(|at| all[at].latency[0].latency.expect("a latency").mean);
+    assert!(bad > 0.04 && good < 0.01, "{all:?}");
 }

@@ -4,6 +4,7 @@ use super::alerts;
 use super::cascade;
 use super::doubts;
 use super::judge::{self, SubjectValue};
+use super::objectives;
 use super::plan::{FaultMeasure, Plan, VariantPlan};
 use super::precision;
 use super::results::{
@@ -55,6 +56,8 @@ pub struct RunData {
     pub alerts: Vec<AlertRun>,
     /// In which order components fell, for each trigger.
     pub cascades: Vec<cascade::Path>,
+    /// How objectives were met.
+    pub objectives: Vec<Vec<Option<f64>>>,
     /// What each expectation is about, and then what each measure is.
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
@@ -95,6 +98,7 @@ pub struct Fold {
     faults: Vec<Vec<FaultRun>>,
     alerts: Vec<Vec<AlertRun>>,
     cascades: Vec<Vec<cascade::Path>>,
+    objectives: Vec<Vec<Vec<Option<f64>>>>,
     subjects: Vec<Vec<SubjectValue>>,
     theory: Vec<Vec<Option<f64>>>,
 }
@@ -145,6 +149,7 @@ impl Fold {
             faults: vec![Vec::new(); variant.faults.len()],
             alerts: vec![Vec::new(); variant.alerts.len()],
             cascades: Vec::new(),
+            objectives: Vec::new(),
             subjects: vec![Vec::new(); subjects(variant)],
             theory: vec![Vec::new(); variant.theory.len()],
         }
@@ -182,6 +187,7 @@ impl Fold {
             all.push(alert);
         }
         self.cascades.push(data.cascades);
+        self.objectives.push(data.objectives);
         for (all, subject) in self.subjects.iter_mut().zip(data.subjects) {
             all.push(subject);
         }
@@ -293,6 +299,7 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
                 .zip(&fold.alerts)
                 .map(|(a, runs)| alerts::result(a, runs.clone()))
                 .collect(),
+            objectives: objectives::results(&variant.slos, &fold.objectives),
             cascades: (0..variant.cascade.triggers.len())
                 .map(|number| cascade::result(variant, number, &fold.cascades))
                 .collect(),

@@ -3,6 +3,7 @@
 use super::alerts::AlertMeasure;
 use super::cascade;
 use super::measures::{FormulaPlan, MeasurePlan, Taken};
+use super::objectives::SloMeasure;
 use super::plan::{ExpectationPlan, SubjectPlan, VariantPlan, WantedPlan};
 use super::results::{AlertRun, ExpectationResult, FaultRun, MeasureResult, Verdict};
 use super::run::merged;
@@ -94,6 +95,10 @@ fn computed(run: Examined<'_>, formula: &FormulaPlan) -> Option<f64> {
         FormulaPlan::Number(value) => Some(*value),
         FormulaPlan::Fault(fault, what) => faults.get(*fault).and_then(|run| what.of(run)),
         FormulaPlan::Alert(alert, what) => alerts.get(*alert).and_then(|run| what.of(run)),
+        FormulaPlan::Slo(SloMeasure { slo, what, window }) => {
+            let meters = merged(&record.windows, window.from, window.to, variant);
+            variant.slos[*slo].value(*what, &meters)
+        }
         FormulaPlan::Join(how, a, b) => {
             let [a, b] = [a, b].map(|part| computed(run, part));
             how.apply(a?, b?)

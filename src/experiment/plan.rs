@@ -11,6 +11,7 @@ use super::doubts::{self, PercentilePlan};
 use super::impact::{self, ImpactColumns};
 use super::log;
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
+use super::objectives::{self, Slo};
 use super::precision::{self, PrecisePlan, PrecisionChange};
 use super::stationary;
 use super::warmup::{self, Found, Pilot};
@@ -114,6 +115,8 @@ pub struct VariantPlan {
     pub settings: Vec<String>,
     /// What counts as working, by client population.
     pub objectives: Vec<ObjectivePlan>,
+    /// The same, and of single requests, as reports tell it.
+    pub slos: Vec<Slo>,
     /// What would tell somebody, in order of name.
     pub alerts: Vec<AlertPlan>,
     /// What is expected.
@@ -413,11 +416,12 @@ fn plan_variant(
             _ => None,
         })
         .collect();
-    let objectives = objectives(experiment, &model);
+    let objectives = recovery_objectives(experiment, &model);
     let mut planned = VariantPlan {
         name: name.to_string(),
         recorded: Recorded::new(&model, experiment.series),
         alerts: alerts::plan(experiment, &model, &mut loader.diagnostics),
+        slos: objectives::plan(experiment, &model),
         model,
         script,
         faults,
@@ -485,7 +489,7 @@ fn plan_variant(
     Some(planned)
 }
 
-fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
+fn recovery_objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
     let mut planned = Vec::new();
     for (name, objective) in experiment.objectives.iter() {
         let client = model.clients.iter().position(|c| c.name == name).unwrap_or(0) as u32;
@@ -564,8 +568,8 @@ fn subject_plan(
 }
 
 fn subject(variant: &mut VariantPlan, run: (SimTime, SimTime), span: Span) -> Subject<'_> {
-    let VariantPlan { model, faults, alerts, recorded, .. } = variant;
-    Subject { model, faults, alerts, run, recorded, span }
+    let VariantPlan { model, faults, alerts, slos, recorded, .. } = variant;
+    Subject { model, faults, alerts, slos, run, recorded, span }
 }
 
 fn event_plan(

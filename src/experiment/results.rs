@@ -93,6 +93,8 @@ pub struct VariantResult {
     pub faults: Vec<FaultResult>,
     /// What alerts did, in order of name.
     pub alerts: Vec<AlertResult>,
+    /// How objectives were met, in order of name, each population before its requests.
+    pub objectives: Vec<ObjectiveResult>,
     /// The order in which components fell after each fault, or after the first change of settings if nothing strikes.
     pub cascades: Vec<CascadeResult>,
     /// Every metric second by second.
@@ -505,4 +507,34 @@ pub struct CascadeShown {
     pub value: f64,
     /// What is normal.
     pub normal: f64,
+}
+
+/// How an objective was met over the measured time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectiveResult {
+    /// What it is about: `users`, or `users.api/list`.
+    pub name: String,
+    /// The share of requests that must succeed.
+    pub target: f64,
+    /// Seconds that the error budget is for.
+    pub period_s: f64,
+    /// The share that succeeded.
+    pub availability: Option<Estimate>,
+    /// The share of the budget that is left; `None` if nothing may fail.
+    pub budget_left: Option<Estimate>,
+    /// The share that failed over the share that may; likewise.
+    pub burn_rate: Option<Estimate>,
+    /// Latency by percentile.
+    pub latency: Vec<ObjectiveTarget>,
+}
+
+/// A percentile of latency and its limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectiveTarget {
+    /// Which, such as `p99`.
+    pub percentile: String,
+    /// The limit in seconds.
+    pub limit_s: f64,
+    /// What was found.
+    pub latency: Option<Estimate>,
 }

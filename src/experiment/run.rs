@@ -7,7 +7,7 @@ use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
 use super::team::Team;
-use super::{alerts, cascade, doubts, judge, log, precision, stationary};
+use super::{alerts, cascade, doubts, judge, log, objectives, precision, stationary};
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
@@ -331,6 +331,7 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         faults,
         alerts,
         cascades,
+        objectives: objectives::examine(&variant.slos, &measured),
         subjects,
     }
 }

@@ -26,6 +26,7 @@ pub fn tiny() -> ExperimentResult {
         ],
         faults: Vec::new(),
         alerts: Vec::new(),
+        objectives: Vec::new(),
         cascades: Vec::new(),
         series: Series {
             times_s: vec![1.0, 2.0],
@@ -188,6 +189,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         metrics,
         faults: vec![fault(b)],
         alerts: vec![alert(b)],
+        objectives: Vec::new(),
         cascades: Vec::new(),
         series: Series { times_s, columns },
         latency: vec![LatencyCurve { client: "users".into(), points: curve(b) }],

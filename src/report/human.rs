@@ -8,6 +8,7 @@ mod cascades;
 mod compare;
 mod faults;
 pub(super) mod grid;
+mod objectives;
 
 use crate::base::mix;
 use crate::base::units::{Unit, count_text, duration_text, ratio_text};
@@ -51,6 +52,7 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
     let sections = [
         precision(result, options.width),
         compare::section(result, options.width),
+        objectives::section(result, options.width),
         faults::section(result, options.width),
         cascades::section(result, options.width),
         alerts::section(result, options.width),

@@ -4,6 +4,7 @@
 //! bits does not show; what has no value is `null`, never NaN.
 
 mod cascades;
+mod objectives;
 
 use crate::base::units::Unit;
 use crate::experiment::results::{
@@ -14,6 +15,7 @@ use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
 use crate::report::validation::Case;
 use cascades::Cascade;
+use objectives::Objective;
 use serde::{Serialize, Serializer};
 
 /// The summary as pretty JSON, with a newline at the end.
@@ -228,6 +230,8 @@ struct Variant<'a> {
     metrics: Object<Metric>,
     faults: Vec<Fault<'a>>,
     alerts: Object<AlertOf<'a>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    objectives: Object<Objective<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cascades: Vec<Cascade<'a>>,
 }
@@ -275,6 +279,9 @@ impl<'a> Variant<'a> {
             metrics: metrics(&variant.metrics),
             faults: variant.faults.iter().map(Fault::of).collect(),
             alerts: Object(variant.alerts.iter().map(|a| (a.name.clone(), AlertOf::of(a))).collect()),
+            objectives: Object(
+                variant.objectives.iter().map(|o| (o.name.clone(), Objective::of(o))).collect(),
+            ),
             cascades: variant.cascades.iter().map(Cascade::of).collect(),
         }
     }

@@ -211,6 +211,10 @@ record! {
         /// What the error budget is for: as many requests may fail as `availability` allows of those that come in this
         /// time at the rate of normal operation.
         period: Seconds = "30d",
+        /// The same for single requests of the population, such as `"api/list": Objective(latency: { "p99": "1s" })`.
+        /// They are told and can be expected (`objectives.users.api/list.budget_left`); recovery looks at the
+        /// population as a whole.
+        endpoints: Map<Objective> = {},
     }
 }
 

@@ -1,6 +1,7 @@
 //! The timeline and the objectives: targets that exist, moments within the run, names that tell faults apart.
 
 use super::names::{Component, find};
+use super::objectives;
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
@@ -45,14 +46,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
                     .nearest(name, topology.clients.names()),
             );
         }
-        for (percentile, span, _) in objective.latency.spanned() {
-            if percentile_quantile(percentile).is_none() {
-                cx.diagnostics.push(
-                    Diagnostic::error(span, format!("`{percentile}` is not a percentile of an objective"))
-                        .help("there is: p50, p90, p95, p99, p99.9"),
-                );
-            }
-        }
+        objectives::check(objective, name, topology, cx);
     }
     if experiment.recovery.window.0 < 1.0 {
         cx.fail::<()>(
