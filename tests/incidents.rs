@@ -1,16 +1,23 @@
 //! What faults cost, and what keeps a system down: recovery measured, with controls that must say no.
 
+use brownout::base::SimDuration;
+use brownout::experiment::plan::FaultMeasure;
 use brownout::experiment::results::{ExperimentResult, FaultRun, VariantResult};
-use brownout::experiment::{Changes, plan, run};
+use brownout::experiment::{Changes, Plan, plan, recovery, run};
+use brownout::metrics::Change;
 use brownout::spec::load::Loader;
 
-fn played(text: &str) -> ExperimentResult {
+fn planned(text: &str) -> Plan {
     let mut loader = Loader::default();
     let document = loader.load_text("t", text).expect("a document");
     let Some(plan) = plan(&mut loader, document, &Changes::default()) else {
         panic!("no plan: {:?}", loader.diagnostics)
     };
-    run(&plan, 2, &()).expect("a result")
+    plan
+}
+
+fn played(text: &str) -> ExperimentResult {
+    run(&planned(text), 2, &()).expect("a result")
 }
 
 fn struck(variant: &VariantResult) -> FaultRun {
@@ -156,8 +163,8 @@ fn a_cache_flush_is_metastable_and_the_cold_cache_sustains_it() {
     assert!(flushed.metastable, "{flushed:?}");
     let sustained = flushed.impact.sustained.expect("the fault was over");
     assert!(sustained.cold_cache > 0.9 && sustained.retries == 0.0, "{sustained:?}");
-    // A cache that all instances share outlives them: nothing has to be got over.
-    let shared = struck(&played(&text("Cache(per: All),")).variants[0]);
+    // A cache of its own outlives the service's process: nothing has to be got over.
+    let shared = struck(&played(&text("Cache(per: Service),")).variants[0]);
     assert!(!shared.metastable && shared.recover_s.is_some_and(|s| s < 15.0), "{shared:?}");
     assert!(shared.impact.sustained.is_none_or(|s| s.cold_cache < 0.2), "{shared:?}");
 }
@@ -187,4 +194,49 @@ fn objectives_of_requests_have_budgets_of_their_own() {
     assert_eq!(all.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(), ["u", "u.s/bad", "u.s/good"]);
     let [bad, good] = [1, 2].map(|at| all[at].latency[0].latency.expect("a latency").mean);
     assert!(bad > 0.04 && good < 0.01, "{all:?}");
+}
+
+/// When a fault began and ended is what the log of the run says; one that never began has no measures.
+#[test]
+fn faults_are_measured_from_when_they_began_in_the_run() {
+    let plan = planned(&service("timeout: \"1s\"", ""));
+    let variant = &plan.variants[0];
+    let mut record = run::play(variant, plan.seed, 0).record;
+    let of = |record: &_| recovery::examine(&plan, variant, record, &[])[0];
+    let as_planned = of(&record);
+    let is_of_fault =
+        |change: &Change| matches!(change, Change::FaultBegan { .. } | Change::FaultEnded { .. });
+    // It began 5 s later than planned: everything is over 5 s sooner after its start.
+    for (at, _) in record.log.iter_mut().filter(|(_, change)| matches!(change, Change::FaultBegan { .. })) {
+        *at = *at + SimDuration::from_secs(5);
+    }
+    let later = of(&record);
+    assert_eq!(later.recover_s.unwrap(), as_planned.recover_s.unwrap() - 5.0);
+    record.log.retain(|(_, change)| !is_of_fault(change));
+    let never = of(&record);
+    assert!(!never.struck && as_planned.struck);
+    for (name, measure, ..) in FaultMeasure::ALL {
+        assert_eq!(measure.of(&never), None, "{name}");
+    }
+}
+
+/// A queue with room for ten loses what does not fit while nobody consumes.
+#[test]
+fn messages_that_a_queue_has_no_room_for_are_lost() {
+    let text = |room: &str| {
+        format!(
+            "Experiment(topology: Topology(name: \"t\", \
+             clients: {{ \"u\": Clients(arrivals: Regular(\"10/s\"), requests: {{ \"s/e\": 1 }}) }}, \
+             services: {{ \"s\": Service(endpoints: {{ \"e\": [Publish(\"q\")] }}), \
+             \"w\": Service(endpoints: {{ \"e\": [Wait(\"5ms\")] }}) }}, \
+             queues: {{ \"q\": RabbitMq({room} consumer: RabbitConsumer(endpoint: \"w/e\", prefetch: 10)) }}), \
+             warmup: \"10s\", duration: \"3m\", runs: 1, timeline: [ \
+             At(\"1m\", Down(target: \"w\", lasts: \"20s\"))])"
+        )
+    };
+    let lost = |room: &str| struck(&played(&text(room)).variants[0]).impact.lost_messages.expect("a queue");
+    // 200 messages in 20 s, of which ten stay.
+    let some = lost("max_length: 10,");
+    assert!((185.0..=195.0).contains(&some), "{some}");
+    assert_eq!(lost(""), 0.0);
 }
