@@ -553,9 +553,9 @@ of the population that is worst off |
 | `faults.NAME.sustained_by.restarts` | 1 | share of the instances that normally run that are away, in the worst group |
 | `faults.NAME.sustained_by.work_for_nobody` | 1 | share of the requests finished for nobody |
 
-From `late` to `rpo` they are about the time until both the fault and its effects are over; `sustained_by` about the time
-from the fault's end to recovery, or to the next fault or the end of the run without one, above what was normal before
-the fault. A fault that never began in a run has no measures in it.
+From `late` to `rpo` they are about the time until both the fault and its effects are over; `sustained_by` about the
+time from the fault's end to recovery, or to the next fault or the end of the run without one, above what was normal
+before the fault. A fault that never began in a run has no measures in it.
 
 How objectives are met is a number, too, over any part of the run, such as `objectives.users.budget_left
 during(weather)`:
