@@ -125,7 +125,10 @@ pub fn struck(variant: &VariantPlan, record: &Record, number: usize) -> Option<(
     match (find(true), find(false)) {
         (Some(start), Some(end)) => Some((start, Some(end))),
         (Some(start), None) => Some((start, fault.end.filter(|_| start == fault.start))),
-        (None, _) => (record.log_dropped > 0).then_some((fault.start, fault.end)),
+        (None, _) => {
+            let is_planned = fault.start < variant.script.end;
+            (record.log_dropped > 0 && is_planned).then_some((fault.start, fault.end))
+        }
     }
 }
 
