@@ -37,6 +37,11 @@ impl Replica {
         self.behind.push_back(Write { committed, arrives: arrives.max(last) });
     }
 
+    /// A write was committed that cannot arrive until the primary reaches the replica again.
+    pub fn hold(&mut self, committed: SimTime, arrives: SimTime) {
+        self.held.push_back(Write { committed, arrives });
+    }
+
     /// When applying the next write can begin, if there is one and none is being applied: the caller begins.
     pub fn begin(&mut self, now: SimTime) -> Option<SimTime> {
         if self.is_applying {
@@ -114,6 +119,8 @@ pub enum FailoverConfig {
         /// The longest.
         max: SimDuration,
     },
+    /// By somebody who says so, never by itself.
+    Manual,
 }
 
 impl FailoverConfig {
@@ -135,6 +142,7 @@ impl FailoverConfig {
                     }
                 }
             }
+            Self::Manual => None,
             Self::Managed { min, max } => {
                 let spread = SimDuration::from_ns(max.ns().saturating_sub(min.ns()));
                 let time = min + spread.scaled(draws[0]);

@@ -129,6 +129,12 @@ impl Idle {
         }
     }
 
+    /// How many there are at `now`.
+    pub fn live(&mut self, now: SimTime) -> u32 {
+        self.expire(now);
+        self.since.len() as u32
+    }
+
     /// All connections turn out to be dead.
     pub fn clear(&mut self) {
         self.since.clear();

@@ -358,11 +358,12 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Opti
         depth: estimate(|r| Some(r.depth)),
         goodput_before: estimate(|r| Some(r.goodput_before)),
         unserved: estimate(|r| Some(r.unserved)),
+        cost: estimate(|r| r.cost),
         metastable: share(|r| r.metastable),
         during: Fold::metrics(variant, during),
         measures: FaultMeasure::ALL
             .iter()
-            .skip(4)
+            .skip(5)
             .map(|(name, what, unit, _)| FaultNumber {
                 name,
                 unit: *unit,

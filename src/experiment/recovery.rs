@@ -142,6 +142,9 @@ pub fn record(variant: &mut VariantPlan) {
         return;
     }
     let VariantPlan { model, recorded, objectives, .. } = variant;
+    if let Some((gauge, counter)) = model.catalog.cost {
+        recorded.column(Source::Spent(gauge, counter));
+    }
     for group in &model.catalog.groups {
         // Externals have no instances to be up.
         let up = Source::Level(group.up, 1.0);
@@ -263,12 +266,37 @@ fn examine_one(
         depth,
         goodput_before: before,
         unserved: unserved.max(0.0),
+        cost: cost(plan, variant, columns, (normal_from, start), until_over(fault, until, limit), unserved),
         metastable: !has_recovered
             && is_metastable(plan, fault, columns, clients, (normal_from, start, limit), capacity),
         struck: true,
         reaction_s,
         impact: impact::of(plan, variant, columns, parts),
     }
+}
+
+/// The second in which a fault is over and recovered from, or the last one that is about it.
+fn until_over(fault: &FaultPlan, recovered: usize, limit: usize) -> usize {
+    fault.end.map_or(limit, |end| end.seconds().ceil() as usize).max(recovered).min(limit)
+}
+
+/// What a fault cost: what was paid more than before it, and what the requests were worth that it cost.
+fn cost(
+    plan: &Plan,
+    variant: &VariantPlan,
+    columns: &Columns<'_>,
+    (normal_from, start): (usize, usize),
+    until: usize,
+    unserved: f64,
+) -> Option<f64> {
+    let lost = unserved.max(0.0) * plan.recovery.lost_request;
+    let Some((gauge, counter)) = variant.model.catalog.cost else {
+        return (plan.recovery.lost_request > 0.0).then_some(lost);
+    };
+    let column = find(variant, Source::Spent(gauge, counter))?;
+    let normal = columns.mean(column, normal_from, start)?;
+    let more: f64 = (start..until).map(|s| columns.at(column, s) - normal).sum();
+    Some(more / 3600.0 + lost)
 }
 
 /// The goodput that is to be back: what it was before, or what is asked if that is less by now. A quiet moment, or the

@@ -229,6 +229,8 @@ pub struct FaultResult {
     pub goodput_before: Option<Estimate>,
     /// Requests that did not end well between its start and recovery (or the end of the run).
     pub unserved: Option<Estimate>,
+    /// What it cost more than normal, with the worth of unserved requests; `None` where nothing has a price.
+    pub cost: Option<Estimate>,
     /// The share of runs that were metastable: fault over, load and capacity back, goodput not.
     pub metastable: Proportion,
     /// What else `faults.NAME.…` has, in order of [`FaultMeasure::ALL`](super::plan::FaultMeasure::ALL).
@@ -263,6 +265,9 @@ pub struct FaultRun {
     pub goodput_before: f64,
     /// Requests that did not end well between start and recovery.
     pub unserved: f64,
+    /// What it cost more than normal, with the worth of unserved requests, if anything has a price.
+    #[serde(default)]
+    pub cost: Option<f64>,
     /// Whether the run was metastable.
     pub metastable: bool,
     /// Whether the fault began at all in this run; if not, it has no measures.

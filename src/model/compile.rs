@@ -9,6 +9,7 @@ mod balancers;
 mod balancing;
 mod breakers;
 mod concurrency;
+mod costs;
 mod databases;
 mod life;
 mod limits;
@@ -21,7 +22,9 @@ mod retries;
 mod runtime;
 mod settings;
 mod shedding;
+mod sites;
 mod throttling;
+mod versions;
 mod waiting;
 
 use super::balancers::CheckRule;
@@ -35,12 +38,14 @@ use crate::components::cpu::CpuDiscipline;
 use crate::components::health::{HealthConfig, TargetHealth};
 use crate::spec::check::{Component, each_call, resolve};
 use crate::spec::policy as sp;
+use crate::spec::site::ways;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology as st;
 use crate::spec::topology::Topology;
 use policies::client_layers;
 use settings::{arrivals, database, external, keys, profile, service};
 use std::collections::{BTreeMap, BTreeSet};
+pub use versions::{Deployed, compile_versions};
 
 /// Why epochs do not fit together: the path-like name of what a change would add or remove.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +62,25 @@ pub struct ShapeError {
 /// # Errors
 /// If a change adds or removes a component, an endpoint, a request or a tenant.
 pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
-    let mut compiler = Compiler::new(epochs);
+    compile_all(epochs, epochs.len(), &[])
+}
+
+fn compile_all(all: &[Topology], states: usize, deployed: &[Deployed]) -> Result<Model, ShapeError> {
+    let mut compiler = Compiler::new(all, deployed);
+    let epochs = &all[..states];
     for (index, topology) in epochs.iter().enumerate() {
         compiler.same_shape(topology, index)?;
         compiler.cpus.extend(cpu_disciplines(topology));
         compiler.epoch(topology);
     }
+    compiler.versions(all, states, deployed)?;
     let mut model = compiler.model;
-    autoscalers::mark_sets(&mut model, epochs);
+    model.costs = costs::costs(&model, &all[0]);
+    for (epoch, topology) in all.iter().enumerate() {
+        if costs::costs(&model, topology) != model.costs {
+            return Err(ShapeError { what: "change what something costs, moves or logs".into(), epoch });
+        }
+    }
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)
@@ -103,7 +119,7 @@ struct Scope<'t> {
 }
 
 impl Compiler {
-    fn new(epochs: &[Topology]) -> Self {
+    fn new(epochs: &[Topology], deployed: &[Deployed]) -> Self {
         let first = &epochs[0];
         let external_endpoints = external_endpoints(epochs);
         let mut this = Self {
@@ -130,6 +146,7 @@ impl Compiler {
         for (name, _) in first.services.iter() {
             let capacity = epochs.iter().filter_map(|e| autoscalers::most(e, name)).max();
             let places = |most| epochs.iter().map(|e| life::places(e, name, most)).max().unwrap_or(most);
+            let places = |most| places(most).max(versions::places(deployed, name, most));
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
             this.group(name, GroupKind::Service, capacity.map_or(1, places), &endpoints.unwrap_or_default());
         }
@@ -149,6 +166,7 @@ impl Compiler {
         this.model.autoscalers = autoscalers::shapes(first);
         databases::follow(first, &mut this.model.groups);
         this.model.queues = queues::shapes(epochs);
+        this.model.sites = sites::shapes(first);
         for shape in &mut this.model.groups {
             shape.price = price(first, shape);
         }
@@ -282,6 +300,7 @@ impl Compiler {
             };
             same("endpoint", ours, theirs)?;
         }
+        sites::same_shape(m, topology, epoch)?;
         queues::same_shape(m, topology, epoch)
     }
 
@@ -298,6 +317,7 @@ impl Compiler {
                 .map(|(_, a)| autoscalers::settings(a, topology))
                 .collect(),
             queues: queues::settings(&self.model, topology),
+            sites: sites::settings(topology),
         };
         let mut scope = Scope { topology, epoch, stacks: BTreeMap::new() };
         for (name, s) in topology.services.iter() {
@@ -377,14 +397,18 @@ impl Compiler {
     fn client(&mut self, scope: &mut Scope<'_>, c: &st::Clients, index: u32, name: &str) -> Client {
         let caller = Caller::Client(index);
         let mut sum = 0.0;
-        let mut mix = Vec::new();
+        let (mut mix, mut sites) = (Vec::new(), Vec::new());
         for (request, span, weight) in c.requests.spanned() {
             sum += weight;
             let to = Spanned { value: request.to_string(), span };
             let path = format!("clients.{name}.requests.{request}");
             let policy = c.through.as_ref().map_or(String::new(), |p| p.value.clone());
-            let route = self.route(scope, caller, &to, &policy, &path, |s| client_layers(c, s));
-            mix.push((sum, route));
+            let ways = ways(scope.topology, &to);
+            let mut route = |to| self.route(scope, caller, to, &policy, &path, |s| client_layers(c, s));
+            let routes: Vec<u32> = ways.iter().map(&mut route).collect();
+            mix.push((sum, routes[0]));
+            let site = request.split_once('/').and_then(|(name, _)| scope.topology.sites.position(name));
+            sites.push(site.map(|site| (site as u32, routes)));
         }
         mix.iter_mut().for_each(|(weight, _)| *weight /= sum);
         let mut sum = 0.0;
@@ -398,6 +422,7 @@ impl Compiler {
             arrivals: arrivals(&c.arrivals),
             profile: profile(&c.profile),
             mix,
+            sites: if sites.iter().any(Option::is_some) { sites } else { Vec::new() },
             keys: c.keys.as_ref().map(keys),
             tenants,
             priority: c.priority,
@@ -435,6 +460,9 @@ fn empty_model(topology: &Topology) -> Model {
         catalog: catalog::Catalog::default(),
         zones: Vec::new(),
         queues: Vec::new(),
+        sites: Vec::new(),
+        versions: Vec::new(),
+        costs: super::cost::Costs::default(),
     }
 }
 

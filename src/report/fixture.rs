@@ -303,6 +303,7 @@ fn fault(b: Behavior) -> FaultResult {
             depth: if b.collapse { 0.0 } else { 786.0 + f64::from(run) },
             goodput_before: 1199.0,
             unserved: if b.collapse { 1_240_000.0 } else { 4_400.0 } + 100.0 * f64::from(run),
+            cost: None,
             metastable: recover(run).is_none(),
             struck: true,
             ..FaultRun::default()
@@ -324,6 +325,7 @@ fn fault(b: Behavior) -> FaultResult {
         depth: present(|r| Some(r.depth)),
         goodput_before: present(|r| Some(r.goodput_before)),
         unserved: present(|r| Some(r.unserved)),
+        cost: None,
         metastable: share(per_run.iter().filter(|r| r.metastable).count()),
         measures: Vec::new(),
         during: Vec::new(),

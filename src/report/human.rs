@@ -6,6 +6,7 @@
 mod alerts;
 mod cascades;
 mod compare;
+mod costs;
 mod faults;
 pub(super) mod grid;
 mod objectives;
@@ -53,6 +54,7 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
         precision(result, options.width),
         compare::section(result, options.width),
         objectives::section(result, options.width),
+        costs::section(result, options.width),
         faults::section(result, options.width),
         cascades::section(result, options.width),
         alerts::section(result, options.width),

@@ -347,6 +347,8 @@ struct Fault<'a> {
     depth_per_s: Option<Number>,
     goodput_before_per_s: Option<Number>,
     unserved: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Number>,
     metastable: bool,
     metastable_share: Share,
     #[serde(skip_serializing_if = "is_empty")]
@@ -370,6 +372,7 @@ impl<'a> Fault<'a> {
             depth_per_s: mean_of(fault.depth),
             goodput_before_per_s: mean_of(fault.goodput_before),
             unserved: mean_of(fault.unserved),
+            cost: mean_of(fault.cost),
             metastable: fault.metastable.share > 0.5,
             metastable_share: Share::of(fault.metastable),
             measures: Object(
@@ -410,6 +413,8 @@ struct Run {
     depth_per_s: Number,
     goodput_before_per_s: Number,
     unserved: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Number>,
     metastable: bool,
 }
 
@@ -421,6 +426,7 @@ impl Run {
             depth_per_s: Number(run.depth),
             goodput_before_per_s: Number(run.goodput_before),
             unserved: Number(run.unserved),
+            cost: run.cost.map(Number),
             metastable: run.metastable,
         }
     }

@@ -81,7 +81,7 @@ impl<O: Observer> World<'_, O> {
         if state.is_open {
             self.observer.count(meters.failed_open);
         }
-        state.policy.on_start(target);
+        state.on_start(target);
         self.observer.moved(now, meters.in_flight, 1);
         self.send_to(now, id, target);
     }
@@ -111,7 +111,7 @@ impl<O: Observer> World<'_, O> {
             measures_balancer: false,
             is_check: false,
         };
-        self.arrive(now, arrival, &Call { key, ..call });
+        self.deliver(now, arrival, &Call { key, ..call }, balancer);
     }
 
     /// A balancer answers itself.
@@ -202,6 +202,8 @@ impl<O: Observer> World<'_, O> {
             if balancer != NO_BALANCER {
                 self.end_at_balancer(now, balancer, instance, at);
             }
+        } else {
+            self.detach_wire(now, execution);
         }
     }
 
@@ -263,6 +265,8 @@ impl<O: Observer> World<'_, O> {
         let kind = self.frames.get_mut(waiting).map(|f| &mut f.kind);
         if let Some(Kind::Balanced(Balanced { cause, .. }) | Kind::Check { cause, .. }) = kind {
             *cause = why;
+        } else if let Some(Kind::Wire(wire)) = kind {
+            wire.cause = why;
         }
     }
 

@@ -13,6 +13,7 @@ use crate::components::cache::{Cache, CacheConfig, Flights, Joined, Lookup};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Caller, LayerKind, SlotUse};
+use std::collections::BTreeSet;
 
 /// The counters of a cache, from its first on.
 const CALLS: u32 = 0;
@@ -35,6 +36,10 @@ pub(super) struct CacheState {
     shown: (u32, u64),
     /// When the next alarm for an entry that expires is due.
     alarm: Option<SimTime>,
+    /// Faults that keep it away.
+    pub away: u32,
+    /// The keys whose answers are wrong, of those that it has.
+    wrong: BTreeSet<u64>,
 }
 
 impl CacheState {
@@ -45,7 +50,26 @@ impl CacheState {
         };
         let flights = Flights::new();
         let meters = slot.meters;
-        Self { cache: Cache::new(config), config, flights, home, meters, shown: (0, 0), alarm: None }
+        Self {
+            cache: Cache::new(config),
+            config,
+            flights,
+            home,
+            meters,
+            shown: (0, 0),
+            alarm: None,
+            away: 0,
+            wrong: BTreeSet::new(),
+        }
+    }
+
+    /// Takes note of whether what was fetched is wrong.
+    fn note_taint(&mut self, key: u64, is_wrong: bool) {
+        if is_wrong {
+            self.wrong.insert(key);
+        } else {
+            self.wrong.remove(&key);
+        }
     }
 
     /// Fetches under way and calls that wait for them.
@@ -66,6 +90,13 @@ impl<O: Observer> World<'_, O> {
         self.observer.count(meters.rejected + counter);
     }
 
+    /// A frame gets what a cache keeps, right or wrong.
+    fn taint_from_cache(&mut self, slot: usize, key: u64, id: FrameId) {
+        if self.net.taints && self.stores[slot].wrong.contains(&key) {
+            self.taint(id);
+        }
+    }
+
     /// A call reaches a cache.
     pub(super) fn enter_cache(
         &mut self,
@@ -79,7 +110,7 @@ impl<O: Observer> World<'_, O> {
             return Passage::Through(parent);
         };
         self.count_in_cache(slot, CALLS);
-        if !call.is_keyed {
+        if !call.is_keyed || self.stores[slot].away > 0 {
             self.count_in_cache(slot, MISSES);
             return Passage::Through(parent);
         }
@@ -89,11 +120,13 @@ impl<O: Observer> World<'_, O> {
         match found {
             Lookup::Hit(outcome) => {
                 self.count_in_cache(slot, HITS);
+                self.taint_from_cache(slot, key, parent);
                 self.answer_from_cache(now, layer, call, parent, outcome)
             }
             Lookup::Stale { refresh } => {
                 self.count_in_cache(slot, HITS);
                 self.count_in_cache(slot, STALE);
+                self.taint_from_cache(slot, key, parent);
                 if refresh && let Some(id) = self.fetch(slot, layer, call, FrameId::NONE, *coalesce) {
                     self.tasks.push_back(Task::Down(id));
                 }
@@ -171,7 +204,7 @@ impl<O: Observer> World<'_, O> {
         &mut self,
         now: SimTime,
         slot: usize,
-        layer: u32,
+        (layer, id): (u32, FrameId),
         call: &Call,
         state: LayerState,
         outcome: Outcome,
@@ -182,10 +215,19 @@ impl<O: Observer> World<'_, O> {
         }
         let LayerKind::Cache { salt, .. } = &self.model.layers[layer as usize].kind else { return outcome };
         let key = self.cache_key(call);
-        let gets = self.stores[slot].cache.fetched(now, key, outcome, mix(call.key, *salt));
+        if self.net.taints && outcome.is_success() {
+            let is_wrong = self.wrong.get(id);
+            self.stores[slot].note_taint(key, is_wrong);
+        }
+        let is_away = self.stores[slot].away > 0;
+        let gets = match is_away {
+            true => outcome,
+            false => self.stores[slot].cache.fetched(now, key, outcome, mix(call.key, *salt)),
+        };
         self.show_cache(now, slot);
         if gets != outcome {
             self.count_in_cache(slot, STALE);
+            self.taint_from_cache(slot, key, id);
         }
         if let LayerState::Leading { flight } = state {
             while let Some(waiter) = self.stores[slot].flights.pop(flight) {
@@ -193,6 +235,7 @@ impl<O: Observer> World<'_, O> {
                     self.count_in_cache(slot, STALE);
                 }
                 self.set_state(waiter, LayerState::Plain);
+                self.pass_taint(id, waiter);
                 self.tasks.push_back(Task::Up(waiter, gets));
             }
             self.stores[slot].flights.end(flight);
@@ -270,6 +313,14 @@ impl<O: Observer> World<'_, O> {
         for _ in was.1..is.1 {
             self.observer.count(meters.rejected + EVICTIONS);
         }
+    }
+
+    /// A cache loses all that it has.
+    pub(super) fn empty_cache(&mut self, now: SimTime, slot: usize) {
+        let store = &mut self.stores[slot];
+        store.cache = Cache::new(store.config);
+        store.shown.1 = 0;
+        self.show_cache(now, slot);
     }
 
     /// A process is gone, and the caches that lived in it: the next begins cold.

@@ -39,11 +39,25 @@ pub enum Stage {
 pub(super) struct ConnectState {
     pub idle: Idle,
     pub dns: DnsCache,
+    /// Open connections that calls use.
+    used: u32,
 }
 
 impl ConnectState {
     pub fn new(config: &Connect) -> Self {
-        Self { idle: Idle::new(config.keep_alive), dns: DnsCache::default() }
+        Self { idle: Idle::new(config.keep_alive), dns: DnsCache::default(), used: 0 }
+    }
+
+    /// Open connections, used or not.
+    pub fn open(&mut self, now: SimTime) -> u32 {
+        self.used + self.idle.live(now)
+    }
+
+    /// A call is called off: its connection is closed.
+    pub fn close(&mut self, stage: Stage) {
+        if stage == Stage::Open {
+            self.used = self.used.saturating_sub(1);
+        }
     }
 }
 
@@ -75,7 +89,10 @@ impl<O: Observer> World<'_, O> {
         let state = LayerState::Connect { stage, since: now };
         let id = self.push_frame(Frame::new(parent, Kind::Layer { layer, call: *call, state }));
         match stage {
-            Stage::Open => return Passage::Through(id),
+            Stage::Open => {
+                self.connects[slot].used += 1;
+                return Passage::Through(id);
+            }
             Stage::Dead(_) => self.peer_is_gone(now, id, call, config, now, 0),
             _ => self.look_up(now, slot, id, call, config),
         }
@@ -110,7 +127,13 @@ impl<O: Observer> World<'_, O> {
             Known::Nothing => {
                 self.count_connect(slot, LOOKUPS);
                 let mut rng = Rng::from_seed(mix(mix(call.key, config.salt), u64::MAX));
-                let (time, found) = lookup(&dns.config, sample(&dns.latency, call.key), &mut rng);
+                let mut rules = dns.config;
+                let failure = self.net.is_used.then(|| self.dns_failure(call.route)).flatten();
+                if failure == Some(true) {
+                    rules.loss = 1.0;
+                }
+                let (time, found) = lookup(&rules, sample(&dns.latency, call.key), &mut rng);
+                let found = found && failure.is_none();
                 (if found { Stage::Found } else { Stage::NotFound }, time)
             }
         };
@@ -119,9 +142,17 @@ impl<O: Observer> World<'_, O> {
 
     /// Sends a SYN, and knows what becomes of it.
     fn send_syn(&mut self, now: SimTime, id: FrameId, call: &Call, config: &Connect, since: SimTime, n: u8) {
-        let rtt = sample(&config.rtt, call.key);
+        let mut rtt = sample(&config.rtt, call.key);
         let mut rng = Rng::from_seed(mix(mix(call.key, config.salt), u64::from(n)));
-        let is_lost = rng.chance(config.loss);
+        let mut is_lost = rng.chance(config.loss);
+        let mut is_expired = false;
+        if self.net.is_used {
+            match self.syn_meets(now, call, n) {
+                Some(longer) => rtt = rtt + longer,
+                None => is_lost = true,
+            }
+            is_expired = config.has_tls() && self.is_expired(call.route);
+        }
         // The kernel's clock starts with the first SYN; a limit set by the caller counts the lookup, too.
         let limit = config.connect_timeout.map(|limit| since + limit);
         let (stage, at) = if is_lost || (!self.is_there(call) && config.is_black_hole) {
@@ -133,7 +164,8 @@ impl<O: Observer> World<'_, O> {
         } else if !self.is_there(call) {
             (Stage::Refused, now + rtt)
         } else {
-            (Stage::Shaking, now + rtt + self.handshake(config, call, rtt, &mut rng))
+            let stage = if is_expired { Stage::Refused } else { Stage::Shaking };
+            (stage, now + rtt + self.handshake(config, call, rtt, &mut rng))
         };
         // Nobody waits longer than the limit, whatever would come of it then.
         let (stage, at) = match limit {
@@ -207,6 +239,7 @@ impl<O: Observer> World<'_, O> {
                 self.count_connect(slot, OPENED);
                 let meters = self.model.catalog.layers[self.connect_meters[slot] as usize];
                 self.observer.timed(meters.wait, now.since(since));
+                self.connects[slot].used += 1;
                 self.set_state(id, LayerState::Connect { stage: Stage::Open, since });
                 self.tasks.push_back(Task::Down(id));
                 return;
@@ -236,6 +269,7 @@ impl<O: Observer> World<'_, O> {
 
     /// A call is answered: its connection may serve others.
     pub(super) fn leave_connect(&mut self, now: SimTime, slot: usize, outcome: Outcome) {
+        self.connects[slot].close(Stage::Open);
         // An error may mean that the connection broke; who cannot tell closes it.
         if outcome.is_success() {
             self.connects[slot].idle.give_back(now);

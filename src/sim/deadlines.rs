@@ -57,6 +57,7 @@ impl<O: Observer> World<'_, O> {
             self.deadlines.set(frame, until);
         }
         self.told.set(frame, SimDuration::ZERO);
+        self.wrong.set(frame, false);
     }
 
     /// Whether it is too late to begin anything for a frame.
@@ -112,6 +113,7 @@ impl<O: Observer> World<'_, O> {
             let wait = self.told.get(from);
             self.told.set(to, wait);
         }
+        self.pass_taint(from, to);
     }
 
     /// The wait that the last answer told a frame, which forgets it.

@@ -2,6 +2,7 @@
 
 use super::FrameId;
 use super::connects::Stage as ConnectStage;
+use super::wires::Wire;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
 use crate::components::broker::Delivery;
@@ -173,6 +174,8 @@ pub enum Kind {
     },
     /// A request in a balancer that watches how its tries end.
     Balanced(Balanced),
+    /// A message between components that a fault of the network may strike.
+    Wire(Wire),
 }
 
 /// A request in a balancer that watches how its tries end.
@@ -365,6 +368,8 @@ pub struct Runner {
     pub demand: f32,
     /// Whether some answer so far was degraded.
     pub degraded: bool,
+    /// Whether its answer is being read.
+    pub is_read: bool,
 }
 
 /// How far an execution is.

@@ -280,6 +280,13 @@ impl<O: Observer> World<'_, O> {
                     }
                     None => return,
                 },
+                Kind::Wire(_) => match self.wire_answered(now, id, outcome) {
+                    Some(passed) => {
+                        outcome = passed;
+                        self.pass_on(id, parent);
+                    }
+                    None => return,
+                },
                 Kind::Request(_) => return self.end_request(now, id, outcome),
                 Kind::Check { .. } => return self.end_check(now, id, outcome),
                 Kind::Probe { .. } => return self.end_probe(now, id, outcome),
@@ -338,7 +345,7 @@ impl<O: Observer> World<'_, O> {
                 return None;
             }
             LayerKind::Cache { .. } => {
-                let outcome = self.leave_cache(now, slot, layer, call, state, outcome);
+                let outcome = self.leave_cache(now, slot, (layer, id), call, state, outcome);
                 self.frames.remove(id);
                 return Some(outcome);
             }
@@ -372,6 +379,7 @@ impl<O: Observer> World<'_, O> {
         } else if outcome.is_success() || outcome == Outcome::Cancelled {
             if outcome == Outcome::Ok {
                 self.caches[slot] = Some(now);
+                self.keep_taint(slot, id);
             }
             self.frames.remove(id);
             return Some(outcome);
@@ -389,6 +397,7 @@ impl<O: Observer> World<'_, O> {
                     let fresh = self.caches[slot].is_some_and(|at| now.since(at) <= *ttl);
                     if fresh && uniform_of(mix(call.key, salt)) < *coverage {
                         result = Some(Outcome::Degraded);
+                        self.taint_from_kept(slot, id);
                     }
                 }
                 FallbackOption::Call(route) => {
@@ -507,6 +516,7 @@ impl<O: Observer> World<'_, O> {
                 self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
             }
             Kind::Balanced(_) => self.balanced_timed_out(now, id),
+            Kind::Wire(_) => self.wire_timer(now, id),
             Kind::Check { .. } => {
                 self.anybody_left = true;
                 self.note_cause(id, Cause::GaveUp);
@@ -563,6 +573,11 @@ impl<O: Observer> World<'_, O> {
                 return self.unlock(now, id);
             }
             Kind::Balanced(_) => self.drop_balanced(now, id),
+            Kind::Wire(_) => {
+                if !self.cancel_wire(now, id) {
+                    return;
+                }
+            }
             Kind::Repeat { .. }
             | Kind::Optional
             | Kind::Request(_)
@@ -603,6 +618,7 @@ impl<O: Observer> World<'_, O> {
             }
             (LayerKind::Bulkhead { .. }, _) => self.leave_bulkhead(now, slot),
             (LayerKind::Pool { .. }, _) => self.leave_pool(now, slot, call, id, state),
+            (LayerKind::Connect(_), LayerState::Connect { stage, .. }) => self.connects[slot].close(stage),
             (LayerKind::Cache { .. }, state) => self.drop_from_cache(slot, call, state),
             (LayerKind::Throttle { .. }, _) => {
                 self.report_to_throttle(now, slot, layer, Outcome::Cancelled);

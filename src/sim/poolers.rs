@@ -149,8 +149,8 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// A proxy closes the connection of a caller's pool, which finds out when it next looks at it.
-    fn break_client(&mut self, now: SimTime, (pool, conn): Client) {
+    /// The other end closes a connection of a caller's pool, which finds out when it next looks at it.
+    pub(super) fn break_client(&mut self, now: SimTime, (pool, conn): Client) {
         let pool = pool as usize;
         if self.pools[pool].is_valid(conn) {
             self.pool_states[pool].open -= 1;

@@ -219,9 +219,17 @@ impl<O: Observer> World<'_, O> {
                         priority: host.priority,
                         tenant: host.tenant,
                         is_keyed: host.is_keyed,
+                        is_poisoned: false,
                     };
                     match self.publish(now, id, *queue, message) {
-                        Published::Accepted => pc += 1,
+                        Published::Accepted => {
+                            pc += 1;
+                            if let Some(delay) = self.slow_broker(*queue, message.key) {
+                                self.set_runner(id, |r| r.pc = pc);
+                                self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
+                                return;
+                            }
+                        }
                         Published::Refused => return self.end_program(now, id, Outcome::Error),
                         // It tries again once the broker reads on.
                         Published::Blocked => return self.set_runner(id, |r| r.pc = pc),
@@ -231,6 +239,12 @@ impl<O: Observer> World<'_, O> {
                 Step::End => {
                     let degraded = self.runner(now, id).is_some_and(|(r, _)| r.degraded);
                     let outcome = if degraded { Outcome::Degraded } else { Outcome::Ok };
+                    if self.net.is_used {
+                        self.set_runner(id, |r| r.pc = pc);
+                        if self.is_read_slowly(now, id) {
+                            return;
+                        }
+                    }
                     return self.end_program(now, id, outcome);
                 }
             }
@@ -252,7 +266,11 @@ impl<O: Observer> World<'_, O> {
         let state = &self.instances[instance as usize];
         let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
         let time = match state.latency {
-            Some(fault) if is_external => self.fault_latency(fault, key),
+            Some(fault) if is_external => {
+                let (own, struck) = (sample(draw, key), self.fault_latency(fault, key));
+                let strength = self.strength(fault);
+                if strength < 1.0 { own.scaled(1.0 - strength) + struck.scaled(strength) } else { struck }
+            }
             _ => sample(draw, key),
         };
         slowed(time, state.slow)
@@ -287,6 +305,7 @@ impl<O: Observer> World<'_, O> {
                 called_at: SimTime::ZERO,
                 demand: 0.0,
                 degraded: false,
+                is_read: false,
             },
             instance: host.instance,
             life: self.life_of(group, target),
@@ -363,6 +382,9 @@ impl<O: Observer> World<'_, O> {
             Kind::Branch(branch) => {
                 // A branch of a join stays in its chain until the join ends.
                 branch.is_done = true;
+                if outcome.is_success() {
+                    self.pass_taint(id, parent);
+                }
                 let is_joined = self.frames.get(parent).is_some_and(|p| matches!(p.kind, Kind::Join { .. }));
                 if !is_joined {
                     self.frames.remove(id);
@@ -420,6 +442,7 @@ impl<O: Observer> World<'_, O> {
             _ => Some(if succeeded { outcome } else { Outcome::Degraded }),
         };
         let Some(verdict) = verdict else { return };
+        self.pass_taint(id, parent);
         if is_lock {
             self.unlock(now, id);
         } else {

@@ -66,16 +66,35 @@ impl<O: Observer> World<'_, O> {
             let Some((delay, _)) = &self.model.epochs[self.epoch].groups[follower].replication else {
                 continue;
             };
+            let lag = self.lag_of(follower as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
-                let arrives = now + sample(delay, mix(key, u64::from(target)));
+                let arrives = now + lag + sample(delay, mix(key, u64::from(target)));
+                let is_cut = self.is_replica_cut(model.groups[group as usize].first, instance);
                 let state = &mut self.replicas[instance as usize];
-                state.replica.write(now, arrives);
+                if is_cut {
+                    state.replica.hold(now, arrives);
+                } else {
+                    state.replica.write(now, arrives);
+                }
                 state.writes += 1;
                 self.observer.moved(now, model.catalog.replication[follower].backlog, 1);
                 self.go_on_applying(now, instance);
             }
         }
+    }
+
+    /// What faults add to the way of each write to the replicas of a group.
+    fn lag_of(&self, follower: u32) -> SimDuration {
+        let mut all = SimDuration::ZERO;
+        for fault in &self.lasting {
+            if let Effect::Lag { group, lag } = &self.script.faults[*fault as usize].effect
+                && *group == follower
+            {
+                all = all + lag.scaled(self.strength(*fault));
+            }
+        }
+        all
     }
 
     /// Lets a replica apply its next write, if it can.
@@ -155,14 +174,40 @@ impl<O: Observer> World<'_, O> {
         self.queue.schedule(now + after, Rank::Control, Event::Failover { instance, life });
     }
 
+    /// An operator has another server take over: at once if the primary answers, and nothing is lost then; after the
+    /// promotion if it is lost.
+    pub(super) fn fail_over(&mut self, now: SimTime, group: u32) {
+        let Some(failover) = &self.settings().groups[group as usize].failover else { return };
+        let instance = self.model.groups[group as usize].first;
+        let state = &self.instances[instance as usize];
+        let (life, answers) = (state.life, state.condition == Condition::Up && !state.is_hung);
+        if answers {
+            self.take_over(now, instance, false);
+            return;
+        }
+        self.failovers[group as usize].losses += 1;
+        let key = mix(
+            self.streams.key(&self.model.groups[group as usize].name, "failover"),
+            self.failovers[group as usize].losses,
+        );
+        let after = sample(&failover.promote, key);
+        self.queue.schedule(now + after, Rank::Control, Event::Failover { instance, life });
+    }
+
     /// The time has come for somebody to take over, unless the lost server is back.
     pub(super) fn on_failover(&mut self, now: SimTime, instance: u32, life: u32) {
         let state = &self.instances[instance as usize];
-        let is_back = state.condition == Condition::Up && !state.is_hung;
+        let is_back = state.condition == Condition::Up && !state.is_hung && !self.is_isolated(instance);
         if state.life != life || is_back {
             return;
         }
-        let group = state.group;
+        self.take_over(now, instance, true);
+    }
+
+    /// A replica takes the place of the primary; whether the primary `is_lost`, with what it had not sent.
+    fn take_over(&mut self, now: SimTime, instance: u32, is_lost: bool) {
+        let life = self.instances[instance as usize].life;
+        let group = self.instances[instance as usize].group;
         let Some(failover) = &self.model.epochs[self.epoch].groups[group as usize].failover else { return };
         let (takes_replica, loses) = (failover.takes_replica, failover.loses_writes);
         let heir = self.heir(group);
@@ -172,7 +217,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let meters = self.model.catalog.failovers[group as usize];
-        if loses {
+        if loses && is_lost {
             let oldest = heir.and_then(|i| self.replicas[i as usize].replica.oldest_held());
             let lost = self.lose_writes(now, group, heir);
             self.observer.count_many(meters.lost, lost);
@@ -181,7 +226,7 @@ impl<O: Observer> World<'_, O> {
             }
         }
         self.observer.count(meters.failovers);
-        self.observer.change(now, Change::FailedOver { instance });
+        self.note(now, Change::FailedOver { instance });
         if takes_replica && let Some(heir) = heir {
             self.die(now, heir, Change::Stopped { instance: heir });
             self.instances[heir as usize].condition = Condition::Down;
@@ -189,7 +234,8 @@ impl<O: Observer> World<'_, O> {
             self.resync(now, heir);
         }
         // What kept the old server away does not strike the new one.
-        let faults = std::mem::take(&mut self.instances[instance as usize].faults);
+        let mut faults = std::mem::take(&mut self.instances[instance as usize].faults);
+        faults.extend(self.spare(instance));
         self.failovers[group as usize].struck_by = faults;
         self.failovers[group as usize].promoted = heir.filter(|_| takes_replica);
         if state_is_up(self.instances[instance as usize].condition) {
@@ -211,7 +257,10 @@ impl<O: Observer> World<'_, O> {
     fn heir(&self, group: u32) -> Option<u32> {
         let follows = |shape: &&GroupShape| shape.replicates == Some(group);
         let all = self.model.groups.iter().filter(follows).flat_map(|g| g.first..g.first + g.capacity);
-        let answers = |i: &u32| self.instances[*i as usize].answers() && !self.instances[*i as usize].is_hung;
+        let answers = |i: &u32| {
+            let state = &self.instances[*i as usize];
+            state.answers() && !state.is_hung && !self.is_isolated(*i)
+        };
         all.filter(answers).min_by_key(|i| (self.replicas[*i as usize].replica.backlog(), *i))
     }
 
@@ -230,9 +279,24 @@ impl<O: Observer> World<'_, O> {
         if self.model.epochs[self.epoch].groups[group as usize].failover.is_none() {
             return;
         }
-        self.followers(group, |state| state.replica.primary_back(now));
         for shape in self.model.groups.iter().filter(|shape| shape.replicates == Some(group)) {
-            (shape.first..shape.first + shape.capacity).for_each(|i| self.go_on_applying(now, i));
+            (shape.first..shape.first + shape.capacity).for_each(|i| self.send_writes(now, instance, i));
+        }
+    }
+
+    /// What a replica has not received is sent, unless its primary cannot reach it.
+    pub(super) fn send_writes(&mut self, now: SimTime, primary: u32, replica: u32) {
+        if !self.is_replica_cut(primary, replica) {
+            self.replicas[replica as usize].replica.primary_back(now);
+            self.go_on_applying(now, replica);
+        }
+    }
+
+    /// What a replica has not received does not come until the primary reaches it again.
+    pub(super) fn hold_writes(&mut self, now: SimTime, replica: u32) {
+        let state = &mut self.replicas[replica as usize];
+        if state.replica.primary_lost(now) {
+            state.generation = state.generation.wrapping_add(1);
         }
     }
 
@@ -284,9 +348,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Whether a fault keeps an instance away.
     fn is_kept_down(&self, instance: u32) -> bool {
-        let strikes_down = |fault: &u32| {
-            matches!(self.script.faults[*fault as usize].effect, Effect::Strike { blow: Blow::Down, .. })
-        };
+        let strikes_down =
+            |fault: &u32| matches!(self.script.faults[*fault as usize].effect.blow(), Some(Blow::Down));
         self.instances[instance as usize].faults.iter().any(strikes_down)
     }
 

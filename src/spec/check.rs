@@ -11,9 +11,12 @@ pub mod capacity;
 mod cascades;
 pub mod compare;
 mod concurrency;
+mod costs;
 mod cycles;
 mod databases;
+mod deployments;
 mod failures;
+mod fault_instances;
 mod keys;
 mod life;
 mod limits;
@@ -27,6 +30,7 @@ mod resilience4j;
 mod retries;
 mod runtime;
 mod shedding;
+mod sites;
 mod sweep;
 mod theory;
 mod throttling;
@@ -47,12 +51,14 @@ pub use names::{Component, Target, find, resolve};
 pub fn topology(topology: &Topology) -> Diagnostics {
     let mut cx = Context::default();
     names::check(topology, &mut cx);
+    sites::check(topology, &mut cx);
     values::check(topology, &mut cx);
     autoscalers::check(topology, &mut cx);
     balancing::check(topology, &mut cx);
     life::check(topology, &mut cx);
     runtime::check(topology, &mut cx);
     queues::check(topology, &mut cx);
+    costs::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }

@@ -207,6 +207,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Replication",
             "Failover",
             "Patroni",
+            "Manual",
             "RdsMultiAz",
             "Aurora",
             "Pooler",
@@ -332,6 +333,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Autoscaler metric",
             "Cpu metric",
             "InFlight metric",
+            "Memory metric",
             "Behavior",
             "Rules",
             "SelectPolicy",
@@ -450,6 +452,11 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
         &["Capacity", "Sizes", "Loss", "Lost instances", "Lost zone", "Lost to a fault"],
     ),
     (
+        "Sites",
+        "Names that clients look up: `sites: { \"www\": Site(regions: [\"east\", \"west\"]) }`.",
+        &["Site", "SiteRouting", "Weighted regions"],
+    ),
+    (
         "The timeline",
         "Faults strike, and operators act. A fault has a name, by which expectations and reports speak of it: its \
          target's, unless it is given one.",
@@ -465,6 +472,10 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Set",
             "Restart",
             "KillQueries",
+            "Revert",
+            "ConfigPush",
+            "Fail over",
+            "Switch site",
             "Instances",
             "Number",
             "Share",
@@ -478,9 +489,30 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "Alerts",
-        "Rules over what a run recorded, from its start on, warm-up included. They change nothing; expectations, \
-         reports and the event log say when they fired.",
+        "Rules over what a run recorded, from its start on, warm-up included. They change nothing unless \
+         something reacts to them; expectations, reports and the event log say when they fired.",
         &["Alert", "BurnRate", "Threshold"],
+    ),
+    (
+        "Runbooks and conditions",
+        "What happens when something else does: `when: [ When(Threshold(metric: \"…\", above: \"5%\"), Crash(\"api\")) ]`, \
+         or `runbooks: { \"night\": Runbook(on: Alert(\"errors\"), …) }`. Rules are evaluated at the ends of seconds, on \
+         what was recorded until then; alerts fire for those who react when they fire for reports. The log says when \
+         somebody reacts, and each step that is taken. A fault that waits for its moment has no parts of the run \
+         (`during`, `after`), but all that faults have else (`faults.NAME.recover`). All settings that a run can come \
+         to are compiled beforehand: at most 512 states.",
+        &[
+            "When",
+            "Runbook",
+            "Do",
+            "Condition",
+            "Alert fires",
+            "Alert resolved",
+            "Fault begins",
+            "Fault ends",
+            "Seen",
+            "Sight",
+        ],
     ),
     ("Cascades", "In which order components are expected to fall.", &["Cascade"]),
     ("The blast radius", "What `brownout blast` fails, one component after another.", &["Blast"]),

@@ -14,6 +14,8 @@ pub enum FaultMeasure {
     Depth,
     /// `unserved`: requests that did not end well until recovery.
     Unserved,
+    /// `cost`: what it cost more than normal, and what the unserved requests were worth.
+    Cost,
     /// `reaction`: time to the first reaction of the system.
     Reaction,
     /// `mitigate`: time until goodput is back above half of what was lost. As `recover` if it never is.
@@ -69,7 +71,7 @@ type Row = (&'static str, FaultMeasure, Unit, &'static str);
 
 impl FaultMeasure {
     /// All of them: name in paths, unit and meaning.
-    pub const ALL: [Row; 18] = [
+    pub const ALL: [Row; 19] = [
         (
             "detect",
             Self::Detect,
@@ -88,6 +90,12 @@ impl FaultMeasure {
             Self::Unserved,
             Unit::Count("requests"),
             "requests that did not end well until recovery",
+        ),
+        (
+            "cost",
+            Self::Cost,
+            Unit::Level,
+            "what was paid more than normal until recovery and the fault's end, and the worth of unserved requests",
         ),
         (
             "reaction",
@@ -185,6 +193,7 @@ impl FaultMeasure {
             Self::Recover => run.recover_s,
             Self::Depth => Some(run.depth),
             Self::Unserved => Some(run.unserved),
+            Self::Cost => run.cost,
             Self::Reaction => run.reaction_s,
             Self::Mitigate => run.impact.mitigate_s,
             Self::Late => run.impact.late,

@@ -5,6 +5,7 @@ use super::names::{Component, resolve};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{Cache, FallbackOption, Layer};
+use crate::spec::site::ways;
 use crate::spec::source::Spanned;
 use crate::spec::topology::{Clients, Keys, Topology};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +67,9 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
     for (name, clients) in topology.clients.iter() {
         let mut walk = Walk { topology, name, reached: &mut reached, seen: BTreeSet::new() };
         for (request, span, _) in clients.requests.spanned() {
-            walk.call(&Spanned { value: request.to_string(), span }, clients.through.as_ref());
+            for way in ways(topology, &Spanned { value: request.to_string(), span }) {
+                walk.call(&way, clients.through.as_ref());
+            }
         }
     }
     let has_keys = |name: &&str| topology.clients.get(name).is_some_and(|c| c.keys.is_some());

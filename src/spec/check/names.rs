@@ -4,6 +4,7 @@ use super::{balancers, each_call};
 use crate::spec::decode::{Context, Map};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::policy::{FallbackOption, Layer};
+use crate::spec::site::ways;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::Topology;
 
@@ -102,7 +103,9 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
     }
     for (_, clients) in topology.clients.iter() {
         for (request, span, _) in clients.requests.spanned() {
-            call(topology, &Spanned { value: request.to_string(), span }, cx);
+            for way in ways(topology, &Spanned { value: request.to_string(), span }) {
+                call(topology, &way, cx);
+            }
         }
         through(topology, clients.through.as_ref(), cx);
     }
@@ -166,6 +169,7 @@ fn legal(topology: &Topology, cx: &mut Context) {
     add(&mut names, &topology.policies);
     add(&mut names, &topology.autoscalers);
     add(&mut names, &topology.queues);
+    add(&mut names, &topology.sites);
     for (_, clients) in topology.clients.iter() {
         add(&mut names, &clients.tenants);
     }
