@@ -336,6 +336,14 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Opti
     // A fault that never began in a run says nothing about it.
     let runs: Vec<FaultRun> = all.iter().copied().filter(|run| run.struck).collect();
     let estimate = |f: fn(&FaultRun) -> Option<f64>| estimate_of(&runs, f);
+    // What waits for something begins when it does: the mean over the runs in which it did.
+    let (start_s, end_s) = match plan.is_conditional() {
+        true => {
+            let start = estimate(|r| Some(r.lasted_s.0)).map_or(variant.script.end.seconds(), |e| e.mean);
+            (start, estimate(|r| r.lasted_s.1).map(|e| e.mean))
+        }
+        false => (plan.start.seconds(), plan.end.map(|e| e.seconds())),
+    };
     let share = |f: fn(&FaultRun) -> bool| {
         let count = runs.iter().filter(|r| f(r)).count() as u64;
         binomial(count, runs.len() as u64).unwrap_or(Proportion {
@@ -350,8 +358,8 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Opti
         name: plan.name.clone(),
         kind: plan.kind.to_string(),
         target: plan.target.clone(),
-        start_s: plan.start.seconds(),
-        end_s: plan.end.map(|e| e.seconds()),
+        start_s,
+        end_s,
         detect_s: estimate(|r| r.detect_s),
         recover_s: estimate(|r| r.recover_s),
         recovered: share(|r| r.recover_s.is_some()),

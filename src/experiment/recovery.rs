@@ -270,6 +270,7 @@ fn examine_one(
         metastable: !has_recovered
             && is_metastable(plan, fault, columns, clients, (normal_from, start, limit), capacity),
         struck: true,
+        lasted_s: (fault.start.seconds(), fault.end.map(|end| end.seconds())),
         reaction_s,
         impact: impact::of(plan, variant, columns, parts),
     }

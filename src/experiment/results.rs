@@ -272,6 +272,8 @@ pub struct FaultRun {
     pub metastable: bool,
     /// Whether the fault began at all in this run; if not, it has no measures.
     pub struck: bool,
+    /// When it began in this run, and when it ended if it did, in seconds from the start of the run.
+    pub lasted_s: (f64, Option<f64>),
     /// Seconds to the first reaction of the system; alerts are none.
     pub reaction_s: Option<f64>,
     /// What it cost beside that.

@@ -416,6 +416,9 @@ struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Number>,
     metastable: bool,
+    /// Whether the fault began in this run at all.
+    #[serde(skip_serializing_if = "std::clone::Clone::clone")]
+    struck: bool,
 }
 
 impl Run {
@@ -428,6 +431,7 @@ impl Run {
             unserved: Number(run.unserved),
             cost: run.cost.map(Number),
             metastable: run.metastable,
+            struck: run.struck,
         }
     }
 }

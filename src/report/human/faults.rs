@@ -91,6 +91,15 @@ fn table(variants: &[VariantResult], name: &str, width: usize) -> String {
             cells: struck.iter().map(|(_, fault)| cell(fault)).collect(),
         })
         .collect();
+    // A fault that waits for something may wait in vain.
+    if struck.iter().any(|(_, fault)| fault.per_run.iter().any(|run| !run.struck)) {
+        let began = |fault: &FaultResult| {
+            let all = fault.per_run.len();
+            format!("{} of {}", fault.per_run.iter().filter(|run| run.struck).count(), all)
+        };
+        let cells = struck.iter().map(|(_, fault)| began(fault)).collect();
+        rows.insert(0, Row { label: "began in runs".to_string(), cells });
+    }
     for (label, name) in MEASURES {
         let numbers: Vec<Option<&FaultNumber>> =
             struck.iter().map(|(_, fault)| fault.measures.iter().find(|m| m.name == name)).collect();
