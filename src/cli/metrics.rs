@@ -5,6 +5,7 @@ use super::deliver::Format;
 use super::{Ending, show_diagnostics};
 use crate::base::units::Unit;
 use crate::experiment::alerts::AlertMeasure;
+use crate::experiment::objectives::{NUMBERS, Of, Slo};
 use crate::experiment::plan::FaultMeasure;
 use crate::experiment::{Changes, Plan, plan};
 use crate::report::{human, json};
@@ -30,6 +31,8 @@ pub fn metrics(args: &MetricsArgs) -> Ending {
     let rows = faults.iter().map(|(path, unit, meaning)| (path.as_str(), *unit, *meaning));
     let alerts = alert_metrics(&plan);
     let rows = rows.chain(alerts.iter().map(|(path, unit, meaning)| (path.as_str(), *unit, *meaning)));
+    let objectives = objective_metrics(&plan);
+    let rows = rows.chain(objectives.iter().map(|(path, unit, meaning)| (path.as_str(), *unit, *meaning)));
     let rows = rows.chain(all.iter().map(|m| (m.path.as_str(), m.unit, m.meaning.as_str())));
     let delivered = args.deliver.deliver_or_say(&|format, _| {
         Ok(match format {
@@ -56,6 +59,21 @@ fn fault_metrics(plan: &Plan) -> Vec<(String, Unit, &'static str)> {
             FaultMeasure::ALL.map(|(what, _, unit, meaning)| (format!("faults.{name}.{what}"), unit, meaning))
         })
         .collect()
+}
+
+/// How objectives are met: metrics for expectations only. All variants have the same objectives.
+fn objective_metrics(plan: &Plan) -> Vec<(String, Unit, &'static str)> {
+    let slos = plan.variants.first().map(|v| v.slos.as_slice()).unwrap_or_default();
+    let of = |slo: &Slo| {
+        // Without a budget there is nothing that could be left of it.
+        let known =
+            NUMBERS.iter().filter(|(_, what, ..)| slo.availability < 1.0 || *what == Of::Availability);
+        let name = slo.name.clone();
+        known
+            .map(move |(what, _, unit, meaning)| (format!("objectives.{name}.{what}"), *unit, *meaning))
+            .collect::<Vec<_>>()
+    };
+    slos.iter().flat_map(of).collect()
 }
 
 /// What alerts did: metrics for expectations only. All variants have the same alerts.

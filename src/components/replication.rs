@@ -80,6 +80,11 @@ impl Replica {
         }
     }
 
+    /// When the oldest write was committed that had not arrived when the primary was lost.
+    pub fn oldest_held(&self) -> Option<SimTime> {
+        self.held.front().map(|write| write.committed)
+    }
+
     /// Another has taken the primary's place: what had not arrived never does. Returns how many writes that were.
     pub fn lose(&mut self) -> usize {
         let lost = self.held.len();

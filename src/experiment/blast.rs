@@ -252,7 +252,7 @@ pub fn blast(
 fn seen(plan: &Plan, variant: usize, run: u32, watch: &Watch, frame: &Frame) -> (Stop, Seen) {
     let variant = &plan.variants[variant];
     let played = play(variant, plan.seed, u64::from(run));
-    let faults = recovery::examine(plan, variant, &played.record);
+    let faults = recovery::examine(plan, variant, &played.record, &[]);
     (played.summary.stop, Seen::of(&played, variant, faults.first().copied(), watch, frame))
 }
 

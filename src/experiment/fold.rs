@@ -4,11 +4,12 @@ use super::alerts;
 use super::cascade;
 use super::doubts;
 use super::judge::{self, SubjectValue};
-use super::plan::{Plan, VariantPlan};
+use super::objectives;
+use super::plan::{FaultMeasure, Plan, VariantPlan};
 use super::precision;
 use super::results::{
-    AlertRun, ExperimentResult, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult, RunLog, Series,
-    SeriesColumn, TheoryResult, VariantResult,
+    AlertRun, ExperimentResult, FaultNumber, FaultResult, FaultRun, LatencyCurve, LogLine, MetricResult,
+    RunLog, Series, SeriesColumn, TheoryResult, VariantResult,
 };
 use super::stationary;
 use super::theory;
@@ -55,6 +56,8 @@ pub struct RunData {
     pub alerts: Vec<AlertRun>,
     /// In which order components fell, for each trigger.
     pub cascades: Vec<cascade::Path>,
+    /// How objectives were met.
+    pub objectives: Vec<Vec<Option<f64>>>,
     /// What each expectation is about, and then what each measure is.
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
@@ -72,6 +75,8 @@ fn at_its_end() -> Stop {
 #[derive(Debug)]
 pub struct Fold {
     columns: usize,
+    /// How many values a row of the series has: those of all metrics come first.
+    width: usize,
     events: u64,
     requests: u64,
     fingerprints: Vec<u64>,
@@ -93,6 +98,7 @@ pub struct Fold {
     faults: Vec<Vec<FaultRun>>,
     alerts: Vec<Vec<AlertRun>>,
     cascades: Vec<Vec<cascade::Path>>,
+    objectives: Vec<Vec<Vec<Option<f64>>>>,
     subjects: Vec<Vec<SubjectValue>>,
     theory: Vec<Vec<Option<f64>>>,
 }
@@ -126,6 +132,7 @@ impl Fold {
         let columns = variant.model.catalog.metrics.len();
         Self {
             columns,
+            width: variant.recorded.columns.len(),
             events: 0,
             requests: 0,
             fingerprints: Vec::new(),
@@ -142,6 +149,7 @@ impl Fold {
             faults: vec![Vec::new(); variant.faults.len()],
             alerts: vec![Vec::new(); variant.alerts.len()],
             cascades: Vec::new(),
+            objectives: Vec::new(),
             subjects: vec![Vec::new(); subjects(variant)],
             theory: vec![Vec::new(); variant.theory.len()],
         }
@@ -179,6 +187,7 @@ impl Fold {
             all.push(alert);
         }
         self.cascades.push(data.cascades);
+        self.objectives.push(data.objectives);
         for (all, subject) in self.subjects.iter_mut().zip(data.subjects) {
             all.push(subject);
         }
@@ -212,10 +221,10 @@ impl Fold {
         if !variant.recorded.is_series {
             return Series::default();
         }
-        let seconds = self.cells.len().checked_div(self.columns).unwrap_or(0);
+        let seconds = self.cells.len().checked_div(self.width).unwrap_or(0);
         let column = |index: usize| {
             let metric = &variant.model.catalog.metrics[index];
-            let cells = (0..seconds).map(|s| &self.cells[s * self.columns + index]);
+            let cells = (0..seconds).map(|s| &self.cells[s * self.width + index]);
             let pick = |f: fn(&Cell) -> f64| {
                 cells.clone().map(|c| if c.count == 0 { f64::NAN } else { f(c) }).collect::<Vec<f64>>()
             };
@@ -290,6 +299,7 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
                 .zip(&fold.alerts)
                 .map(|(a, runs)| alerts::result(a, runs.clone()))
                 .collect(),
+            objectives: objectives::results(&variant.slos, &fold.objectives),
             cascades: (0..variant.cascade.triggers.len())
                 .map(|number| cascade::result(variant, number, &fold.cascades))
                 .collect(),
@@ -322,9 +332,18 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
 }
 
 fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Option<f64>>>) -> FaultResult {
-    let (plan, runs) = (&variant.faults[number], fold.faults[number].as_slice());
-    let estimate =
-        |f: fn(&FaultRun) -> Option<f64>| Estimate::of_present(&runs.iter().map(f).collect::<Vec<_>>());
+    let (plan, all) = (&variant.faults[number], fold.faults[number].as_slice());
+    // A fault that never began in a run says nothing about it.
+    let runs: Vec<FaultRun> = all.iter().copied().filter(|run| run.struck).collect();
+    let estimate = |f: fn(&FaultRun) -> Option<f64>| estimate_of(&runs, f);
+    // What waits for something begins when it does: the mean over the runs in which it did.
+    let (start_s, end_s) = match plan.is_conditional() {
+        true => {
+            let start = estimate(|r| Some(r.lasted_s.0)).map_or(variant.script.end.seconds(), |e| e.mean);
+            (start, estimate(|r| r.lasted_s.1).map(|e| e.mean))
+        }
+        false => (plan.start.seconds(), plan.end.map(|e| e.seconds())),
+    };
     let share = |f: fn(&FaultRun) -> bool| {
         let count = runs.iter().filter(|r| f(r)).count() as u64;
         binomial(count, runs.len() as u64).unwrap_or(Proportion {
@@ -339,8 +358,8 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Opti
         name: plan.name.clone(),
         kind: plan.kind.to_string(),
         target: plan.target.clone(),
-        start_s: plan.start.seconds(),
-        end_s: plan.end.map(|e| e.seconds()),
+        start_s,
+        end_s,
         detect_s: estimate(|r| r.detect_s),
         recover_s: estimate(|r| r.recover_s),
         recovered: share(|r| r.recover_s.is_some()),
@@ -350,8 +369,21 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Opti
         cost: estimate(|r| r.cost),
         metastable: share(|r| r.metastable),
         during: Fold::metrics(variant, during),
-        per_run: runs.to_vec(),
+        measures: FaultMeasure::ALL
+            .iter()
+            .skip(5)
+            .map(|(name, what, unit, _)| FaultNumber {
+                name,
+                unit: *unit,
+                estimate: estimate_of(&runs, |run| what.of(run)),
+            })
+            .collect(),
+        per_run: all.to_vec(),
     }
+}
+
+fn estimate_of(runs: &[FaultRun], of: impl Fn(&FaultRun) -> Option<f64>) -> Option<Estimate> {
+    Estimate::of_present(&runs.iter().map(of).collect::<Vec<_>>())
 }
 
 /// How many numbers are asked of each run.

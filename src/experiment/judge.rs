@@ -3,7 +3,8 @@
 use super::alerts::AlertMeasure;
 use super::cascade;
 use super::measures::{FormulaPlan, MeasurePlan, Taken};
-use super::plan::{ExpectationPlan, FaultMeasure, SubjectPlan, VariantPlan, WantedPlan};
+use super::objectives::SloMeasure;
+use super::plan::{ExpectationPlan, SubjectPlan, VariantPlan, WantedPlan};
 use super::results::{AlertRun, ExpectationResult, FaultRun, MeasureResult, Verdict};
 use super::run::merged;
 use crate::metrics::estimate::binomial;
@@ -18,6 +19,8 @@ pub enum SubjectValue {
     Number(Option<f64>),
     /// Whether something happened.
     Happened(bool),
+    /// Nothing: the fault that it is about never began in this run.
+    Absent,
 }
 
 impl SubjectValue {
@@ -25,6 +28,7 @@ impl SubjectValue {
     pub fn number(self) -> Option<f64> {
         match self {
             Self::Number(number) => number,
+            Self::Absent => None,
             Self::Happened(happened) => Some(if happened { 1.0 } else { 0.0 }),
         }
     }
@@ -54,14 +58,18 @@ pub fn subjects(run: Examined<'_>) -> Vec<SubjectValue> {
     };
     let subject = |subject: &SubjectPlan| match subject {
         SubjectPlan::Formula(formula) => SubjectValue::Number(computed(run, formula)),
-        SubjectPlan::Fault(fault, what) => {
-            SubjectValue::Number(run.faults.get(*fault).and_then(|run| what.of(run)))
-        }
+        SubjectPlan::Fault(fault, what) => match run.faults.get(*fault) {
+            Some(run) if !run.struck => SubjectValue::Absent,
+            run => SubjectValue::Number(run.and_then(|run| what.of(run))),
+        },
         SubjectPlan::Alert(alert, what) => {
             SubjectValue::Number(run.alerts.get(*alert).and_then(|run| what.of(run)))
         }
         SubjectPlan::Recovered(within, fault) => SubjectValue::Happened(
-            chosen(fault).iter().all(|f| f.recover_s.is_some_and(|s| within.is_none_or(|w| s <= w))),
+            chosen(fault)
+                .iter()
+                .filter(|f| f.struck)
+                .all(|f| f.recover_s.is_some_and(|s| within.is_none_or(|w| s <= w))),
         ),
         SubjectPlan::Metastable(fault) => SubjectValue::Happened(chosen(fault).iter().any(|f| f.metastable)),
         SubjectPlan::Holds(formula, limits) => {
@@ -87,6 +95,10 @@ fn computed(run: Examined<'_>, formula: &FormulaPlan) -> Option<f64> {
         FormulaPlan::Number(value) => Some(*value),
         FormulaPlan::Fault(fault, what) => faults.get(*fault).and_then(|run| what.of(run)),
         FormulaPlan::Alert(alert, what) => alerts.get(*alert).and_then(|run| what.of(run)),
+        FormulaPlan::Slo(SloMeasure { slo, what, window }) => {
+            let meters = merged(&record.windows, window.from, window.to, variant);
+            variant.slos[*slo].value(*what, &meters)
+        }
         FormulaPlan::Join(how, a, b) => {
             let [a, b] = [a, b].map(|part| computed(run, part));
             how.apply(a?, b?)
@@ -164,10 +176,11 @@ pub fn verdict_of(e: &ExpectationPlan, runs: &[SubjectValue]) -> Verdict {
 /// Whether an upper limit on the time to recover is missed by a run that has not recovered at all, or one on the time
 /// of an alert by a run in which it has not fired.
 fn never_happened(e: &ExpectationPlan, runs: &[SubjectValue]) -> bool {
-    let is_moment = matches!(
-        e.subject,
-        SubjectPlan::Fault(_, FaultMeasure::Recover) | SubjectPlan::Alert(_, AlertMeasure::Fired)
-    );
+    let is_moment = match e.subject {
+        SubjectPlan::Fault(_, what) => what.may_never_come(),
+        SubjectPlan::Alert(_, what) => what == AlertMeasure::Fired,
+        _ => false,
+    };
     is_moment && runs.contains(&SubjectValue::Number(None)) && !e.limits.holds(f64::INFINITY)
 }
 

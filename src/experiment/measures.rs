@@ -1,6 +1,7 @@
 //! From the formulas of expectations and of theory to what is computed of every run.
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
+use super::objectives::{self, Slo, SloMeasure};
 use super::plan::{FaultMeasure, FaultPlan, WindowPlan};
 use crate::base::SimTime;
 use crate::base::units::Unit;
@@ -55,6 +56,8 @@ pub enum FormulaPlan {
     Fault(usize, FaultMeasure),
     /// What an alert did.
     Alert(usize, AlertMeasure),
+    /// How an objective was met.
+    Slo(SloMeasure),
     /// A number.
     Number(f64),
     /// Two joined.
@@ -106,6 +109,8 @@ pub struct Subject<'p> {
     pub faults: &'p [FaultPlan],
     /// What would tell somebody.
     pub alerts: &'p [AlertPlan],
+    /// What counts as working.
+    pub slos: &'p [Slo],
     /// When measuring begins, and when the run ends.
     pub run: (SimTime, SimTime),
     /// What is recorded; formulas add what they need.
@@ -131,6 +136,10 @@ impl Subject<'_> {
                 let (alert, what, unit) = alerts::find(measure, self.alerts, self.span)?;
                 Ok((FormulaPlan::Alert(alert, what), Some(unit)))
             }
+            Formula::Measure(measure) if measure.path.starts_with("objectives.") => {
+                let (plan, unit) = objectives::find(self, measure, self.span)?;
+                Ok((FormulaPlan::Slo(plan), Some(unit)))
+            }
             Formula::Measure(measure) => {
                 let (plan, unit) = self.measure(measure)?;
                 Ok((FormulaPlan::Measure(plan), Some(unit)))
@@ -142,13 +151,12 @@ impl Subject<'_> {
     fn fault(&self, measure: &Measure) -> Result<(usize, FaultMeasure, Unit), Diagnostic> {
         let mut parts = measure.path.split('.').skip(1);
         let fault = find_fault(parts.next().unwrap_or_default(), self.faults, self.span)?;
-        let name = parts.next().unwrap_or_default();
+        let name = parts.collect::<Vec<_>>().join(".");
+        let name = name.as_str();
         let known = FaultMeasure::ALL.iter().find(|(known, ..)| *known == name);
         match known {
             Some((_, what, unit, _))
-                if parts.next().is_none()
-                    && measure.statistic == Statistic::Value
-                    && measure.window == Window::Measured =>
+                if measure.statistic == Statistic::Value && measure.window == Window::Measured =>
             {
                 Ok((fault, *what, *unit))
             }
@@ -268,7 +276,7 @@ impl Subject<'_> {
         Ok((Taken::Whole(source), unit))
     }
 
-    fn window(&self, window: &Window) -> Result<WindowPlan, Diagnostic> {
+    pub(super) fn window(&self, window: &Window) -> Result<WindowPlan, Diagnostic> {
         let (warmup, end) = self.run;
         let fault = |name: &String| match &self.faults[find_fault(name, self.faults, self.span)?] {
             fault if fault.is_conditional() => {

@@ -1,15 +1,20 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
 mod deployments;
+mod measure;
 mod settings;
 mod timeline;
 mod timeline_instances;
 pub(super) use timeline_instances::in_zone;
 
+pub use measure::FaultMeasure;
+
 use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::cascade;
 use super::doubts::{self, PercentilePlan};
+use super::impact::{self, ImpactColumns};
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
+use super::objectives::{self, Slo};
 use super::precision::{self, PrecisePlan, PrecisionChange};
 use super::stationary;
 use super::warmup::{self, Found, Pilot};
@@ -116,6 +121,8 @@ pub struct VariantPlan {
     pub settings: Vec<String>,
     /// What counts as working, by client population.
     pub objectives: Vec<ObjectivePlan>,
+    /// The same, and of single requests, as reports tell it.
+    pub slos: Vec<Slo>,
     /// What would tell somebody, in order of name.
     pub alerts: Vec<AlertPlan>,
     /// What is expected.
@@ -132,6 +139,8 @@ pub struct VariantPlan {
     pub recorded: Recorded,
     /// What can fall, and what strikes.
     pub cascade: cascade::Map,
+    /// Where the series has what faults cost.
+    pub impact: ImpactColumns,
 }
 
 /// A fault as reports see it.
@@ -167,6 +176,8 @@ pub struct ObjectivePlan {
     pub latency: Vec<(f64, f64)>,
     /// Whether wrong answers count as failures.
     pub right: bool,
+    /// Seconds that the error budget is for.
+    pub period_s: f64,
 }
 
 /// An expectation whose metric is found.
@@ -231,63 +242,6 @@ pub enum SubjectPlan {
     Holds(FormulaPlan, Limits),
     /// The share of runs in which components fell in an order.
     Cascade(cascade::ExpectedPath),
-}
-
-/// What a fault did: the metrics `faults.NAME.…`, for expectations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultMeasure {
-    /// `detect`: time to the first reaction.
-    Detect,
-    /// `recover`: time to recovery. A run that has not recovered has no value, and meets no upper limit.
-    Recover,
-    /// `depth`: the lowest goodput.
-    Depth,
-    /// `unserved`: requests that did not end well until recovery.
-    Unserved,
-    /// `cost`: what it cost more than normal, and what the unserved requests were worth.
-    Cost,
-}
-
-impl FaultMeasure {
-    /// All of them: name in paths, unit and meaning.
-    pub const ALL: [(&'static str, Self, Unit, &'static str); 5] = [
-        (
-            "detect",
-            Self::Detect,
-            Unit::Seconds,
-            "time from the fault's start to the first reaction of the system",
-        ),
-        (
-            "recover",
-            Self::Recover,
-            Unit::Seconds,
-            "time from the fault's start until the objectives hold again and stay held",
-        ),
-        ("depth", Self::Depth, Unit::PerSecond, "lowest goodput between the fault's start and recovery"),
-        (
-            "unserved",
-            Self::Unserved,
-            Unit::Count("requests"),
-            "requests that did not end well until recovery",
-        ),
-        (
-            "cost",
-            Self::Cost,
-            Unit::Level,
-            "what was paid more than normal until recovery and the fault's end, and the worth of unserved requests",
-        ),
-    ];
-
-    /// The measure of one run.
-    pub fn of(self, run: &super::results::FaultRun) -> Option<f64> {
-        match self {
-            Self::Detect => run.detect_s,
-            Self::Recover => run.recover_s,
-            Self::Depth => Some(run.depth),
-            Self::Unserved => Some(run.unserved),
-            Self::Cost => run.cost,
-        }
-    }
 }
 
 /// A part of the run.
@@ -486,10 +440,11 @@ fn plan_variant(
         let catalog = std::mem::take(&mut model.catalog);
         model.catalog = catalog.with_stolen(&model.groups, |group| stolen.contains(&group));
     }
-    let objectives = objectives(experiment, &model);
+    let objectives = recovery_objectives(experiment, &model);
     let mut planned = VariantPlan {
         name: name.to_string(),
         recorded: Recorded::new(&model, experiment.series),
+        slos: objectives::plan(experiment, &model),
         alerts,
         model,
         script,
@@ -502,12 +457,14 @@ fn plan_variant(
         precise: Vec::new(),
         percentiles: Vec::new(),
         cascade: cascade::Map::default(),
+        impact: ImpactColumns::default(),
     };
     super::recovery::record(&mut planned);
     let first_set = happenings.timeline.iter().find_map(|at| match &at.action {
         Action::Set(set) => Some((SimTime::ZERO + at.at.duration(), set.path.value.as_str())),
         _ => None,
     });
+    planned.impact = impact::record(&mut planned);
     planned.cascade = cascade::record(&mut planned, first_set);
     stationary::record(&mut planned, warmup, end);
     let watched: Vec<_> = planned.script.rules.iter().flat_map(|rule| rule.rule.columns()).collect();
@@ -519,6 +476,17 @@ fn plan_variant(
             Ok(mut expectation) => {
                 let file = loader.sources.get(text.span.source).map_or("", |s| s.name.as_str());
                 expectation.place = (file.to_string(), loader.sources.position(text.span).0);
+                planned.expectations.push(expectation);
+            }
+            Err(diagnostic) => loader.diagnostics.push(diagnostic),
+        }
+    }
+    for (text, span) in targets(experiment, &planned) {
+        let text = Spanned { value: text, span };
+        match expectation(&text, &mut planned, (warmup, end)) {
+            Ok(mut expectation) => {
+                let file = loader.sources.get(span.source).map_or("", |s| s.name.as_str());
+                expectation.place = (file.to_string(), loader.sources.position(span).0);
                 planned.expectations.push(expectation);
             }
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
@@ -546,17 +514,37 @@ fn plan_variant(
     Some(planned)
 }
 
-fn objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
+fn recovery_objectives(experiment: &Experiment, model: &Model) -> Vec<ObjectivePlan> {
     let mut planned = Vec::new();
     for (name, objective) in experiment.objectives.iter() {
         let client = model.clients.iter().position(|c| c.name == name).unwrap_or(0) as u32;
         let quantile = check::timeline::percentile_quantile;
         let latency =
             objective.latency.iter().filter_map(|(p, limit)| Some((quantile(p)?, limit.0))).collect();
-        let (availability, right) = (objective.availability.0, objective.right);
-        planned.push(ObjectivePlan { client, availability, latency, right });
+        let (availability, right, period_s) = (objective.availability.0, objective.right, objective.period.0);
+        planned.push(ObjectivePlan { client, availability, latency, right, period_s });
     }
     planned
+}
+
+/// What recovery from every fault is expected to meet, and where that is written.
+fn targets(experiment: &Experiment, variant: &VariantPlan) -> Vec<(String, Span)> {
+    let recovery = &experiment.recovery;
+    let mut texts = Vec::new();
+    if !recovery.targets_of.is_empty() && recovery.targets_of.iter().all(|v| v.value != variant.name) {
+        return texts;
+    }
+    for fault in &variant.faults {
+        let mut target = |what: &str, limit: &Option<Spanned<Seconds>>| {
+            let Some(limit) = limit else { return };
+            texts.push((format!("faults.{}.{what} <= {}s", fault.name, limit.value.0), limit.span));
+        };
+        target("recover", &recovery.rto);
+        if variant.impact.has_rpo() {
+            target("rpo", &recovery.rpo);
+        }
+    }
+    texts
 }
 
 // ---- expectations and theory ----
@@ -605,8 +593,8 @@ fn subject_plan(
 }
 
 fn subject(variant: &mut VariantPlan, run: (SimTime, SimTime), span: Span) -> Subject<'_> {
-    let VariantPlan { model, faults, alerts, recorded, .. } = variant;
-    Subject { model, faults, alerts, run, recorded, span }
+    let VariantPlan { model, faults, alerts, slos, recorded, .. } = variant;
+    Subject { model, faults, alerts, slos, run, recorded, span }
 }
 
 fn event_plan(

@@ -6,8 +6,9 @@
 //! (Bronson et al., HotOS 2021) if the fault is over, as much is asked as before, the instances are back, the system
 //! is not draining a backlog, and still goodput has not come back.
 
+use super::impact;
 use super::plan::{FaultPlan, ObjectivePlan, Plan, VariantPlan};
-use super::results::FaultRun;
+use super::results::{AlertRun, FaultRun};
 use crate::base::SimTime;
 use crate::metrics::{Change, Record, Source};
 
@@ -77,7 +78,7 @@ struct ClientColumns {
 }
 
 /// Examines what every fault of a variant did in one run.
-pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<FaultRun> {
+pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record, alerts: &[AlertRun]) -> Vec<FaultRun> {
     if variant.faults.is_empty() {
         return Vec::new();
     }
@@ -94,8 +95,19 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<Fault
         .collect();
     let capacity = Capacity { up, held };
     let mut runs = Vec::new();
-    for fault in &variant.faults {
-        runs.push(examine_one(plan, variant, record, fault, &columns, &clients, &capacity));
+    // The faults as they were in this run: the log knows when those began that nobody could know beforehand.
+    let played: Vec<Option<FaultPlan>> = (0..variant.faults.len())
+        .map(|number| {
+            let (start, end) = struck(variant, record, number)?;
+            Some(FaultPlan { start, end, ..variant.faults[number].clone() })
+        })
+        .collect();
+    for fault in &played {
+        runs.push(fault.as_ref().map_or_else(FaultRun::default, |fault| {
+            let next = played.iter().flatten().map(|f| f.start).filter(|start| *start > fault.start).min();
+            let run = Run { plan, variant, record, alerts };
+            examine_one(&run, (fault, next), &columns, &clients, &capacity)
+        }));
     }
     runs
 }
@@ -113,7 +125,10 @@ pub fn struck(variant: &VariantPlan, record: &Record, number: usize) -> Option<(
     match (find(true), find(false)) {
         (Some(start), Some(end)) => Some((start, Some(end))),
         (Some(start), None) => Some((start, fault.end.filter(|_| start == fault.start))),
-        (None, _) => (record.log_dropped > 0).then_some((fault.start, fault.end)),
+        (None, _) => {
+            let is_planned = fault.start < variant.script.end;
+            (record.log_dropped > 0 && is_planned).then_some((fault.start, fault.end))
+        }
     }
 }
 
@@ -182,21 +197,26 @@ fn client_columns(variant: &VariantPlan) -> Vec<ClientColumns> {
     all
 }
 
+/// A run and what it was a run of.
+struct Run<'r> {
+    plan: &'r Plan,
+    variant: &'r VariantPlan,
+    record: &'r Record,
+    alerts: &'r [AlertRun],
+}
+
 fn examine_one(
-    plan: &Plan,
-    variant: &VariantPlan,
-    record: &Record,
-    fault: &FaultPlan,
+    run: &Run<'_>,
+    (fault, next): (&FaultPlan, Option<SimTime>),
     columns: &Columns<'_>,
     clients: &[ClientColumns],
     capacity: &Capacity,
 ) -> FaultRun {
+    let Run { plan, variant, record, alerts } = run;
     let start = fault.start.seconds() as usize;
     let warmup = plan.warmup.seconds().ceil() as usize;
     let total = columns.seconds();
-    let next =
-        variant.faults.iter().filter(|f| f.start > fault.start).map(|f| f.start.seconds() as usize).min();
-    let limit = next.unwrap_or(total).min(total);
+    let limit = next.map_or(total, |next| next.seconds() as usize).min(total);
     let window = (plan.recovery.window_s as usize).max(1);
     // What was normal: the minute before the fault, as far as it was measured.
     let normal_from = start.saturating_sub(60).max(warmup.min(start));
@@ -226,15 +246,34 @@ fn examine_one(
         .flat_map(|s| clients.iter().map(move |c| (s, c)))
         .map(|(s, c)| columns.at(c.throughput, s) - columns.at(c.goodput, s))
         .sum::<f64>();
+    let depth = if depth.is_finite() { depth } else { before };
+    let parts = impact::Parts {
+        normal: (normal_from, start),
+        start,
+        over: fault.end.map(|e| e.seconds().ceil() as usize).filter(|over| *over < limit),
+        until,
+        limit,
+        lost: (depth, before),
+    };
+    let reaction_s = detected(record, fault);
+    let fired = alerts.iter().flat_map(|a| &a.changes).filter(|(at, fires)| {
+        // An alert is evaluated at the end of a second: what it says then is about the time before.
+        *fires && *at > fault.start.seconds()
+    });
+    let alert_s = fired.map(|(at, _)| at - fault.start.seconds()).reduce(f64::min);
     FaultRun {
-        detect_s: detected(record, fault),
+        detect_s: [reaction_s, alert_s].into_iter().flatten().reduce(f64::min),
         recover_s: has_recovered.then(|| recovered_at as f64 - fault.start.seconds()).map(|s| s.max(0.0)),
-        depth: if depth.is_finite() { depth } else { before },
+        depth,
         goodput_before: before,
         unserved: unserved.max(0.0),
         cost: cost(plan, variant, columns, (normal_from, start), until_over(fault, until, limit), unserved),
         metastable: !has_recovered
             && is_metastable(plan, fault, columns, clients, (normal_from, start, limit), capacity),
+        struck: true,
+        lasted_s: (fault.start.seconds(), fault.end.map(|end| end.seconds())),
+        reaction_s,
+        impact: impact::of(plan, variant, columns, parts),
     }
 }
 

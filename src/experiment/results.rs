@@ -93,6 +93,8 @@ pub struct VariantResult {
     pub faults: Vec<FaultResult>,
     /// What alerts did, in order of name.
     pub alerts: Vec<AlertResult>,
+    /// How objectives were met, in order of name, each population before its requests.
+    pub objectives: Vec<ObjectiveResult>,
     /// The order in which components fell after each fault, or after the first change of settings if nothing strikes.
     pub cascades: Vec<CascadeResult>,
     /// Every metric second by second.
@@ -231,10 +233,23 @@ pub struct FaultResult {
     pub cost: Option<Estimate>,
     /// The share of runs that were metastable: fault over, load and capacity back, goodput not.
     pub metastable: Proportion,
+    /// What else `faults.NAME.…` has, in order of [`FaultMeasure::ALL`](super::plan::FaultMeasure::ALL).
+    pub measures: Vec<FaultNumber>,
     /// Every metric while the fault lasted, in order of path.
     pub during: Vec<MetricResult>,
     /// The same, run by run.
     pub per_run: Vec<FaultRun>,
+}
+
+/// A measure of a fault, over the runs that have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FaultNumber {
+    /// Its name, as in `faults.NAME.mitigate`.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: Unit,
+    /// Mean and interval; `None` if no run has a value.
+    pub estimate: Option<Estimate>,
 }
 
 /// What a fault did in one run.
@@ -255,6 +270,53 @@ pub struct FaultRun {
     pub cost: Option<f64>,
     /// Whether the run was metastable.
     pub metastable: bool,
+    /// Whether the fault began at all in this run; if not, it has no measures.
+    pub struck: bool,
+    /// When it began in this run, and when it ended if it did, in seconds from the start of the run.
+    pub lasted_s: (f64, Option<f64>),
+    /// Seconds to the first reaction of the system; alerts are none.
+    pub reaction_s: Option<f64>,
+    /// What it cost beside that.
+    pub impact: Impact,
+}
+
+/// What a fault cost in one run, beside its recovery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Impact {
+    /// Seconds until goodput was back above half of what was lost, and stayed there.
+    pub mitigate_s: Option<f64>,
+    /// Requests that ended well, but above the latency of their population's objective.
+    pub late: Option<f64>,
+    /// Messages that queues lost: too old, or no room. `None` without queues.
+    pub lost_messages: Option<f64>,
+    /// Messages that were handled well more than once.
+    pub duplicated_messages: Option<f64>,
+    /// The share of an objective's error budget that failed requests used up; of the population that is worst off.
+    pub budget_burnt: Option<f64>,
+    /// Attempts for each call, over what was normal.
+    pub retry_amplification: f64,
+    /// The share of the requests finished that nobody waited for any more.
+    pub work_for_nobody: Option<f64>,
+    /// Seconds: the age of the oldest write that was acknowledged and lost; 0 if none was. `None` without databases
+    /// that fail over.
+    pub rpo_s: Option<f64>,
+    /// What kept it going after the fault was over; `None` if it was not over, or nothing had to be got over.
+    pub sustained: Option<Sustained>,
+}
+
+/// What kept an incident going after its trigger was over: the share of load that each added, above normal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sustained {
+    /// Attempts beyond the first.
+    pub retries: f64,
+    /// Misses of caches.
+    pub cold_cache: f64,
+    /// CPU beyond what requests normally take.
+    pub contention: f64,
+    /// Instances that were away or starting.
+    pub restarts: f64,
+    /// Requests finished for nobody.
+    pub work_for_nobody: f64,
 }
 
 /// An alert and what it did.
@@ -452,4 +514,34 @@ pub struct CascadeShown {
     pub value: f64,
     /// What is normal.
     pub normal: f64,
+}
+
+/// How an objective was met over the measured time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectiveResult {
+    /// What it is about: `users`, or `users.api/list`.
+    pub name: String,
+    /// The share of requests that must succeed.
+    pub target: f64,
+    /// Seconds that the error budget is for.
+    pub period_s: f64,
+    /// The share that succeeded.
+    pub availability: Option<Estimate>,
+    /// The share of the budget that is left; `None` if nothing may fail.
+    pub budget_left: Option<Estimate>,
+    /// The share that failed over the share that may; likewise.
+    pub burn_rate: Option<Estimate>,
+    /// Latency by percentile.
+    pub latency: Vec<ObjectiveTarget>,
+}
+
+/// A percentile of latency and its limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectiveTarget {
+    /// Which, such as `p99`.
+    pub percentile: String,
+    /// The limit in seconds.
+    pub limit_s: f64,
+    /// What was found.
+    pub latency: Option<Estimate>,
 }

@@ -7,7 +7,7 @@ use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
 use super::team::Team;
-use super::{alerts, cascade, doubts, judge, log, precision, stationary};
+use super::{alerts, cascade, doubts, judge, log, objectives, precision, stationary};
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
@@ -291,8 +291,8 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
     let played = play(variant, plan.seed, u64::from(run));
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
     let metrics = &variant.model.catalog.metrics;
-    let faults = recovery::examine(plan, variant, &played.record);
     let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
+    let faults = recovery::examine(plan, variant, &played.record, &alerts);
     let cascades = cascade::examine(plan, variant, &played.record, &faults);
     let record = &played.record;
     let examined = Examined { variant, record, faults: &faults, alerts: &alerts, cascades: &cascades };
@@ -306,9 +306,12 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         during: variant
             .faults
             .iter()
-            .map(|fault| {
-                let to = fault.end.unwrap_or(plan.end);
-                let during = merged(&played.record.windows, fault.start, to, variant);
+            .enumerate()
+            .map(|(number, _)| {
+                let Some((start, end)) = recovery::struck(variant, &played.record, number) else {
+                    return vec![None; metrics.len()];
+                };
+                let during = merged(&played.record.windows, start, end.unwrap_or(plan.end), variant);
                 metrics.iter().map(|m| during.value(m.source)).collect()
             })
             .collect(),
@@ -328,6 +331,7 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         faults,
         alerts,
         cascades,
+        objectives: objectives::examine(&variant.slos, &measured),
         subjects,
     }
 }

@@ -318,8 +318,8 @@ impl SweepPlan {
 /// Plays a run and keeps what is asked of it.
 fn found(plan: &Plan, variant: &VariantPlan, run: u32, sweep: &SweepPlan) -> (Stop, Found) {
     let played = play(variant, plan.seed, u64::from(run));
-    let faults = recovery::examine(plan, variant, &played.record);
     let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
+    let faults = recovery::examine(plan, variant, &played.record, &alerts);
     let cascades = cascade::examine(plan, variant, &played.record, &faults);
     let record = &played.record;
     let examined = Examined { variant, record, faults: &faults, alerts: &alerts, cascades: &cascades };

@@ -305,6 +305,8 @@ pub struct FailoverMeters {
     pub failovers: u32,
     /// Counter: writes that were lost by that.
     pub lost: u32,
+    /// Timer: the age of the oldest of them, of each failover that lost any.
+    pub rpo: u32,
 }
 
 /// Ids of the meters of a layer with state.

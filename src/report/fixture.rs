@@ -26,6 +26,7 @@ pub fn tiny() -> ExperimentResult {
         ],
         faults: Vec::new(),
         alerts: Vec::new(),
+        objectives: Vec::new(),
         cascades: Vec::new(),
         series: Series {
             times_s: vec![1.0, 2.0],
@@ -188,6 +189,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         metrics,
         faults: vec![fault(b)],
         alerts: vec![alert(b)],
+        objectives: Vec::new(),
         cascades: Vec::new(),
         series: Series { times_s, columns },
         latency: vec![LatencyCurve { client: "users".into(), points: curve(b) }],
@@ -303,6 +305,8 @@ fn fault(b: Behavior) -> FaultResult {
             unserved: if b.collapse { 1_240_000.0 } else { 4_400.0 } + 100.0 * f64::from(run),
             cost: None,
             metastable: recover(run).is_none(),
+            struck: true,
+            ..FaultRun::default()
         })
         .collect();
     let present = |value: fn(&FaultRun) -> Option<f64>| {
@@ -323,6 +327,7 @@ fn fault(b: Behavior) -> FaultResult {
         unserved: present(|r| Some(r.unserved)),
         cost: None,
         metastable: share(per_run.iter().filter(|r| r.metastable).count()),
+        measures: Vec::new(),
         during: Vec::new(),
         per_run,
     }

@@ -9,6 +9,7 @@ mod compare;
 mod costs;
 mod faults;
 pub(super) mod grid;
+mod objectives;
 
 use crate::base::mix;
 use crate::base::units::{Unit, count_text, duration_text, ratio_text};
@@ -52,6 +53,7 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
     let sections = [
         precision(result, options.width),
         compare::section(result, options.width),
+        objectives::section(result, options.width),
         costs::section(result, options.width),
         faults::section(result, options.width),
         cascades::section(result, options.width),

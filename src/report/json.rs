@@ -4,16 +4,18 @@
 //! bits does not show; what has no value is `null`, never NaN.
 
 mod cascades;
+mod objectives;
 
 use crate::base::units::Unit;
 use crate::experiment::results::{
-    Agreement, AlertResult, AlertRun, ExpectationResult, ExperimentResult, FaultResult, FaultRun,
-    MetricResult, PrecisionResult, StationaryResult, TheoryResult, VariantResult,
+    Agreement, AlertResult, AlertRun, ExpectationResult, ExperimentResult, FaultNumber, FaultResult,
+    FaultRun, MetricResult, PrecisionResult, StationaryResult, TheoryResult, VariantResult,
 };
 use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
 use crate::report::validation::Case;
 use cascades::Cascade;
+use objectives::Objective;
 use serde::{Serialize, Serializer};
 
 /// The summary as pretty JSON, with a newline at the end.
@@ -228,6 +230,8 @@ struct Variant<'a> {
     metrics: Object<Metric>,
     faults: Vec<Fault<'a>>,
     alerts: Object<AlertOf<'a>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    objectives: Object<Objective<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cascades: Vec<Cascade<'a>>,
 }
@@ -275,6 +279,9 @@ impl<'a> Variant<'a> {
             metrics: metrics(&variant.metrics),
             faults: variant.faults.iter().map(Fault::of).collect(),
             alerts: Object(variant.alerts.iter().map(|a| (a.name.clone(), AlertOf::of(a))).collect()),
+            objectives: Object(
+                variant.objectives.iter().map(|o| (o.name.clone(), Objective::of(o))).collect(),
+            ),
             cascades: variant.cascades.iter().map(Cascade::of).collect(),
         }
     }
@@ -293,6 +300,14 @@ struct Metric {
 }
 
 impl Metric {
+    fn measured(number: &FaultNumber) -> Self {
+        Self {
+            mean: mean_of(number.estimate),
+            ci95: interval_of(number.estimate),
+            unit: number.unit.symbol(),
+        }
+    }
+
     fn of(metric: &MetricResult) -> Self {
         Self {
             mean: mean_of(metric.estimate),
@@ -336,6 +351,8 @@ struct Fault<'a> {
     cost: Option<Number>,
     metastable: bool,
     metastable_share: Share,
+    #[serde(skip_serializing_if = "is_empty")]
+    measures: Object<Metric>,
     ci95: FaultIntervals,
     during: Object<Metric>,
     per_run: Vec<Run>,
@@ -358,6 +375,9 @@ impl<'a> Fault<'a> {
             cost: mean_of(fault.cost),
             metastable: fault.metastable.share > 0.5,
             metastable_share: Share::of(fault.metastable),
+            measures: Object(
+                fault.measures.iter().map(|m| (m.name.to_string(), Metric::measured(m))).collect(),
+            ),
             ci95: FaultIntervals::of(fault),
             during: metrics(&fault.during),
             per_run: fault.per_run.iter().map(Run::of).collect(),
@@ -396,6 +416,9 @@ struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Number>,
     metastable: bool,
+    /// Whether the fault began in this run at all.
+    #[serde(skip_serializing_if = "std::clone::Clone::clone")]
+    struck: bool,
 }
 
 impl Run {
@@ -408,6 +431,7 @@ impl Run {
             unserved: Number(run.unserved),
             cost: run.cost.map(Number),
             metastable: run.metastable,
+            struck: run.struck,
         }
     }
 }

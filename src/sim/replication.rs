@@ -27,8 +27,9 @@ pub(super) struct ReplicaState {
 /// What the world keeps of a database that may fail over.
 #[derive(Debug, Default)]
 pub(super) struct FailoverState {
-    /// How often its server was lost.
+    /// How often its server was lost, and when last.
     losses: u64,
+    lost_at: SimTime,
     /// The faults that keep the old server away, and the replica that took its place.
     struck_by: Vec<u32>,
     promoted: Option<u32>,
@@ -164,6 +165,7 @@ impl<O: Observer> World<'_, O> {
         });
         let state = &mut self.failovers[group];
         state.losses += 1;
+        state.lost_at = now;
         let key = mix(self.streams.key(&self.model.groups[group].name, "failover"), state.losses);
         let draws = [uniform_of(mix(key, 1)), uniform_of(mix(key, 2))];
         let Some(decided) = failover.config.decides_after(restart, draws) else { return };
@@ -216,8 +218,12 @@ impl<O: Observer> World<'_, O> {
         }
         let meters = self.model.catalog.failovers[group as usize];
         if loses && is_lost {
+            let oldest = heir.and_then(|i| self.replicas[i as usize].replica.oldest_held());
             let lost = self.lose_writes(now, group, heir);
             self.observer.count_many(meters.lost, lost);
+            if let Some(committed) = oldest {
+                self.observer.timed(meters.rpo, self.failovers[group as usize].lost_at.since(committed));
+            }
         }
         self.observer.count(meters.failovers);
         self.note(now, Change::FailedOver { instance });

@@ -22,6 +22,7 @@ mod life;
 mod limits;
 mod names;
 mod network;
+mod objectives;
 mod pools;
 mod queues;
 mod rare;

@@ -234,6 +234,13 @@ record! {
         /// Whether a wrong answer (see `WrongAnswers`) counts as a failure in what is said of recovery; if not, it
         /// looks like a success there, as it does to whoever got it.
         right: bool = false,
+        /// What the error budget is for: as many requests may fail as `availability` allows of those that come in this
+        /// time at the rate of normal operation.
+        period: Seconds = "30d",
+        /// The same for single requests of the population, such as `"api/list": Objective(latency: { "p99": "1s" })`.
+        /// They are told and can be expected (`objectives.users.api/list.budget_left`); recovery looks at the
+        /// population as a whole.
+        endpoints: Map<Objective> = {},
     }
 }
 
@@ -247,6 +254,14 @@ record! {
         stable: Seconds = "30s",
         /// The share of the goodput before the fault that must be back.
         goodput: Ratio = "90%",
+        /// The target for the time to recover (RTO) from each fault, which every variant that is struck is expected to
+        /// meet: `faults.NAME.recover`.
+        rto: Option<Spanned<Seconds>> = None,
+        /// The target for what may be lost (RPO) by each fault, as the age of the oldest write that was acknowledged
+        /// and lost: `faults.NAME.rpo`, of variants whose databases fail over.
+        rpo: Option<Spanned<Seconds>> = None,
+        /// The variants that are to meet these targets; all if none is given.
+        targets_of: Vec<Spanned<String>> = [],
         /// What a request is worth that was not served, in the currency of the prices: part of `faults.NAME.cost`.
         lost_request: f64 = 0,
     }

@@ -595,17 +595,48 @@ the greatest value, the least (`cycle_min`), or when in the cycle the first harm
 Limits have the unit of the metric. What is compared is the mean over runs, or the share of runs, with its 95 %
 confidence interval: the expectation has **held** if the value and its whole interval meet the limits, **failed** if
 nothing of it does, and is **inconclusive** otherwise. What no run has a value for has failed, and so has an upper limit
-on `recover` if a single run did not recover.
+on `recover` or `mitigate` if a single run did not.
 
 What faults did is measured in each run:
 
 | metric | unit | meaning |
 | --- | --- | --- |
-| `faults.NAME.detect` | s | from the fault's start to the first reaction: a target taken for unhealthy, a breaker \
-opened, an instance out of memory |
+| `faults.NAME.detect` | s | from the fault's start to the first reaction or to the first alert that fires, \
+whichever comes first |
+| `faults.NAME.reaction` | s | to the first reaction of the system: a target taken for unhealthy, a breaker opened, an \
+instance out of memory |
 | `faults.NAME.recover` | s | from the fault's start until the objectives hold again and stay held |
 | `faults.NAME.depth` | 1/s | lowest goodput between the fault's start and recovery |
 | `faults.NAME.unserved` | requests | requests that did not end well until recovery |
+| `faults.NAME.mitigate` | s | until goodput is back above half of what was lost, and stays there |
+| `faults.NAME.late` | requests | requests that ended well, but above the greatest latency of their objective |
+| `faults.NAME.lost_messages` | messages | messages that queues lost: too old, or no room; dead letters are not lost |
+| `faults.NAME.duplicated_messages` | messages | times that a message was handled well again |
+| `faults.NAME.budget_burnt` | 1 | share of the error budget of the objective's `period` that failed requests used up; \
+of the population that is worst off |
+| `faults.NAME.retry_amplification` | 1 | attempts for each call, over what was normal |
+| `faults.NAME.work_for_nobody` | 1 | share of the requests finished that nobody waited for any more |
+| `faults.NAME.rpo` | s | age of the oldest write that was acknowledged and lost; 0 if none was |
+| `faults.NAME.sustained_by.retries` | 1 | after the fault's end: share of attempts that are not the first |
+| `faults.NAME.sustained_by.cold_cache` | 1 | share of the misses of caches beyond normal |
+| `faults.NAME.sustained_by.contention` | 1 | share of the CPU used beyond what the requests finished normally take |
+| `faults.NAME.sustained_by.restarts` | 1 | share of the instances that normally run that are away, in the worst group |
+| `faults.NAME.sustained_by.work_for_nobody` | 1 | share of the requests finished for nobody |
+
+From `late` to `rpo` they are about the time until both the fault and its effects are over; `sustained_by` about the
+time from the fault's end to recovery, or to the next fault or the end of the run without one, above what was normal
+before the fault. A fault that never began in a run has no measures in it.
+
+How objectives are met is a number, too, over any part of the run, such as `objectives.users.budget_left
+during(weather)`:
+
+| metric | unit | meaning |
+| --- | --- | --- |
+| `objectives.NAME.availability` | 1 | share of the requests ended that ended well |
+| `objectives.NAME.budget_left` | 1 | share of the error budget of the `period` that is left; negative if overdrawn |
+| `objectives.NAME.burn_rate` | 1 | share that failed over the share that may: at 1 the budget lasts for its period |
+
+`NAME` is the population, or population and request: `objectives.users.api/list.budget_left`.
 
 So are alerts, by their names:
 

@@ -3,8 +3,8 @@
 use super::autoscaler::Autoscaler;
 use super::balancer::BalancerProduct;
 use super::balancing::{
-    EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PooledConnections, PowerOfChoices, SlowStart,
-    Stickiness, ZoneRouting,
+    EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PooledConnections, PowerOfChoices,
+    SlowStart, Stickiness, ZoneRouting,
 };
 use super::cost::{Logs, Prices, Purchase};
 use super::count::NumberDistribution;

@@ -76,6 +76,8 @@ struct Record {
 #[serde(untagged)]
 enum Saved {
     Happened(bool),
+    /// An empty list, which is nothing else.
+    Absent([bool; 0]),
     Bits(Option<u64>),
 }
 
@@ -83,6 +85,7 @@ impl From<SubjectValue> for Saved {
     fn from(value: SubjectValue) -> Self {
         match value {
             SubjectValue::Happened(happened) => Self::Happened(happened),
+            SubjectValue::Absent => Self::Absent([]),
             SubjectValue::Number(number) => Self::Bits(number.map(f64::to_bits)),
         }
     }
@@ -92,6 +95,7 @@ impl From<Saved> for SubjectValue {
     fn from(saved: Saved) -> Self {
         match saved {
             Saved::Happened(happened) => Self::Happened(happened),
+            Saved::Absent([]) => Self::Absent,
             Saved::Bits(bits) => Self::Number(bits.map(f64::from_bits)),
         }
     }
@@ -215,6 +219,7 @@ mod tests {
         let values = vec![
             SubjectValue::Number(Some(value)),
             SubjectValue::Number(None),
+            SubjectValue::Absent,
             SubjectValue::Happened(true),
             SubjectValue::Number(Some(f64::INFINITY)),
         ];

@@ -96,15 +96,7 @@ struct Effect {
 
 /// Compares a run with its twin.
 pub fn effects(twin: &Seen, run: &Seen, row: &Row, watch: &Watch, frame: &Frame) -> Effects {
-    let nothing = FaultRun {
-        detect_s: None,
-        recover_s: None,
-        depth: 0.0,
-        goodput_before: 0.0,
-        unserved: 0.0,
-        cost: None,
-        metastable: false,
-    };
+    let nothing = FaultRun::default();
     let each = twin.each.iter().zip(&run.each).zip(&watch.sufferers);
     let each = each.map(|((normal, hit), who)| {
         // What is struck in part fails in part: only what that does to the rest is a fall.

@@ -278,8 +278,8 @@ fn places(model: &Model) -> Vec<(String, u32)> {
 fn sample(plan: &Plan, variant: &VariantPlan, run: u32, resources: &[Resource], columns: &[usize]) -> Sample {
     let played = play(variant, plan.seed, u64::from(run));
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
-    let faults = recovery::examine(plan, variant, &played.record);
     let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
+    let faults = recovery::examine(plan, variant, &played.record, &alerts);
     let cascades = cascade::examine(plan, variant, &played.record, &faults);
     let record = &played.record;
     let examined = Examined { variant, record, faults: &faults, alerts: &alerts, cascades: &cascades };
@@ -327,7 +327,7 @@ fn bounds(values: &[f64], confidence: f64) -> Option<Bounds> {
 fn number(subject: SubjectValue) -> Option<f64> {
     match subject {
         SubjectValue::Number(number) => number,
-        SubjectValue::Happened(_) => None,
+        SubjectValue::Happened(_) | SubjectValue::Absent => None,
     }
 }
 

@@ -107,7 +107,7 @@ fn usual(loader: &mut Loader, variant: &VariantPlan) -> Vec<Wanted<'static>> {
             let worse = match measure {
                 FaultMeasure::Recover | FaultMeasure::Unserved => Worse::Higher,
                 FaultMeasure::Depth => Worse::Lower,
-                FaultMeasure::Detect | FaultMeasure::Cost => continue,
+                _ => continue,
             };
             all.push((format!("faults.{}.{what}", fault.name), worse));
         }

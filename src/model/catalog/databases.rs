@@ -66,7 +66,7 @@ impl Builder {
     }
 
     fn failover(&mut self, path: &str) -> FailoverMeters {
-        let meters = FailoverMeters { failovers: self.counter(), lost: self.counter() };
+        let meters = FailoverMeters { failovers: self.counter(), lost: self.counter(), rpo: self.timer() };
         let counted = [
             ("failovers", "failovers", "how often another server took over", meters.failovers),
             (
@@ -80,6 +80,12 @@ impl Builder {
             let total = Source::CounterTotal(counter);
             self.add(format!("{path}.{name}"), Unit::Count(unit), meaning, total);
         }
+        self.add(
+            format!("{path}.rpo"),
+            Unit::Seconds,
+            "age of the oldest write that was acknowledged and lost, when the server was lost",
+            Source::TimerMax(meters.rpo),
+        );
         meters
     }
 

@@ -70,7 +70,9 @@ fn policy(b: &Balancer, topology: &Topology, cx: &mut Context) {
             if !(1..=POOLS_MAX).contains(&p.pools) {
                 cx.fail::<()>(p.place("pools"), format!("`pools` must be from 1 to {POOLS_MAX}"));
             }
-            if !matches!(b.product, BalancerProduct::Alb(_)) || !matches!(b.zone_routing, ZoneRouting::CrossZone) {
+            if !matches!(b.product, BalancerProduct::Alb(_))
+                || !matches!(b.zone_routing, ZoneRouting::CrossZone)
+            {
                 let message = "`PooledConnections` is for balancers without `product` and `zone_routing`";
                 cx.fail::<()>(b.place("policy"), message);
             }

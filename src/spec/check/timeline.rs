@@ -3,6 +3,7 @@
 mod network;
 
 use super::names::{Component, find};
+use super::objectives;
 use super::{deployments, fault_instances};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
@@ -53,14 +54,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
                     .nearest(name, topology.clients.names()),
             );
         }
-        for (percentile, span, _) in objective.latency.spanned() {
-            if percentile_quantile(percentile).is_none() {
-                cx.diagnostics.push(
-                    Diagnostic::error(span, format!("`{percentile}` is not a percentile of an objective"))
-                        .help("there is: p50, p90, p95, p99, p99.9"),
-                );
-            }
-        }
+        objectives::check(objective, name, topology, cx);
     }
     if experiment.recovery.window.0 < 1.0 {
         cx.fail::<()>(
@@ -68,6 +62,7 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             "`window` must be at least 1s, the resolution of the series",
         );
     }
+    recovery_targets(experiment, cx);
     super::values::price(
         experiment.recovery.lost_request,
         "lost_request",
@@ -82,6 +77,25 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
                 Diagnostic::error(span, format!("there is no variant `{name}`"))
                     .nearest(name, variants.iter().copied()),
             );
+        }
+    }
+}
+
+/// Targets for recovery are more than nothing, and of variants that there are.
+fn recovery_targets(experiment: &Experiment, cx: &mut Context) {
+    let recovery = &experiment.recovery;
+    if recovery.rto.as_ref().is_some_and(|rto| rto.value.0 <= 0.0) {
+        cx.fail::<()>(recovery.place("rto"), "`rto` must be more than 0: nothing recovers at once");
+    }
+    if !recovery.targets_of.is_empty() && recovery.rto.is_none() && recovery.rpo.is_none() {
+        cx.fail::<()>(recovery.place("targets_of"), "there is no target: neither `rto` nor `rpo`");
+    }
+    let variants: Vec<&str> =
+        if experiment.variants.is_empty() { vec!["base"] } else { experiment.variants.names().collect() };
+    for name in &recovery.targets_of {
+        if !variants.contains(&name.value.as_str()) {
+            let error = Diagnostic::error(name.span, format!("there is no variant `{}`", name.value));
+            cx.diagnostics.push(error.nearest(&name.value, variants.iter().copied()));
         }
     }
 }
