@@ -3,6 +3,7 @@
 //! A component is told what happened and when, and answers with a decision. It never schedules, sends or logs;
 //! randomness is handed to it.
 
+pub mod analysis;
 pub mod aws_scaling;
 pub mod back_off;
 pub mod balancer;
@@ -18,6 +19,7 @@ pub mod credits;
 pub mod deadline;
 pub mod dns;
 pub mod envoy;
+pub mod fleet;
 pub mod haproxy;
 pub mod health;
 pub mod heap;
@@ -36,6 +38,7 @@ pub mod queue;
 pub mod rate_limit;
 pub mod replication;
 pub mod retry;
+pub mod rollout;
 pub mod schedule;
 pub mod shedding;
 pub mod task_health;

@@ -6,6 +6,7 @@
 pub mod alerts;
 pub mod blast;
 pub mod capacity;
+pub mod cascade;
 pub mod check;
 pub mod compare;
 pub mod doubts;

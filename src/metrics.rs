@@ -10,6 +10,7 @@ pub mod observer;
 pub mod occupancy;
 pub mod pairs;
 pub mod recorder;
+pub mod rules;
 pub mod selection;
 
 pub use estimate::{Estimate, Proportion};
@@ -18,3 +19,4 @@ pub use histogram::Histogram;
 pub use meters::{Meters, Red, Sizes, Source};
 pub use observer::{Change, Observer};
 pub use recorder::{Record, Recorder, Window};
+pub use rules::{Bound, Rows, Rule, Watch};

@@ -9,11 +9,13 @@ pub mod autoscaler;
 pub mod balancers;
 pub mod catalog;
 pub mod compile;
+pub mod cost;
 pub mod keys;
 pub mod layers;
 pub mod life;
 pub mod profile;
 pub mod runtime;
+pub mod versions;
 use balancers::{CheckRule, Product};
 pub mod queues;
 
@@ -39,6 +41,7 @@ pub use layers::{
 use profile::{Factor, Profile};
 use queues::{QueueSettings, QueueShape};
 use std::ops::Range;
+use versions::VersionShape;
 
 /// A compiled system.
 #[derive(Debug)]
@@ -81,6 +84,10 @@ pub struct Model {
     pub zones: Vec<String>,
     /// Message queues, in order of name.
     pub queues: Vec<QueueShape>,
+    /// Versions of the services that are deployed, by service; of each the one at the start comes first.
+    pub versions: Vec<VersionShape>,
+    /// What everything costs.
+    pub costs: cost::Costs,
 }
 
 /// A client population, as far as it never changes during a run.
@@ -167,11 +174,6 @@ impl GroupShape {
     /// The zone of one of its instances, counted within the group: a number in [`Model::zones`].
     pub fn zone_of(&self, target: u32) -> Option<u32> {
         self.zones.get((target as usize).checked_rem(self.zones.len())?).copied()
-    }
-
-    /// Its price in whole billionths, as meters count it.
-    pub fn price_in_billionths(&self) -> u64 {
-        (self.price * 1e9).round() as u64
     }
 }
 
@@ -452,8 +454,9 @@ pub struct HealthCheck {
 pub struct Group {
     /// Instances that should run.
     pub replicas: u32,
-    /// Whether the change with which these settings begin names the replicas.
-    pub sets_replicas: bool,
+    /// Where the number of replicas was written: source and place. A change that names them differs in it, even if it
+    /// names the number that there is.
+    pub replicas_said: (u32, u32),
     /// Requests each executes at once.
     pub workers: Option<u32>,
     /// Where requests wait for a worker.

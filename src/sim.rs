@@ -25,8 +25,10 @@ mod caches;
 mod choosing;
 mod concurrency;
 mod connects;
+mod costs;
 mod databases;
 mod deadlines;
+mod deployments;
 pub mod event;
 mod failures;
 mod faults;
@@ -42,20 +44,25 @@ mod lives;
 mod minds;
 mod network;
 mod nginx;
+mod ongoing;
 mod pods;
 mod poolers;
 mod pools;
 mod programs;
 mod queues;
+mod reactions;
 mod replication;
 mod retries;
 mod runtimes;
 pub mod script;
 mod shedding;
 mod sources;
+mod spot;
 mod targets;
 mod tasks;
 mod throttling;
+mod troubles;
+mod versions;
 mod wires;
 
 use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
@@ -69,8 +76,8 @@ use crate::components::pool::family::AnyPool;
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
-use crate::metrics::{Change, Observer};
-use crate::model::{Epoch, HedgeDelay, LayerKind, Model};
+use crate::metrics::{Change, Observer, Watch};
+use crate::model::{Epoch, Group, HedgeDelay, LayerKind, Model, SlotUse};
 use autoscalers::AutoscalerState;
 use caches::CacheState;
 use concurrency::LimiterState;
@@ -84,8 +91,9 @@ use network::NetState;
 use pods::Pod;
 use pools::PoolState;
 use queues::QueueState;
+use reactions::ReactionState;
 use runtimes::RuntimeState;
-use script::Script;
+use script::{Script, What};
 use sources::Source;
 use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
@@ -120,6 +128,8 @@ enum Task {
     RateTurn(u32),
     /// A consumer of a queue goes on.
     Consume(u32, u32),
+    /// The instances of a deployed group have changed.
+    Fit(u32),
 }
 
 /// Requests of one client population: they always add up.
@@ -207,6 +217,8 @@ pub struct World<'m, O> {
     frames: Arena<Frame>,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
+    /// The settings that were in force before, in order of time.
+    past: Vec<usize>,
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
@@ -258,6 +270,11 @@ pub struct World<'m, O> {
     hung: u32,
     /// Faults that last now, in the order in which they began.
     lasting: Vec<u32>,
+    /// What each fault does while it lasts, and how many turns of faults at instances there have been.
+    ongoing: Vec<ongoing::Ongoing>,
+    turns: u32,
+    /// Which zones are drained.
+    drained: Vec<bool>,
     /// What fails at random, in the order of the script.
     failures: Vec<FailureState>,
     /// Message queues.
@@ -271,6 +288,22 @@ pub struct World<'m, O> {
     tasks_of_ecs: Vec<TaskState>,
     /// What the process of each instance runs in.
     runtimes: Vec<RuntimeState>,
+    /// The rules of the script, and its reactions.
+    watches: Vec<Watch>,
+    reactions: Vec<ReactionState>,
+    /// Whether something reacts to changes of state.
+    minds_changes: bool,
+    /// Deployed groups, by group; empty if nothing is deployed.
+    fleets: Vec<Option<Box<deployments::FleetState>>>,
+    /// What each version has done.
+    version_stats: Vec<versions::VersionStats>,
+    /// How requests to each group are shared out between versions.
+    splits: Vec<Option<versions::Split>>,
+    /// What was paid, but for whole billionths.
+    bill: costs::Bill,
+    /// How instances are bought, by group, and which are spot.
+    purchases: Vec<spot::PurchaseState>,
+    spots: Vec<spot::SpotState>,
     /// Faults of the network and of dependencies.
     net: NetState,
     /// Which frames have got something that is wrong.
@@ -293,6 +326,7 @@ impl<'m, O: Observer> World<'m, O> {
             tasks: VecDeque::new(),
             frames: Arena::new(),
             epoch: 0,
+            past: Vec::new(),
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
             groups: GroupState::all(model, epoch),
@@ -329,6 +363,9 @@ impl<'m, O: Observer> World<'m, O> {
             anybody_killed: false,
             hung: 0,
             lasting: Vec::new(),
+            ongoing: ongoing::all(script, streams),
+            turns: 0,
+            drained: vec![false; model.zones.len()],
             failures: FailureState::all(
                 &script.failures,
                 |group| model.groups[group as usize].capacity,
@@ -341,6 +378,15 @@ impl<'m, O: Observer> World<'m, O> {
             pods: Pod::all(model, streams),
             tasks_of_ecs: TaskState::all(model),
             runtimes: RuntimeState::all(model),
+            watches: vec![Watch::default(); script.rules.len()],
+            reactions: vec![ReactionState::default(); script.reactions.len()],
+            minds_changes: reactions::minds_changes(script),
+            fleets: deployments::FleetState::all(model, script),
+            version_stats: model.versions.iter().map(|_| Default::default()).collect(),
+            splits: vec![None; if model.versions.is_empty() { 0 } else { model.groups.len() }],
+            bill: costs::Bill::new(model),
+            purchases: spot::PurchaseState::all(model),
+            spots: spot::SpotState::all(model),
             wrong: FrameTable::new(false, net.taints),
             net,
         };
@@ -353,6 +399,24 @@ impl<'m, O: Observer> World<'m, O> {
     #[inline]
     fn settings(&self) -> &'m Epoch {
         &self.model.epochs[self.epoch]
+    }
+
+    /// The settings that were in force before those that are.
+    #[inline]
+    fn previous_epoch(&self) -> usize {
+        self.past.last().copied().unwrap_or(0)
+    }
+
+    /// The settings of an instance, which are those of its version.
+    #[inline]
+    fn settings_of(&self, instance: u32) -> &'m Epoch {
+        self.model.settings_of(self.instances[instance as usize].version, self.epoch)
+    }
+
+    /// What the settings of an instance say of its group.
+    #[inline]
+    fn group_of(&self, instance: u32) -> &'m Group {
+        &self.settings_of(instance).groups[self.instances[instance as usize].group as usize]
     }
 
     /// Plays to the end and returns what the run was, and the observer.
@@ -385,7 +449,9 @@ impl<'m, O: Observer> World<'m, O> {
             rest.memory += instance.taken;
         }
         let kept = |state: &PoolState| state.sessions.len();
-        let lent = self.pools.iter().zip(&self.pool_states).map(|(p, s)| p.in_use() + p.waiting() - kept(s));
+        let gone = |state: &PoolState| kept(state) + state.lost as usize;
+        let lent = self.pools.iter().zip(&self.pool_states);
+        let lent = lent.map(|(p, s)| (p.in_use() + p.waiting()).saturating_sub(gone(s)));
         rest.connections = lent.sum::<usize>() as u64;
         rest.flights = self.stores.iter().map(CacheState::under_way).sum();
         rest.bulkheads = self.bulkheads.iter().map(|b| u64::from(b.in_use() + b.waiting())).sum();
@@ -448,6 +514,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Failover { instance, life } => self.on_failover(now, instance, life),
             Event::Script { index } => self.on_script(now, index),
             Event::Failure { failure, member } => self.on_failure(now, failure, member),
+            Event::FaultTurn { fault, instance, turn } => self.on_fault_turn(now, fault, instance, turn),
             Event::PoolConnectTimeout { pool, conn } => self.on_pool_connect_timeout(now, pool, conn),
             Event::OutlierSweep { balancer, generation } => self.on_outlier_sweep(now, balancer, generation),
             Event::MergedUpdate { balancer } => self.on_merged_update(now, balancer),
@@ -459,6 +526,7 @@ impl<'m, O: Observer> World<'m, O> {
             Event::Window => self.observer.window(now),
             Event::Second => {
                 self.observer.second(now);
+                self.look_at_rules(now);
                 let lane = self.queue.lane(SimDuration::from_secs(1), Rank::Sample);
                 self.queue.schedule_lane(lane, Event::Second);
             }
@@ -471,6 +539,12 @@ impl<'m, O: Observer> World<'m, O> {
             }
             Event::PauseEnd { instance, life } => self.on_pause_end(now, instance, life),
             Event::CreditsOut { instance } => self.on_credits_out(now, instance),
+            Event::Reaction { reaction, step, start } => self.on_reaction(now, reaction, step, start),
+            Event::FaultOver { fault } => self.perform(now, &What::End(fault)),
+            Event::Rollout { group } => self.on_rollout(now, group),
+            Event::SpotNotice { instance, generation } => self.on_spot_notice(now, instance, generation),
+            Event::SpotGone { instance, generation } => self.on_spot_gone(now, instance, generation),
+            Event::SpotBack { instance } => self.on_spot_back(now, instance),
         }
         let mut tasks = 0;
         while let Some(task) = self.tasks.pop_front() {
@@ -487,6 +561,7 @@ impl<'m, O: Observer> World<'m, O> {
                 Task::Serve(instance) => self.serve_next(now, instance),
                 Task::RateTurn(limiter) => self.on_rate_turn(now, limiter),
                 Task::Consume(queue, consumer) => self.consume(now, queue, consumer),
+                Task::Fit(group) => self.fit_fleet(now, group),
             }
             if tasks > AT_ONE_INSTANT_MAX {
                 break;
@@ -519,6 +594,7 @@ impl<'m, O: Observer> World<'m, O> {
         self.start_tasks(now);
         self.start_runtimes(now);
         self.start_autoscalers(now);
+        self.start_fleets();
         for client in 0..self.sources.len() as u32 {
             self.start_source(now, client);
         }
@@ -528,7 +604,7 @@ impl<'m, O: Observer> World<'m, O> {
     fn make_states(&mut self) {
         let model = self.model;
         let now = SimTime::ZERO;
-        for epoch in &model.epochs {
+        for epoch in model.all_settings() {
             for slot in &epoch.slots {
                 let layer = &model.layers[slot.layer as usize];
                 for number in slot.first..slot.first + slot.count {
@@ -591,53 +667,18 @@ impl<'m, O: Observer> World<'m, O> {
         }
     }
 
-    /// Settings change: new requests and all states of layers follow the new ones.
-    fn begin_epoch(&mut self, now: SimTime, epoch: u32) {
+    /// A change of settings happens: new requests and all states of layers follow the new ones.
+    fn change_settings(&mut self, now: SimTime, change: u32) {
         let model = self.model;
-        self.epoch = epoch as usize;
-        self.observer.change(now, Change::Setting { epoch });
+        let epoch = self.script.transitions[self.epoch][change as usize] as usize;
+        self.past.push(std::mem::replace(&mut self.epoch, epoch));
+        self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
-            let layer = &model.layers[slot.layer as usize];
             for index in slot.first..slot.first + slot.count {
-                match &layer.kind {
-                    LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
-                    LayerKind::Pool { config, .. } => {
-                        self.pool_states[index as usize].layer = slot.layer;
-                        self.reconfigure_pool(now, index as usize, *config);
-                    }
-                    LayerKind::Bulkhead { config } => {
-                        self.bulkheads[index as usize].reconfigure(*config);
-                        while let Some(frame) = self.bulkheads[index as usize].admit(now) {
-                            self.bulkhead_admitted(now, index, frame);
-                        }
-                    }
-                    LayerKind::Retry { budget: Some(config), .. }
-                    | LayerKind::Hedge { budget: Some(config), .. } => {
-                        self.budgets[index as usize].reconfigure(config, now);
-                    }
-                    LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
-                        self.latencies[index as usize].reconfigure(*config);
-                    }
-                    LayerKind::Connect(config) => {
-                        self.connects[index as usize].idle.reconfigure(config.keep_alive, now);
-                    }
-                    LayerKind::RateLimit { config, .. } => {
-                        self.rate_limits[index as usize].reconfigure(*config, now);
-                        self.watch_line(now, index);
-                    }
-                    LayerKind::Cache { config, salt, .. } => {
-                        self.reconfigure_cache(now, index as usize, *config, *salt);
-                    }
-                    LayerKind::ConcurrencyLimit { config, .. } => {
-                        self.reconfigure_limiter(now, index as usize, *config);
-                    }
-                    LayerKind::Throttle { config, .. } => {
-                        self.throttles[index as usize].throttle.reconfigure(*config);
-                    }
-                    _ => {}
-                }
+                self.reconfigure_state(now, slot, index);
             }
         }
+        self.reconfigure_versions(now);
         self.retire_pools(now);
         self.start_pools(now);
         self.reconfigure_groups(now);
@@ -650,6 +691,48 @@ impl<'m, O: Observer> World<'m, O> {
         self.reconfigure_queues(now);
         for client in 0..self.sources.len() as u32 {
             self.reconfigure_source(now, client);
+            self.reconfigure_tenants(now, client);
+        }
+    }
+
+    /// One of the states of a layer follows new settings.
+    fn reconfigure_state(&mut self, now: SimTime, slot: &SlotUse, index: u32) {
+        let model = self.model;
+        match &model.layers[slot.layer as usize].kind {
+            LayerKind::Breaker(config) => self.breakers[index as usize].reconfigure(*config, now),
+            LayerKind::Pool { config, .. } => {
+                self.pool_states[index as usize].layer = slot.layer;
+                self.reconfigure_pool(now, index as usize, *config);
+            }
+            LayerKind::Bulkhead { config } => {
+                self.bulkheads[index as usize].reconfigure(*config);
+                while let Some(frame) = self.bulkheads[index as usize].admit(now) {
+                    self.bulkhead_admitted(now, index, frame);
+                }
+            }
+            LayerKind::Retry { budget: Some(config), .. } | LayerKind::Hedge { budget: Some(config), .. } => {
+                self.budgets[index as usize].reconfigure(config, now);
+            }
+            LayerKind::Hedge { delay: HedgeDelay::Percentile(config), .. } => {
+                self.latencies[index as usize].reconfigure(*config);
+            }
+            LayerKind::Connect(config) => {
+                self.connects[index as usize].idle.reconfigure(config.keep_alive, now);
+            }
+            LayerKind::RateLimit { config, .. } => {
+                self.rate_limits[index as usize].reconfigure(*config, now);
+                self.watch_line(now, index);
+            }
+            LayerKind::Cache { config, salt, .. } => {
+                self.reconfigure_cache(now, index as usize, *config, *salt);
+            }
+            LayerKind::ConcurrencyLimit { config, .. } => {
+                self.reconfigure_limiter(now, index as usize, *config);
+            }
+            LayerKind::Throttle { config, .. } => {
+                self.throttles[index as usize].throttle.reconfigure(*config);
+            }
+            _ => {}
         }
     }
 

@@ -16,6 +16,7 @@ mod components {
     pub mod queues;
     pub mod retries;
     pub mod runtime;
+    pub mod spot;
 }
 mod support;
 

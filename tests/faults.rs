@@ -4,6 +4,7 @@
 //! not. What is expected of both must hold; and of what is expected of `with`, something must fail without the fault.
 
 mod faults {
+    pub mod instances;
     pub mod network;
 }
 mod support;

@@ -194,3 +194,27 @@ fn who_watches_changes_nothing() {
     assert_eq!(alone.tallies, watched.played.summary.tallies);
     assert!(alone.tallies[0].ended[Outcome::Ok as usize] > 80_000);
 }
+
+#[test]
+fn memory_scales_too_and_the_larger_recommendation_counts() {
+    let play = |metrics: &str| {
+        let system = format!(
+            "Topology(name: \"t\",
+                clients: {{ \"u\": Clients(arrivals: Regular(\"100/s\"), requests: {{ \"s/e\": 1 }}) }},
+                services: {{ \"s\": Service(replicas: 3, cpu: Cpu(cores: 1),
+                    memory: Memory(limit: \"8GiB\", base: \"100MiB\", per_request: \"5MiB\"),
+                    endpoints: {{ \"e\": [Wait(\"2s\")] }}) }},
+                autoscalers: {{ \"a\": Hpa(service: \"s\", min: 2, max: 20, metrics: [{metrics}], {AT_ONCE}) }})"
+        );
+        *replicas(&experiment(&system, "duration: \"180s\"")).last().unwrap()
+    };
+    // 200 requests of 5 MiB, and 100 MiB for each pod: 3 pods have 108 % of what they request, 1.35 times the target,
+    // which makes 4.1 pods. 5 of them have 75 %, which is within the tolerance.
+    let memory = "Memory(\"80%\", \"400MiB\")";
+    assert_eq!(play(memory), 5);
+    // They wait, and use no CPU.
+    assert_eq!(play("Cpu(\"70%\")"), 2);
+    assert_eq!(play(&format!("Cpu(\"70%\"), {memory}")), 5);
+    // Without a request the limit is taken for it: 8 GiB are plenty.
+    assert_eq!(play("Memory(\"80%\")"), 2);
+}

@@ -109,7 +109,8 @@ fn rooms_know_only_whom_they_may() {
 }
 
 /// What is kept of a run can be written to a file, so that other machines can play a part of them.
-const KEPT: [&str; 5] = [
+const KEPT: [&str; 6] = [
+    "src/experiment/cascade/path.rs",
     "src/experiment/fold.rs",
     "src/experiment/judge.rs",
     "src/experiment/ledger.rs",

@@ -27,6 +27,8 @@ pub struct Message {
     pub tenant: u8,
     /// Whether `about` is a key that others may ask for, too.
     pub is_keyed: bool,
+    /// Whether nobody can handle it.
+    pub is_poisoned: bool,
 }
 
 /// A message on its way to a consumer.

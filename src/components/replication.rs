@@ -114,6 +114,8 @@ pub enum FailoverConfig {
         /// The longest.
         max: SimDuration,
     },
+    /// By somebody who says so, never by itself.
+    Manual,
 }
 
 impl FailoverConfig {
@@ -135,6 +137,7 @@ impl FailoverConfig {
                     }
                 }
             }
+            Self::Manual => None,
             Self::Managed { min, max } => {
                 let spread = SimDuration::from_ns(max.ns().saturating_sub(min.ns()));
                 let time = min + spread.scaled(draws[0]);

@@ -56,6 +56,8 @@ impl VolumeConfig {
 #[derive(Clone, Debug)]
 pub struct Volume {
     config: VolumeConfig,
+    /// Operations and bytes take so many times as long.
+    factor: f64,
     /// When it has done all that was asked of it, and its credits then.
     free_at: SimTime,
     credits: f64,
@@ -64,7 +66,7 @@ pub struct Volume {
 impl Volume {
     /// An idle volume.
     pub fn new(config: VolumeConfig) -> Self {
-        Self { config, free_at: SimTime::ZERO, credits: config.credits * config.start }
+        Self { config, factor: 1.0, free_at: SimTime::ZERO, credits: config.credits * config.start }
     }
 
     /// Changes its size or kind: credits stay, as far as there is room for them, and what is in line keeps its time.
@@ -72,6 +74,17 @@ impl Volume {
         let was = std::mem::replace(&mut self.config, config);
         self.credits =
             if was.credits > 0.0 { self.credits.min(config.credits) } else { config.credits * config.start };
+    }
+
+    /// From now on operations and bytes take so many times as long as its settings say. Credits accrue by the clock.
+    pub fn set_factor(&mut self, factor: f64) {
+        self.factor = factor;
+    }
+
+    /// Uses up all credits.
+    pub fn use_up_credits(&mut self, now: SimTime) {
+        self.free_at = now.max(self.free_at);
+        self.credits = 0.0;
     }
 
     /// Asks for so many operations with so many bytes together; the time until they are done.
@@ -89,10 +102,10 @@ impl Volume {
         } else {
             lasts + (count - in_burst) / baseline
         };
-        let time = by_count.max(bytes as f64 / throughput);
+        let time = by_count.max(bytes as f64 / throughput) * self.factor;
         self.credits = (self.credits + baseline * time - count).clamp(0.0, self.config.credits);
         self.free_at = start + SimDuration::from_seconds(time);
-        self.free_at.since(now) + SimDuration::from_seconds(latency)
+        self.free_at.since(now) + SimDuration::from_seconds(latency * self.factor)
     }
 
     /// The share of its credits that it has now, from 0 to 1; of a volume without credits, 1.
@@ -144,6 +157,19 @@ mod tests {
         let mut volume = Volume::new(VolumeConfig::provisioned(3_000.0, 125.0 * 1_048_576.0, 0.001));
         let done = volume.submit(at(0.0), 1, 125 * 1_048_576).seconds();
         assert!((done - 1.001).abs() < 1e-6, "{done}");
+    }
+
+    #[test]
+    fn a_slow_disk_takes_so_many_times_as_long_and_one_without_credits_its_baseline() {
+        let mut disk = Volume::new(VolumeConfig::provisioned(100.0, 1e9, 0.01));
+        disk.set_factor(3.0);
+        assert!((disk.submit(at(0.0), 10, 0).seconds() - (0.3 + 0.03)).abs() < 1e-9);
+        disk.set_factor(1.0);
+        assert!((disk.submit(at(10.0), 10, 0).seconds() - 0.11).abs() < 1e-9);
+        let mut volume = Volume::new(VolumeConfig::gp2(100.0, 0.0));
+        volume.use_up_credits(at(5.0));
+        assert_eq!(volume.credit_ratio(at(5.0)), 0.0);
+        assert!((volume.submit(at(5.0), 300, 0).seconds() - 1.0).abs() < 1e-6);
     }
 
     proptest! {

@@ -1,22 +1,18 @@
-//! Alerts: when they would have fired, from what a run recorded second by second. The run itself knows nothing of them.
+//! Alerts: when they would have fired, from what a run recorded second by second. The rules are those of
+//! [`crate::metrics::rules`]; a run evaluates them itself only if something reacts to them.
 //!
-//! A burn rate is the error ratio over a window, divided by the share of requests that may fail; an alert fires when
-//! the rates of a long and a short window reach a threshold (Beyer et al., The Site Reliability Workbook, 2018,
-//! chapter 5).
-//! Rules are evaluated in intervals and must hold for a time, as in Prometheus: the first evaluation at which a rule
-//! holds starts the clock, and one at which it does not stops it. Windows look back to the start of the run at most:
-//! before it there were no requests. Everything counts from the start of the run, warm-up included.
+//! Everything counts from the start of the run, warm-up included.
 
 use super::plan::{SubjectPlan, VariantPlan};
 use super::results::{AlertResult, AlertRun, LogLine};
 use crate::base::units::{Unit, duration_text};
 use crate::metrics::estimate::binomial;
-use crate::metrics::{Estimate, Proportion, Source};
+use crate::metrics::{Bound, Estimate, Proportion, Rows, Rule, Source, Watch};
 use crate::model::Model;
 use crate::spec::alert::{Alert, BurnRate, Limit, Threshold};
 use crate::spec::diagnostic::{Diagnostic, Diagnostics};
 use crate::spec::experiment::Experiment;
-use crate::spec::expression::{Comparison, Limits, Measure, Operator, Statistic, Window};
+use crate::spec::expression::{Comparison, Measure, Operator, Statistic, Window};
 use crate::spec::quantity::Seconds;
 use crate::spec::source::{Span, Spanned};
 
@@ -35,33 +31,6 @@ pub struct AlertPlan {
     pub interval_s: usize,
     /// Seconds for which the rule must hold at every evaluation.
     pub for_s: f64,
-}
-
-/// When an alert holds.
-#[derive(Clone, Debug)]
-pub enum Rule {
-    /// The error budget of a client population burns too fast.
-    BurnRate {
-        /// The red of the population.
-        red: u32,
-        /// The share of requests that may fail.
-        budget: f64,
-        /// The burn rate that is too fast.
-        threshold: f64,
-        /// The windows in seconds, all of which must burn too fast.
-        windows: Vec<usize>,
-        /// The seconds that the error budget is for.
-        period_s: f64,
-    },
-    /// A metric is beyond a limit.
-    Threshold {
-        /// The metric.
-        source: Source,
-        /// What it must meet.
-        limits: Limits,
-        /// The seconds that its value is of.
-        window: usize,
-    },
 }
 
 /// What an alert did: the metrics `alerts.NAME.…`, for expectations.
@@ -152,7 +121,8 @@ fn burn_rate(name: &str, rule: &BurnRate, model: &Model) -> AlertPlan {
     }
 }
 
-fn threshold(name: &str, rule: &Threshold, model: &Model) -> Result<AlertPlan, Diagnostic> {
+/// A rule on a metric, by itself or as an alert.
+pub(super) fn threshold(name: &str, rule: &Threshold, model: &Model) -> Result<AlertPlan, Diagnostic> {
     let path = rule.metric.value.as_str();
     let metric = model.catalog.find(path).ok_or_else(|| {
         let diagnostic = Diagnostic::error(rule.metric.span, format!("there is no metric `{path}`"));
@@ -167,13 +137,17 @@ fn threshold(name: &str, rule: &Threshold, model: &Model) -> Result<AlertPlan, D
     let side = side(&rule.above, "above", Operator::More).or(side(&rule.below, "below", Operator::Less));
     let Some((limit, word, operator)) = side else { unreachable!("an alert without a limit was refused") };
     let comparison = Comparison { operator, limit: limit.value.0.clone(), upper: None };
+    let limits = comparison.limits(metric.unit, limit.span)?;
     Ok(AlertPlan {
         name: name.to_string(),
         kind: "Threshold",
         text: format!("{path} {word} {}", limit.value.0),
         rule: Rule::Threshold {
             source: metric.source,
-            limits: comparison.limits(metric.unit, limit.span)?,
+            bound: match operator {
+                Operator::Less => Bound::Below(limits.limit),
+                _ => Bound::Above(limits.limit),
+            },
             window: whole(rule.window),
         },
         interval_s: whole(rule.interval),
@@ -226,57 +200,25 @@ pub fn subject(
 /// The metrics whose values second by second alerts are evaluated on, each once.
 pub fn alert_columns(alerts: &[AlertPlan]) -> Vec<Source> {
     let mut columns = Vec::new();
-    for alert in alerts {
-        let needed = match &alert.rule {
-            Rule::BurnRate { red, .. } => {
-                vec![Source::Rate(*red), Source::Throughput(*red), Source::Goodput(*red)]
-            }
-            Rule::Threshold { source: Source::ErrorRatio(red), .. } => {
-                vec![Source::Throughput(*red), Source::Goodput(*red)]
-            }
-            Rule::Threshold { source, .. } => vec![*source],
-        };
-        for source in needed {
-            if !columns.contains(&source) {
-                columns.push(source);
-            }
+    for source in alerts.iter().flat_map(|alert| alert.rule.columns()) {
+        if !columns.contains(&source) {
+            columns.push(source);
         }
     }
     columns
 }
 
-/// What a run recorded: a row of values for each second.
-struct Rows<'r> {
-    columns: &'r [Source],
-    rows: &'r [f64],
-}
-
-impl Rows<'_> {
-    fn seconds(&self) -> usize {
-        self.rows.len().checked_div(self.columns.len()).unwrap_or(0)
-    }
-
-    /// The values of a metric in the seconds that end at `from + 1` to `to`.
-    fn values(&self, source: Source, from: usize, to: usize) -> impl Iterator<Item = f64> + '_ {
-        let Some(column) = self.columns.iter().position(|c| *c == source) else {
-            unreachable!("alerts need {source:?}, which was not recorded")
-        };
-        let width = self.columns.len();
-        (from..to).map(move |second| self.rows[second * width + column])
-    }
-
-    /// The sums of a rate over all seconds before each: whole numbers of requests, exact up to 2^53.
-    fn sums(&self, source: Source) -> Vec<f64> {
-        let mut sum = 0.0;
-        let values = self.values(source, 0, self.seconds());
-        let later = values.map(|v| if v.is_nan() { 0.0 } else { v.round() }).map(|v| {
-            sum += v;
-            sum
-        });
-        let mut sums = vec![0.0];
-        sums.extend(later);
-        sums
-    }
+/// The sums of a rate over all seconds before each: whole numbers of requests, exact up to 2^53.
+fn sums(rows: &Rows<'_>, source: Source) -> Vec<f64> {
+    let mut sum = 0.0;
+    let values = rows.values(source, 0, rows.seconds());
+    let later = values.map(|v| if v.is_nan() { 0.0 } else { v.round() }).map(|v| {
+        sum += v;
+        sum
+    });
+    let mut sums = vec![0.0];
+    sums.extend(later);
+    sums
 }
 
 /// What every alert did in one run, whose `rows` hold the values of `columns`.
@@ -288,7 +230,7 @@ pub fn examine(alerts: &[AlertPlan], columns: &[Source], rows: &[f64]) -> Vec<Al
 fn examine_one(alert: &AlertPlan, rows: &Rows<'_>) -> AlertRun {
     match &alert.rule {
         Rule::BurnRate { red, budget, threshold, windows, period_s } => {
-            let (ended, good) = (rows.sums(Source::Throughput(*red)), rows.sums(Source::Goodput(*red)));
+            let (ended, good) = (sums(rows, Source::Throughput(*red)), sums(rows, Source::Goodput(*red)));
             let bad = |to: usize, from: usize| (ended[to] - ended[from]) - (good[to] - good[from]);
             let burns = |at: usize, window: &usize| {
                 let from = at.saturating_sub(*window);
@@ -296,57 +238,35 @@ fn examine_one(alert: &AlertPlan, rows: &Rows<'_>) -> AlertRun {
                 all > 0.0 && bad(at, from) / all / budget >= *threshold
             };
             let mut run = evaluate(alert, rows.seconds(), |at| windows.iter().all(|w| burns(at, w)));
-            let arrivals = rows.sums(Source::Rate(*red)).last().copied().unwrap_or(0.0);
+            let arrivals = sums(rows, Source::Rate(*red)).last().copied().unwrap_or(0.0);
             let budgeted = budget * arrivals / rows.seconds().max(1) as f64 * period_s;
             run.budget_spent =
                 run.fired_s.filter(|_| budgeted > 0.0).map(|at| bad(at as usize, 0) / budgeted);
             run
         }
-        Rule::Threshold { source, limits, window } => evaluate(alert, rows.seconds(), |at| {
-            value(rows, *source, at.saturating_sub(*window), at).is_some_and(|v| limits.holds(v))
-        }),
-    }
-}
-
-/// The value of a metric over some seconds.
-fn value(rows: &Rows<'_>, source: Source, from: usize, to: usize) -> Option<f64> {
-    let sum = |source| rows.values(source, from, to).filter(|v| !v.is_nan()).sum::<f64>();
-    let present = || rows.values(source, from, to).filter(|v| !v.is_nan());
-    match source {
-        Source::ErrorRatio(red) => {
-            let ended = sum(Source::Throughput(red));
-            (ended > 0.0).then(|| ((ended - sum(Source::Goodput(red))) / ended).max(0.0))
-        }
-        Source::TimerMax(_) | Source::LevelMax(..) => present().reduce(f64::max),
-        Source::CounterTotal(_) => Some(sum(source)),
-        _ => {
-            let count = present().count();
-            (count > 0).then(|| present().sum::<f64>() / count as f64)
-        }
+        Rule::Threshold { .. } => evaluate(alert, rows.seconds(), |at| alert.rule.holds(rows, at)),
     }
 }
 
 /// Evaluates a rule at every interval; `holds` answers for the end of a second.
 fn evaluate(alert: &AlertPlan, seconds: usize, holds: impl Fn(usize) -> bool) -> AlertRun {
     let mut run = AlertRun { fired_s: None, firing_s: 0.0, budget_spent: None, changes: Vec::new() };
-    let (mut pending, mut firing): (Option<usize>, Option<usize>) = (None, None);
+    let mut watch = Watch::default();
     for at in (alert.interval_s..=seconds).step_by(alert.interval_s.max(1)) {
-        if !holds(at) {
-            pending = None;
-            if let Some(since) = firing.take() {
-                run.firing_s += (at - since) as f64;
+        let since = watch.firing_since();
+        match watch.look(at, alert.for_s, holds(at)) {
+            Some(true) => {
+                run.fired_s.get_or_insert(at as f64);
+                run.changes.push((at as f64, true));
+            }
+            Some(false) => {
+                run.firing_s += since.map_or(0.0, |since| (at - since) as f64);
                 run.changes.push((at as f64, false));
             }
-            continue;
-        }
-        let since = *pending.get_or_insert(at);
-        if firing.is_none() && (at - since) as f64 >= alert.for_s {
-            firing = Some(at);
-            run.fired_s.get_or_insert(at as f64);
-            run.changes.push((at as f64, true));
+            None => {}
         }
     }
-    if let Some(since) = firing {
+    if let Some(since) = watch.firing_since() {
         run.firing_s += (seconds - since) as f64;
     }
     run
@@ -397,8 +317,8 @@ mod tests {
     }
 
     fn above(source: Source, limit: f64, window: usize, interval_s: usize, for_s: f64) -> AlertPlan {
-        let limits = Limits { operator: Operator::More, limit, upper: limit };
-        let rule = Rule::Threshold { source, limits, window };
+        let bound = Bound::Above(limit);
+        let rule = Rule::Threshold { source, bound, window };
         AlertPlan { name: "a".into(), kind: "Threshold", text: String::new(), rule, interval_s, for_s }
     }
 
@@ -467,13 +387,13 @@ mod tests {
         ];
         let rows = [10.0, 10.0, 1.0, 3.0, f64::NAN, 30.0, 10.0, 2.0, 1.0, 4.0];
         let rows = Rows { columns: &columns, rows: &rows };
-        let of = |source| value(&rows, source, 0, 2);
+        let of = |source| rows.value(source, 0, 2);
         assert_eq!(of(Source::ErrorRatio(0)), Some(0.5));
         assert_eq!(of(Source::Goodput(0)), Some(10.0));
         assert_eq!(of(Source::CounterTotal(0)), Some(3.0));
         assert_eq!(of(Source::LevelMax(0, 1.0)), Some(3.0));
         assert_eq!(of(Source::TimerMean(0)), Some(4.0));
-        assert_eq!(value(&rows, Source::TimerMean(0), 0, 1), None);
+        assert_eq!(rows.value(Source::TimerMean(0), 0, 1), None);
     }
 
     #[test]

@@ -266,7 +266,10 @@ fn measure(
 ) -> Result<MeasureComparison, Diagnostic> {
     let is_event = matches!(
         planned.subject,
-        SubjectPlan::Recovered(..) | SubjectPlan::Metastable(_) | SubjectPlan::Holds(..)
+        SubjectPlan::Recovered(..)
+            | SubjectPlan::Metastable(_)
+            | SubjectPlan::Holds(..)
+            | SubjectPlan::Cascade(_)
     );
     let known = direction::of_subject(&expression::parse_subject(&asked.of)?);
     let tolerance = match asked.tolerance.as_ref().or(question.tolerance.as_ref().filter(|_| !is_event)) {

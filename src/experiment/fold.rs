@@ -1,6 +1,7 @@
 //! Merging runs, in order of their number.
 
 use super::alerts;
+use super::cascade;
 use super::doubts;
 use super::judge::{self, SubjectValue};
 use super::plan::{Plan, VariantPlan};
@@ -52,6 +53,8 @@ pub struct RunData {
     pub faults: Vec<FaultRun>,
     /// What each alert did.
     pub alerts: Vec<AlertRun>,
+    /// In which order components fell, for each trigger.
+    pub cascades: Vec<cascade::Path>,
     /// What each expectation is about, and then what each measure is.
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
@@ -89,6 +92,7 @@ pub struct Fold {
     cells: Vec<Cell>,
     faults: Vec<Vec<FaultRun>>,
     alerts: Vec<Vec<AlertRun>>,
+    cascades: Vec<Vec<cascade::Path>>,
     subjects: Vec<Vec<SubjectValue>>,
     theory: Vec<Vec<Option<f64>>>,
 }
@@ -137,6 +141,7 @@ impl Fold {
             cells: Vec::new(),
             faults: vec![Vec::new(); variant.faults.len()],
             alerts: vec![Vec::new(); variant.alerts.len()],
+            cascades: Vec::new(),
             subjects: vec![Vec::new(); subjects(variant)],
             theory: vec![Vec::new(); variant.theory.len()],
         }
@@ -173,6 +178,7 @@ impl Fold {
         for (all, alert) in self.alerts.iter_mut().zip(data.alerts) {
             all.push(alert);
         }
+        self.cascades.push(data.cascades);
         for (all, subject) in self.subjects.iter_mut().zip(data.subjects) {
             all.push(subject);
         }
@@ -284,6 +290,9 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
                 .zip(&fold.alerts)
                 .map(|(a, runs)| alerts::result(a, runs.clone()))
                 .collect(),
+            cascades: (0..variant.cascade.triggers.len())
+                .map(|number| cascade::result(variant, number, &fold.cascades))
+                .collect(),
             series: fold.series(variant),
             latency: fold.latency(variant),
             measures: judge::measures(variant, &fold.subjects),
@@ -338,6 +347,7 @@ fn fault(variant: &VariantPlan, fold: &Fold, number: usize, during: Vec<Vec<Opti
         depth: estimate(|r| Some(r.depth)),
         goodput_before: estimate(|r| Some(r.goodput_before)),
         unserved: estimate(|r| Some(r.unserved)),
+        cost: estimate(|r| r.cost),
         metastable: share(|r| r.metastable),
         during: Fold::metrics(variant, during),
         per_run: runs.to_vec(),

@@ -1,6 +1,7 @@
 //! Expectations: what each is about in each run, and the verdict over all runs.
 
 use super::alerts::AlertMeasure;
+use super::cascade;
 use super::measures::{FormulaPlan, MeasurePlan, Taken};
 use super::plan::{ExpectationPlan, FaultMeasure, SubjectPlan, VariantPlan, WantedPlan};
 use super::results::{AlertRun, ExpectationResult, FaultRun, MeasureResult, Verdict};
@@ -40,6 +41,8 @@ pub struct Examined<'r> {
     pub faults: &'r [FaultRun],
     /// What each alert did.
     pub alerts: &'r [AlertRun],
+    /// In which order components fell, for each trigger.
+    pub cascades: &'r [cascade::Path],
 }
 
 /// What each expectation of a variant is about in one run, then what each measure is, and then what is to be known
@@ -64,6 +67,9 @@ pub fn subjects(run: Examined<'_>) -> Vec<SubjectValue> {
         SubjectPlan::Holds(formula, limits) => {
             SubjectValue::Happened(computed(run, formula).is_some_and(|v| limits.holds(v)))
         }
+        SubjectPlan::Cascade(expected) => {
+            SubjectValue::Happened(run.cascades.get(expected.trigger).is_some_and(|p| expected.is_taken(p)))
+        }
     };
     let variant = run.variant;
     let wanted = variant.measures.iter().chain(variant.precise.iter().map(|p| &p.wanted)).map(|m| &m.subject);
@@ -76,7 +82,7 @@ pub fn known(run: Examined<'_>) -> Vec<Option<f64>> {
 }
 
 fn computed(run: Examined<'_>, formula: &FormulaPlan) -> Option<f64> {
-    let Examined { variant, record, faults, alerts } = run;
+    let Examined { variant, record, faults, alerts, .. } = run;
     match formula {
         FormulaPlan::Number(value) => Some(*value),
         FormulaPlan::Fault(fault, what) => faults.get(*fault).and_then(|run| what.of(run)),
@@ -150,6 +156,8 @@ pub fn verdict(variant: &str, e: &ExpectationPlan, runs: &[SubjectValue]) -> Exp
 /// The verdict of an expectation, from what it was about in each run.
 pub fn verdict_of(e: &ExpectationPlan, runs: &[SubjectValue]) -> Verdict {
     let (value, ci95) = summed_up(runs);
+    // The share of the runs that were played is what is judged of a path, not the share of all that there might be.
+    let ci95 = ci95.filter(|_| !matches!(e.subject, SubjectPlan::Cascade(_)));
     if never_happened(e, runs) { Verdict::Failed } else { judge(value, ci95, &e.limits) }
 }
 

@@ -2,6 +2,7 @@
 
 use super::plan::VariantPlan;
 use super::results::LogLine;
+use crate::metrics::observer::{DeploymentChange, RollbackCause};
 use crate::metrics::{Change, Record};
 use crate::model::{Caller, GroupKind, Model};
 use crate::spec::source::Span;
@@ -31,7 +32,16 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
     let of_instance = |kind: &str, instance: u32| {
         made(kind, group(model, instance), model.instance_name(instance), String::new())
     };
+    let of_reaction = |kind: &str, reaction: u32, detail: String| {
+        made(kind, variant.script.reactions[reaction as usize].name.clone(), String::new(), detail)
+    };
+    let of_zone = |kind: &str, zone: u32| {
+        let name = model.zones.get(zone as usize).cloned().unwrap_or_default();
+        made(kind, String::new(), String::new(), name)
+    };
     match *change {
+        Change::ZoneDrained { zone } => of_zone("zone_drained", zone),
+        Change::ZoneRestored { zone } => of_zone("zone_restored", zone),
         Change::TargetHealthy { balancer, instance } => of_target("target_healthy", balancer, instance),
         Change::TargetUnhealthy { balancer, instance } => of_target("target_unhealthy", balancer, instance),
         Change::FailedOpen { balancer } => {
@@ -67,8 +77,8 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
             let component = format!("autoscalers.{}", model.autoscalers[autoscaler as usize].name);
             made("nodes_gone", component, String::new(), format!("{count} nodes"))
         }
-        Change::Setting { epoch } => {
-            let detail = variant.settings.get(epoch as usize - 1).cloned().unwrap_or_default();
+        Change::Setting { change } => {
+            let detail = variant.settings.get(change as usize).cloned().unwrap_or_default();
             made("setting", String::new(), String::new(), detail)
         }
         Change::Failed { failure, instance } => of_failure(variant, time_s, "failed", failure, instance),
@@ -78,6 +88,46 @@ fn line(variant: &VariantPlan, time_s: f64, change: &Change) -> LogLine {
         Change::ProbeFailed { instance } => of_instance("probe_failed", instance),
         Change::BackOff { instance } => of_instance("back_off", instance),
         Change::TaskUnhealthy { instance } => of_instance("task_unhealthy", instance),
+        Change::Reacts { reaction } => of_reaction("reacts", reaction, String::new()),
+        Change::Step { reaction, step } => of_reaction("step", reaction, format!("step {}", step + 1)),
+        Change::Reacted { reaction } => of_reaction("reacted", reaction, String::new()),
+        Change::SpotNotice { instance } => of_instance("spot_notice", instance),
+        Change::Reclaimed { instance } => of_instance("reclaimed", instance),
+        Change::Deployment { version, what } => deployment(model, time_s, version, what),
+    }
+}
+
+fn deployment(model: &Model, time_s: f64, version: u32, what: DeploymentChange) -> LogLine {
+    let version = &model.versions[version as usize];
+    let name = &version.name;
+    let (kind, detail) = match what {
+        DeploymentChange::Began => ("deployment_began", name.clone()),
+        DeploymentChange::Progressed { available, of } => {
+            ("deployment_progressed", format!("{name}: {available} of {of} available"))
+        }
+        DeploymentChange::Shifted { permille } => {
+            ("traffic_shifted", format!("{name}: {} % of the requests", f64::from(permille) / 10.0))
+        }
+        DeploymentChange::Late => ("progress_deadline_exceeded", name.clone()),
+        DeploymentChange::Complete => ("deployment_complete", name.clone()),
+        DeploymentChange::GivenUp { cause } => {
+            let why = match cause {
+                RollbackCause::Operator => "an operator brings back the version before",
+                RollbackCause::Deadline => "no progress within the deadline",
+                RollbackCause::Restarts => "too many restarts",
+                RollbackCause::Errors => "too many errors",
+                RollbackCause::Analysis => "the analysis failed",
+            };
+            ("deployment_given_up", format!("{name}: {why}"))
+        }
+        DeploymentChange::RolledBack => ("rolled_back", format!("{name} is gone")),
+    };
+    LogLine {
+        time_s,
+        kind: kind.to_string(),
+        component: format!("services.{}", model.groups[version.group as usize].name),
+        instance: String::new(),
+        detail,
     }
 }
 
@@ -122,7 +172,7 @@ fn group(model: &Model, instance: u32) -> String {
 
 /// The path of a breaker, without its metric, and the instance that calls through it.
 fn breaker(model: &Model, layer: u32, caller: u32) -> (String, String) {
-    let slot = model.epochs.iter().flat_map(|e| &e.slots).find(|s| s.meters == layer);
+    let slot = model.all_settings().flat_map(|e| &e.slots).find(|s| s.meters == layer);
     let Some(slot) = slot else { return (String::new(), String::new()) };
     let edge = &model.edges[slot.edge as usize];
     let from = model.caller_name(edge.caller);

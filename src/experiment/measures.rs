@@ -270,7 +270,15 @@ impl Subject<'_> {
 
     fn window(&self, window: &Window) -> Result<WindowPlan, Diagnostic> {
         let (warmup, end) = self.run;
-        let fault = |name: &String| Ok(&self.faults[find_fault(name, self.faults, self.span)?]);
+        let fault = |name: &String| match &self.faults[find_fault(name, self.faults, self.span)?] {
+            fault if fault.is_conditional() => {
+                let message =
+                    format!("nobody knows beforehand when `{name}` begins: it waits for something else");
+                let help = format!("measure all of the run, or what the fault did: `faults.{name}.recover`");
+                Err(Diagnostic::error(self.span, message).help(help))
+            }
+            fault => Ok(fault),
+        };
         let plan = match window {
             Window::Measured => WindowPlan { from: warmup, to: end },
             Window::Before(name) => WindowPlan { from: warmup, to: fault(name)?.start },

@@ -1,10 +1,14 @@
 //! From an experiment's text to something that can be run: a model and a script for each variant.
 
+mod deployments;
+mod settings;
 mod timeline;
+mod timeline_instances;
+pub(super) use timeline_instances::in_zone;
 
 use super::alerts::{self, AlertMeasure, AlertPlan};
+use super::cascade;
 use super::doubts::{self, PercentilePlan};
-use super::log;
 use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
 use super::precision::{self, PrecisePlan, PrecisionChange};
 use super::stationary;
@@ -22,6 +26,7 @@ use crate::spec::node::{self, Node};
 use crate::spec::quantity::Seconds;
 use crate::spec::runs::{Runs, Warmup};
 use crate::spec::source::{Span, Spanned};
+use timeline::{Happenings, Stage};
 
 /// What the command line, or a question about an experiment, changes about it.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +97,8 @@ pub struct RecoveryPlan {
     pub stable_s: f64,
     /// The share of the goodput before the fault that must be back.
     pub goodput: f64,
+    /// What a request is worth that was not served.
+    pub lost_request: f64,
 }
 
 /// A variant, ready to be run.
@@ -105,7 +112,7 @@ pub struct VariantPlan {
     pub script: Script,
     /// What strikes, for reports.
     pub faults: Vec<FaultPlan>,
-    /// What each change of settings says, in order.
+    /// What each change of settings says, by number.
     pub settings: Vec<String>,
     /// What counts as working, by client population.
     pub objectives: Vec<ObjectivePlan>,
@@ -123,6 +130,8 @@ pub struct VariantPlan {
     pub percentiles: Vec<PercentilePlan>,
     /// What is recorded of each run.
     pub recorded: Recorded,
+    /// What can fall, and what strikes.
+    pub cascade: cascade::Map,
 }
 
 /// A fault as reports see it.
@@ -134,10 +143,17 @@ pub struct FaultPlan {
     pub kind: &'static str,
     /// What it strikes.
     pub target: String,
-    /// When it begins.
+    /// When it begins; `SimTime::NEVER` if something else must happen first.
     pub start: SimTime,
     /// When it ends, if it does before the run.
     pub end: Option<SimTime>,
+}
+
+impl FaultPlan {
+    /// Whether it begins when something else happens: when that is, each run knows for itself.
+    pub fn is_conditional(&self) -> bool {
+        self.start == SimTime::NEVER
+    }
 }
 
 /// What counts as working for a client population.
@@ -213,6 +229,8 @@ pub enum SubjectPlan {
     Metastable(Option<usize>),
     /// The share of runs in which a number meets limits.
     Holds(FormulaPlan, Limits),
+    /// The share of runs in which components fell in an order.
+    Cascade(cascade::ExpectedPath),
 }
 
 /// What a fault did: the metrics `faults.NAME.…`, for expectations.
@@ -226,11 +244,13 @@ pub enum FaultMeasure {
     Depth,
     /// `unserved`: requests that did not end well until recovery.
     Unserved,
+    /// `cost`: what it cost more than normal, and what the unserved requests were worth.
+    Cost,
 }
 
 impl FaultMeasure {
     /// All of them: name in paths, unit and meaning.
-    pub const ALL: [(&'static str, Self, Unit, &'static str); 4] = [
+    pub const ALL: [(&'static str, Self, Unit, &'static str); 5] = [
         (
             "detect",
             Self::Detect,
@@ -250,6 +270,12 @@ impl FaultMeasure {
             Unit::Count("requests"),
             "requests that did not end well until recovery",
         ),
+        (
+            "cost",
+            Self::Cost,
+            Unit::Level,
+            "what was paid more than normal until recovery and the fault's end, and the worth of unserved requests",
+        ),
     ];
 
     /// The measure of one run.
@@ -259,6 +285,7 @@ impl FaultMeasure {
             Self::Recover => run.recover_s,
             Self::Depth => Some(run.depth),
             Self::Unserved => Some(run.unserved),
+            Self::Cost => run.cost,
         }
     }
 }
@@ -368,6 +395,7 @@ pub(super) fn plan_experiment(
             window_s: experiment.recovery.window.0,
             stable_s: experiment.recovery.stable.0,
             goodput: experiment.recovery.goodput.0,
+            lost_request: experiment.recovery.lost_request,
         },
         theory_source: experiment.theory.as_ref().map_or_else(String::new, |t| t.source.clone()),
     })
@@ -406,7 +434,6 @@ fn plan_variant(
     let [warmup, end] =
         [experiment.warmup.stated(), experiment.duration.duration()].map(|length| SimTime::ZERO + length);
     let mut node = document.topology.clone();
-    let mut timeline: Vec<&At> = experiment.timeline.iter().collect();
     if let Some(variant) = experiment.variants.get(name) {
         let sets: Vec<Override> = variant
             .0
@@ -418,17 +445,26 @@ fn plan_variant(
             })
             .collect();
         loader.apply(&mut node, &sets);
-        timeline.extend(&variant.0.timeline);
     }
     loader.apply(&mut node, &document.pinned_for(name));
-    // In order of time, then of writing: the sort is stable.
-    timeline.sort_by_key(|at| at.at.duration());
-    let epochs = timeline::epochs(loader, &mut node, &timeline)?;
-    let mut model = match compile::compile(&epochs) {
+    let happenings = Happenings::new(experiment, name);
+    let (changing, numbers) = happenings.changes(loader);
+    let mut script = Script { end, ..Script::default() };
+    let states = changing.states(loader, &node, &mut script)?;
+    let count = states.topologies.len();
+    let versions = deployments::versions(loader, &states.nodes, &happenings.deploys())?;
+    let mut topologies = states.topologies.clone();
+    topologies.extend(versions.topologies);
+    let mut model = match compile::compile_versions(&topologies, count, &versions.deployed) {
         Ok(model) => model,
+        Err(error) if error.epoch >= count => {
+            let span = versions.places[error.epoch / count - 1];
+            loader.diagnostics.push(Diagnostic::error(span, error.to_string()));
+            return None;
+        }
         Err(error) => {
-            let set = timeline.iter().filter(|a| matches!(a.action, Action::Set(_))).nth(error.epoch - 1);
-            let span = set.map_or(experiment.span, |a| a.action.span());
+            let change = changing.changes.get(states.led_by[error.epoch] as usize);
+            let span = change.map_or(experiment.span, |change| change.span);
             loader.diagnostics.push(Diagnostic::error(span, error.to_string()));
             return None;
         }
@@ -436,42 +472,46 @@ fn plan_variant(
     if let Some(load) = changes.load {
         model.scale_load(load);
     }
-    let (mut script, faults) =
-        timeline::script(&epochs, &model, &timeline, warmup, end, &mut loader.diagnostics);
     let failures = experiment.failures_of(name);
     model.catalog = std::mem::take(&mut model.catalog).with_failures(failures.keys().copied());
     if experiment.has_wrong_answers() {
         model.catalog = std::mem::take(&mut model.catalog).with_wrong_answers(&model.clients);
     }
+    let alerts = alerts::plan(experiment, &model, &mut loader.diagnostics);
+    let stage = Stage { topology: &states.topologies[0], model: &model, alerts: &alerts, warmup };
+    let faults = timeline::script(&happenings, &numbers, &stage, &mut script, &mut loader.diagnostics);
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
-    let settings = timeline
-        .iter()
-        .filter_map(|at| match &at.action {
-            Action::Set(s) => {
-                Some(log::setting(&s.path.value, &log::text_of(&loader.sources, s.value.0.span)))
-            }
-            _ => None,
-        })
-        .collect();
+    let stolen = timeline_instances::stolen_from(&script.faults);
+    if !stolen.is_empty() {
+        let catalog = std::mem::take(&mut model.catalog);
+        model.catalog = catalog.with_stolen(&model.groups, |group| stolen.contains(&group));
+    }
     let objectives = objectives(experiment, &model);
     let mut planned = VariantPlan {
         name: name.to_string(),
         recorded: Recorded::new(&model, experiment.series),
-        alerts: alerts::plan(experiment, &model, &mut loader.diagnostics),
+        alerts,
         model,
         script,
         faults,
-        settings,
+        settings: changing.changes.into_iter().map(|change| change.text).collect(),
         objectives,
         expectations: Vec::new(),
         theory: Vec::new(),
         measures: Vec::new(),
         precise: Vec::new(),
         percentiles: Vec::new(),
+        cascade: cascade::Map::default(),
     };
     super::recovery::record(&mut planned);
+    let first_set = happenings.timeline.iter().find_map(|at| match &at.action {
+        Action::Set(set) => Some((SimTime::ZERO + at.at.duration(), set.path.value.as_str())),
+        _ => None,
+    });
+    planned.cascade = cascade::record(&mut planned, first_set);
     stationary::record(&mut planned, warmup, end);
-    for source in alerts::alert_columns(&planned.alerts) {
+    let watched: Vec<_> = planned.script.rules.iter().flat_map(|rule| rule.rule.columns()).collect();
+    for source in alerts::alert_columns(&planned.alerts).into_iter().chain(watched) {
         planned.recorded.column(source);
     }
     for text in experiment.expect.get(name).into_iter().flatten().chain(&changes.expect) {
@@ -484,6 +524,7 @@ fn plan_variant(
             Err(diagnostic) => loader.diagnostics.push(diagnostic),
         }
     }
+    planned.expectations.extend(cascade::expected(loader, experiment, &planned));
     for text in &changes.measures {
         match wanted(text, &mut planned, (warmup, end)) {
             Ok(measure) => planned.measures.push(measure),

@@ -26,7 +26,7 @@ use crate::base::dist::Dist;
 use crate::metrics::Estimate;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::Experiment;
-use crate::spec::failure::{FailureUnit, Failures};
+use crate::spec::failure::{FailureTarget, FailureUnit, Failures};
 use crate::spec::load::{Document, Loader};
 use crate::spec::rare::{self, Clause, Rare};
 use crate::spec::source::Span;
@@ -273,7 +273,8 @@ pub fn rare(
         let failures = failing.get(&variant.name).map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
         let members = |failure: &Failures| {
-            let group = variant.model.groups.iter().position(|g| g.name == failure.target.value);
+            let FailureTarget::Component(target) = &failure.target else { return 1 };
+            let group = variant.model.groups.iter().position(|g| g.name == target.value);
             let replicas = group.map_or(1, |at| variant.model.epochs[0].groups[at].replicas);
             if matches!(failure.each, FailureUnit::Instance) { replicas } else { 1 }
         };

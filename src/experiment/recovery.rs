@@ -8,6 +8,7 @@
 
 use super::plan::{FaultPlan, ObjectivePlan, Plan, VariantPlan};
 use super::results::FaultRun;
+use crate::base::SimTime;
 use crate::metrics::{Change, Record, Source};
 
 /// The share of the load before the fault at which as much is asked as before.
@@ -16,23 +17,37 @@ const LOAD_IS_BACK: f64 = 0.9;
 const DRAINING: f64 = 0.9;
 
 /// The series of one run as columns.
-struct Columns<'r> {
-    rows: &'r [f64],
-    width: usize,
+#[derive(Debug)]
+pub struct Columns<'r> {
+    /// The values, row by row.
+    pub rows: &'r [f64],
+    /// Columns.
+    pub width: usize,
 }
 
 impl Columns<'_> {
-    fn seconds(&self) -> usize {
+    /// How many seconds there are.
+    pub fn seconds(&self) -> usize {
         self.rows.len().checked_div(self.width).unwrap_or(0)
     }
 
     /// The value in the second that ends at `second + 1`; 0 where there is none.
-    fn at(&self, column: usize, second: usize) -> f64 {
-        self.rows.get(second * self.width + column).copied().filter(|v| !v.is_nan()).unwrap_or(0.0)
+    pub fn at(&self, column: usize, second: usize) -> f64 {
+        self.get(column, second).unwrap_or(0.0)
+    }
+
+    /// The value in the second that ends at `second + 1`, if there is one.
+    pub fn get(&self, column: usize, second: usize) -> Option<f64> {
+        self.rows.get(second * self.width + column).copied().filter(|v| !v.is_nan())
+    }
+
+    /// The sum over seconds `from..to`.
+    pub fn sum(&self, column: usize, from: usize, to: usize) -> f64 {
+        (from..to).map(|second| self.at(column, second)).sum()
     }
 
     /// The mean over seconds `from..to`, those without value left out; `None` if none has one.
-    fn mean(&self, column: usize, from: usize, to: usize) -> Option<f64> {
+    pub fn mean(&self, column: usize, from: usize, to: usize) -> Option<f64> {
         let values = (from..to.min(self.seconds()))
             .filter_map(|s| self.rows.get(s * self.width + column).copied())
             .filter(|v| !v.is_nan());
@@ -85,6 +100,23 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, record: &Record) -> Vec<Fault
     runs
 }
 
+/// When a fault began and ended in a run, as the log has it; `None` if it never began. A log that left lines out is
+/// believed only where it has the fault.
+pub fn struck(variant: &VariantPlan, record: &Record, number: usize) -> Option<(SimTime, Option<SimTime>)> {
+    let fault = &variant.faults[number];
+    let is = |change: &Change, begins: bool| match change {
+        Change::FaultBegan { fault } => begins && *fault as usize == number,
+        Change::FaultEnded { fault } => !begins && *fault as usize == number,
+        _ => false,
+    };
+    let find = |begins| record.log.iter().find(|(_, c)| is(c, begins)).map(|(at, _)| *at);
+    match (find(true), find(false)) {
+        (Some(start), Some(end)) => Some((start, Some(end))),
+        (Some(start), None) => Some((start, fault.end.filter(|_| start == fault.start))),
+        (None, _) => (record.log_dropped > 0).then_some((fault.start, fault.end)),
+    }
+}
+
 fn find(variant: &VariantPlan, source: Source) -> Option<usize> {
     variant.recorded.columns.iter().position(|c| *c == source)
 }
@@ -95,6 +127,9 @@ pub fn record(variant: &mut VariantPlan) {
         return;
     }
     let VariantPlan { model, recorded, objectives, .. } = variant;
+    if let Some((gauge, counter)) = model.catalog.cost {
+        recorded.column(Source::Spent(gauge, counter));
+    }
     for group in &model.catalog.groups {
         // Externals have no instances to be up.
         let up = Source::Level(group.up, 1.0);
@@ -197,9 +232,34 @@ fn examine_one(
         depth: if depth.is_finite() { depth } else { before },
         goodput_before: before,
         unserved: unserved.max(0.0),
+        cost: cost(plan, variant, columns, (normal_from, start), until_over(fault, until, limit), unserved),
         metastable: !has_recovered
             && is_metastable(plan, fault, columns, clients, (normal_from, start, limit), capacity),
     }
+}
+
+/// The second in which a fault is over and recovered from, or the last one that is about it.
+fn until_over(fault: &FaultPlan, recovered: usize, limit: usize) -> usize {
+    fault.end.map_or(limit, |end| end.seconds().ceil() as usize).max(recovered).min(limit)
+}
+
+/// What a fault cost: what was paid more than before it, and what the requests were worth that it cost.
+fn cost(
+    plan: &Plan,
+    variant: &VariantPlan,
+    columns: &Columns<'_>,
+    (normal_from, start): (usize, usize),
+    until: usize,
+    unserved: f64,
+) -> Option<f64> {
+    let lost = unserved.max(0.0) * plan.recovery.lost_request;
+    let Some((gauge, counter)) = variant.model.catalog.cost else {
+        return (plan.recovery.lost_request > 0.0).then_some(lost);
+    };
+    let column = find(variant, Source::Spent(gauge, counter))?;
+    let normal = columns.mean(column, normal_from, start)?;
+    let more: f64 = (start..until).map(|s| columns.at(column, s) - normal).sum();
+    Some(more / 3600.0 + lost)
 }
 
 /// The goodput that is to be back: what it was before, or what is asked if that is less by now. A quiet moment, or the

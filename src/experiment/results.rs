@@ -93,6 +93,8 @@ pub struct VariantResult {
     pub faults: Vec<FaultResult>,
     /// What alerts did, in order of name.
     pub alerts: Vec<AlertResult>,
+    /// The order in which components fell after each fault, or after the first change of settings if nothing strikes.
+    pub cascades: Vec<CascadeResult>,
     /// Every metric second by second.
     pub series: Series,
     /// The distribution of latency of each client population, over the measured time of all runs.
@@ -225,6 +227,8 @@ pub struct FaultResult {
     pub goodput_before: Option<Estimate>,
     /// Requests that did not end well between its start and recovery (or the end of the run).
     pub unserved: Option<Estimate>,
+    /// What it cost more than normal, with the worth of unserved requests; `None` where nothing has a price.
+    pub cost: Option<Estimate>,
     /// The share of runs that were metastable: fault over, load and capacity back, goodput not.
     pub metastable: Proportion,
     /// Every metric while the fault lasted, in order of path.
@@ -234,7 +238,7 @@ pub struct FaultResult {
 }
 
 /// What a fault did in one run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultRun {
     /// Seconds to the first reaction.
     pub detect_s: Option<f64>,
@@ -246,6 +250,9 @@ pub struct FaultRun {
     pub goodput_before: f64,
     /// Requests that did not end well between start and recovery.
     pub unserved: f64,
+    /// What it cost more than normal, with the worth of unserved requests, if anything has a price.
+    #[serde(default)]
+    pub cost: Option<f64>,
     /// Whether the run was metastable.
     pub metastable: bool,
 }
@@ -387,4 +394,62 @@ pub struct ExpectationResult {
     pub verdict: Verdict,
     /// What it is about in each run, in order of run; 1 or 0 for an event.
     pub per_run: Vec<Option<f64>>,
+}
+
+/// The order in which components fell after something struck.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CascadeResult {
+    /// The fault's name; `settings` for a change of settings.
+    pub name: String,
+    /// Whether it is a fault.
+    pub is_fault: bool,
+    /// The run whose steps these are: the first that took the most frequent order.
+    pub run: u32,
+    /// All runs.
+    pub runs: u32,
+    /// Its steps.
+    pub steps: Vec<CascadeStep>,
+    /// All orders in which components fell, most frequent first. One without components is of runs in which nothing
+    /// struck.
+    pub orders: Vec<CascadeOrder>,
+}
+
+/// An order in which components fell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CascadeOrder {
+    /// The components.
+    pub path: Vec<String>,
+    /// In how many runs.
+    pub runs: u32,
+}
+
+/// A component that fell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CascadeStep {
+    /// The component, such as `services.api`; what was struck, as written, if that is no component.
+    pub component: String,
+    /// What showed first.
+    pub first: CascadeShown,
+    /// What struck, of the first step; empty of all others.
+    pub text: String,
+    /// What showed later, in order of time.
+    pub later: Vec<CascadeShown>,
+    /// The edge that carried it, if it was carried.
+    pub carrier: Option<String>,
+    /// The load on that edge per second, normal and then, if more load is what it carried.
+    pub load: Option<(f64, f64)>,
+}
+
+/// How it showed that a component had fallen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CascadeShown {
+    /// Seconds since what struck began.
+    pub after_s: f64,
+    /// Which sign: `struck`, `errors`, `held`, `latency`, `waiting`, `workers`, `cpu`, `pool`, `health`, `up`,
+    /// `memory` or `backlog`.
+    pub sign: &'static str,
+    /// Its value, at its worst in ten seconds.
+    pub value: f64,
+    /// What is normal.
+    pub normal: f64,
 }

@@ -7,7 +7,7 @@ use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
 use super::team::Team;
-use super::{alerts, doubts, judge, log, precision, stationary};
+use super::{alerts, cascade, doubts, judge, log, precision, stationary};
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
@@ -293,7 +293,9 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
     let metrics = &variant.model.catalog.metrics;
     let faults = recovery::examine(plan, variant, &played.record);
     let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
-    let examined = Examined { variant, record: &played.record, faults: &faults, alerts: &alerts };
+    let cascades = cascade::examine(plan, variant, &played.record, &faults);
+    let record = &played.record;
+    let examined = Examined { variant, record, faults: &faults, alerts: &alerts, cascades: &cascades };
     let (subjects, theory) = (judge::subjects(examined), judge::known(examined));
     RunData {
         stop: played.summary.stop,
@@ -325,6 +327,7 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
         faults,
         alerts,
+        cascades,
         subjects,
     }
 }

@@ -17,7 +17,7 @@ use super::plan::{Changes, Plan, VariantPlan};
 use super::run::{Progress, RunError, play};
 use super::study::{Mistakes, Study};
 use super::team::Team;
-use super::{alerts, recovery};
+use super::{alerts, cascade, recovery};
 use crate::sim::Stop;
 use crate::spec::expression;
 use crate::spec::load::Override;
@@ -320,7 +320,9 @@ fn found(plan: &Plan, variant: &VariantPlan, run: u32, sweep: &SweepPlan) -> (St
     let played = play(variant, plan.seed, u64::from(run));
     let faults = recovery::examine(plan, variant, &played.record);
     let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
-    let examined = Examined { variant, record: &played.record, faults: &faults, alerts: &alerts };
+    let cascades = cascade::examine(plan, variant, &played.record, &faults);
+    let record = &played.record;
+    let examined = Examined { variant, record, faults: &faults, alerts: &alerts, cascades: &cascades };
     let subjects = judge::subjects(examined);
     let values = sweep.wanted(variant).map(|wanted| subjects[wanted.at]).collect();
     (

@@ -58,6 +58,10 @@ pub enum Source {
     RateTimes(u32, f64),
     /// Money per hour, in billionths: the mean level of a gauge, and a counter per hour.
     Spent(u32, u32),
+    /// The same, times a factor.
+    SpentTimes(u32, u32, f64),
+    /// Money in all.
+    SpentInAll(u32, u32),
     /// A counter, per second.
     CounterRate(u32),
     /// A counter in all.
@@ -232,6 +236,13 @@ impl Meters {
             Source::GoodputLess(red, counter) => {
                 let good = self.reds[red as usize].good();
                 per_second(good.saturating_sub(self.counters[counter as usize]))
+            }
+            Source::SpentTimes(gauge, counter, factor) => {
+                self.value(Source::Spent(gauge, counter)).map(|spent| spent * factor)
+            }
+            Source::SpentInAll(gauge, counter) => {
+                let (level, count) = (self.levels[gauge as usize].area, self.counters[counter as usize]);
+                Some((level / 3600.0 + count as f64) * 1e-9)
             }
             Source::CounterRate(counter) => per_second(self.counters[counter as usize]),
             Source::CounterTotal(counter) => Some(self.counters[counter as usize] as f64),

@@ -1,10 +1,21 @@
 //! Who watches a run. An observer is told what happens and answers nothing: it cannot influence the run.
 
+use super::rules::Rows;
 use crate::base::{Outcome, SimDuration, SimTime};
 
 /// A change of state worth a line in the event log; the numbers are ids of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// An operator drains a zone.
+    ZoneDrained {
+        /// The zone.
+        zone: u32,
+    },
+    /// The draining of a zone is over.
+    ZoneRestored {
+        /// The zone.
+        zone: u32,
+    },
     /// A balancer believes a target healthy.
     TargetHealthy {
         /// The balancer.
@@ -123,10 +134,10 @@ pub enum Change {
         /// How many.
         count: u32,
     },
-    /// An operator changed a setting.
+    /// A setting changed.
     Setting {
-        /// The epoch that began.
-        epoch: u32,
+        /// The change, counted over all that can happen in the run.
+        change: u32,
     },
     /// Something failed at random.
     Failed {
@@ -167,6 +178,85 @@ pub enum Change {
         /// The instance.
         instance: u32,
     },
+    /// A spot instance is going to be taken back.
+    SpotNotice {
+        /// The instance.
+        instance: u32,
+    },
+    /// A spot instance was taken back.
+    Reclaimed {
+        /// The instance.
+        instance: u32,
+    },
+    /// Somebody, or something, begins to react.
+    Reacts {
+        /// The reaction.
+        reaction: u32,
+    },
+    /// A step of a reaction is taken.
+    Step {
+        /// The reaction.
+        reaction: u32,
+        /// Which of its steps.
+        step: u32,
+    },
+    /// A reaction is over.
+    Reacted {
+        /// The reaction.
+        reaction: u32,
+    },
+    /// Something about the deployment of a version.
+    Deployment {
+        /// The version, by its number in the model.
+        version: u32,
+        /// What.
+        what: DeploymentChange,
+    },
+}
+
+/// What can happen to a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentChange {
+    /// It began.
+    Began,
+    /// More of its instances are available.
+    Progressed {
+        /// How many.
+        available: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// It gets another share of the requests.
+    Shifted {
+        /// In thousandths.
+        permille: u32,
+    },
+    /// It made no progress for longer than its deadline.
+    Late,
+    /// It is complete.
+    Complete,
+    /// It is given up: the version before is brought back.
+    GivenUp {
+        /// Why.
+        cause: RollbackCause,
+    },
+    /// The version before is back.
+    RolledBack,
+}
+
+/// Why a version is brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RollbackCause {
+    /// An operator said so.
+    Operator,
+    /// There was no progress for too long.
+    Deadline,
+    /// Containers of the new version were started again too often.
+    Restarts,
+    /// Too many of its requests failed.
+    Errors,
+    /// Its analysis failed.
+    Analysis,
 }
 
 /// Told what happens, as it happens. Ids are those of the model's catalog.
@@ -193,6 +283,11 @@ pub trait Observer {
     }
     /// A second of simulated time is over.
     fn second(&mut self, _now: SimTime) {}
+    /// What was recorded of the seconds so far: what rules are evaluated on, as people and machines that watch a system
+    /// know no more of it than its metrics.
+    fn rows(&self) -> Rows<'_> {
+        Rows::default()
+    }
     /// A window ends and the next begins: the warm-up is over, a fault begins or ends.
     fn window(&mut self, _now: SimTime) {}
 }

@@ -2,6 +2,7 @@
 
 use super::meters::{Gauges, Meters, Sizes, Source};
 use super::observer::{Change, Observer};
+use super::rules::Rows;
 use crate::base::{Outcome, SimDuration, SimTime};
 
 /// The most lines that the log of one run keeps.
@@ -164,6 +165,10 @@ impl Observer for Recorder {
         if self.last_row < now {
             self.write_row(now);
         }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows { columns: &self.columns, rows: &self.rows }
     }
 
     fn window(&mut self, now: SimTime) {

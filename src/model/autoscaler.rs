@@ -133,6 +133,11 @@ pub enum Measure {
     },
     /// Requests waiting or executed, in thousandths.
     InFlight,
+    /// Memory in use, in thousandths of a byte.
+    Memory {
+        /// What an instance requests, likewise.
+        request_milli: i64,
+    },
 }
 
 /// The settings of a policy of Amazon's Auto Scaling.

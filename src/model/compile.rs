@@ -9,6 +9,7 @@ mod balancers;
 mod balancing;
 mod breakers;
 mod concurrency;
+mod costs;
 mod databases;
 mod life;
 mod limits;
@@ -22,6 +23,7 @@ mod runtime;
 mod settings;
 mod shedding;
 mod throttling;
+mod versions;
 mod waiting;
 
 use super::balancers::CheckRule;
@@ -41,6 +43,7 @@ use crate::spec::topology::Topology;
 use policies::client_layers;
 use settings::{arrivals, database, external, keys, profile, service};
 use std::collections::{BTreeMap, BTreeSet};
+pub use versions::{Deployed, compile_versions};
 
 /// Why epochs do not fit together: the path-like name of what a change would add or remove.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +60,25 @@ pub struct ShapeError {
 /// # Errors
 /// If a change adds or removes a component, an endpoint, a request or a tenant.
 pub fn compile(epochs: &[Topology]) -> Result<Model, ShapeError> {
-    let mut compiler = Compiler::new(epochs);
+    compile_all(epochs, epochs.len(), &[])
+}
+
+fn compile_all(all: &[Topology], states: usize, deployed: &[Deployed]) -> Result<Model, ShapeError> {
+    let mut compiler = Compiler::new(all, deployed);
+    let epochs = &all[..states];
     for (index, topology) in epochs.iter().enumerate() {
         compiler.same_shape(topology, index)?;
         compiler.cpus.extend(cpu_disciplines(topology));
         compiler.epoch(topology);
     }
+    compiler.versions(all, states, deployed)?;
     let mut model = compiler.model;
-    autoscalers::mark_sets(&mut model, epochs);
+    model.costs = costs::costs(&model, &all[0]);
+    for (epoch, topology) in all.iter().enumerate() {
+        if costs::costs(&model, topology) != model.costs {
+            return Err(ShapeError { what: "change what something costs, moves or logs".into(), epoch });
+        }
+    }
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
     Ok(model)
@@ -103,7 +117,7 @@ struct Scope<'t> {
 }
 
 impl Compiler {
-    fn new(epochs: &[Topology]) -> Self {
+    fn new(epochs: &[Topology], deployed: &[Deployed]) -> Self {
         let first = &epochs[0];
         let external_endpoints = external_endpoints(epochs);
         let mut this = Self {
@@ -130,6 +144,7 @@ impl Compiler {
         for (name, _) in first.services.iter() {
             let capacity = epochs.iter().filter_map(|e| autoscalers::most(e, name)).max();
             let places = |most| epochs.iter().map(|e| life::places(e, name, most)).max().unwrap_or(most);
+            let places = |most| places(most).max(versions::places(deployed, name, most));
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
             this.group(name, GroupKind::Service, capacity.map_or(1, places), &endpoints.unwrap_or_default());
         }
@@ -435,6 +450,8 @@ fn empty_model(topology: &Topology) -> Model {
         catalog: catalog::Catalog::default(),
         zones: Vec::new(),
         queues: Vec::new(),
+        versions: Vec::new(),
+        costs: super::cost::Costs::default(),
     }
 }
 

@@ -26,6 +26,7 @@ pub fn tiny() -> ExperimentResult {
         ],
         faults: Vec::new(),
         alerts: Vec::new(),
+        cascades: Vec::new(),
         series: Series {
             times_s: vec![1.0, 2.0],
             columns: vec![
@@ -187,6 +188,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         metrics,
         faults: vec![fault(b)],
         alerts: vec![alert(b)],
+        cascades: Vec::new(),
         series: Series { times_s, columns },
         latency: vec![LatencyCurve { client: "users".into(), points: curve(b) }],
         log: Vec::new(),
@@ -299,6 +301,7 @@ fn fault(b: Behavior) -> FaultResult {
             depth: if b.collapse { 0.0 } else { 786.0 + f64::from(run) },
             goodput_before: 1199.0,
             unserved: if b.collapse { 1_240_000.0 } else { 4_400.0 } + 100.0 * f64::from(run),
+            cost: None,
             metastable: recover(run).is_none(),
         })
         .collect();
@@ -318,6 +321,7 @@ fn fault(b: Behavior) -> FaultResult {
         depth: present(|r| Some(r.depth)),
         goodput_before: present(|r| Some(r.goodput_before)),
         unserved: present(|r| Some(r.unserved)),
+        cost: None,
         metastable: share(per_run.iter().filter(|r| r.metastable).count()),
         during: Vec::new(),
         per_run,

@@ -4,7 +4,9 @@
 //! and never the only carrier of a meaning.
 
 mod alerts;
+mod cascades;
 mod compare;
+mod costs;
 mod faults;
 pub(super) mod grid;
 
@@ -50,7 +52,9 @@ pub fn summary(result: &ExperimentResult, options: &Options) -> String {
     let sections = [
         precision(result, options.width),
         compare::section(result, options.width),
+        costs::section(result, options.width),
         faults::section(result, options.width),
+        cascades::section(result, options.width),
         alerts::section(result, options.width),
         closing(result, options),
     ];

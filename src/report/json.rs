@@ -3,6 +3,8 @@
 //! Names of fields are a contract. Numbers have twelve significant digits, so that what a platform does with the last
 //! bits does not show; what has no value is `null`, never NaN.
 
+mod cascades;
+
 use crate::base::units::Unit;
 use crate::experiment::results::{
     Agreement, AlertResult, AlertRun, ExpectationResult, ExperimentResult, FaultResult, FaultRun,
@@ -11,6 +13,7 @@ use crate::experiment::results::{
 use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
 use crate::report::validation::Case;
+use cascades::Cascade;
 use serde::{Serialize, Serializer};
 
 /// The summary as pretty JSON, with a newline at the end.
@@ -225,6 +228,8 @@ struct Variant<'a> {
     metrics: Object<Metric>,
     faults: Vec<Fault<'a>>,
     alerts: Object<AlertOf<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cascades: Vec<Cascade<'a>>,
 }
 
 fn is_empty<T>(object: &Object<T>) -> bool {
@@ -270,6 +275,7 @@ impl<'a> Variant<'a> {
             metrics: metrics(&variant.metrics),
             faults: variant.faults.iter().map(Fault::of).collect(),
             alerts: Object(variant.alerts.iter().map(|a| (a.name.clone(), AlertOf::of(a))).collect()),
+            cascades: variant.cascades.iter().map(Cascade::of).collect(),
         }
     }
 }
@@ -326,6 +332,8 @@ struct Fault<'a> {
     depth_per_s: Option<Number>,
     goodput_before_per_s: Option<Number>,
     unserved: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Number>,
     metastable: bool,
     metastable_share: Share,
     ci95: FaultIntervals,
@@ -347,6 +355,7 @@ impl<'a> Fault<'a> {
             depth_per_s: mean_of(fault.depth),
             goodput_before_per_s: mean_of(fault.goodput_before),
             unserved: mean_of(fault.unserved),
+            cost: mean_of(fault.cost),
             metastable: fault.metastable.share > 0.5,
             metastable_share: Share::of(fault.metastable),
             ci95: FaultIntervals::of(fault),
@@ -384,6 +393,8 @@ struct Run {
     depth_per_s: Number,
     goodput_before_per_s: Number,
     unserved: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Number>,
     metastable: bool,
 }
 
@@ -395,6 +406,7 @@ impl Run {
             depth_per_s: Number(run.depth),
             goodput_before_per_s: Number(run.goodput_before),
             unserved: Number(run.unserved),
+            cost: run.cost.map(Number),
             metastable: run.metastable,
         }
     }

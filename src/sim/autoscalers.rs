@@ -115,8 +115,9 @@ pub(super) struct PodMeter {
     /// The last measurements that are seen.
     cpu: Option<Sample>,
     in_flight: Option<Sample>,
+    memory: Option<Sample>,
     /// Those that will be, and when.
-    under_way: VecDeque<(SimTime, [Option<Sample>; 2])>,
+    under_way: VecDeque<(SimTime, [Option<Sample>; 3])>,
 }
 
 impl PodMeter {
@@ -136,6 +137,7 @@ impl PodMeter {
             is_pending: false,
             cpu: None,
             in_flight: None,
+            memory: None,
             under_way: VecDeque::new(),
         })
     }
@@ -188,11 +190,12 @@ impl PodMeter {
         self.advance(now);
         self.started = moment(now);
         self.transition = moment(now);
-        (self.cpu, self.in_flight) = (None, None);
+        (self.cpu, self.in_flight, self.memory) = (None, None, None);
         self.under_way.clear();
     }
 
-    fn measure(&mut self, now: SimTime, last: SimTime, lag: SimDuration, condition: Condition) {
+    /// Takes the mean use since `last`, and the bytes of memory that are in use now.
+    fn measure(&mut self, now: SimTime, last: SimTime, lag: SimDuration, condition: Condition, memory: u64) {
         self.advance(now);
         let window = now.since(last);
         let (core_ns, request_ns) = (std::mem::take(&mut self.core_ns), std::mem::take(&mut self.request_ns));
@@ -207,15 +210,20 @@ impl PodMeter {
         // Only who answers can be asked how much it does.
         let answers = matches!(condition, Condition::Up | Condition::Draining);
         let in_flight = (is_there && answers).then(|| sample(request_ns));
-        self.under_way.push_back((now + lag, [cpu, in_flight]));
+        let memory = is_there.then(|| Sample {
+            milli: memory as i64 * 1_000,
+            at: moment(now),
+            window_ns: window.ns() as Moment,
+        });
+        self.under_way.push_back((now + lag, [cpu, in_flight, memory]));
     }
 
     /// Shows the measurements that are old enough to be seen.
     fn show(&mut self, now: SimTime) {
-        while let Some((at, [cpu, in_flight])) = self.under_way.front().copied()
+        while let Some((at, [cpu, in_flight, memory])) = self.under_way.front().copied()
             && at <= now
         {
-            (self.cpu, self.in_flight) = (cpu, in_flight);
+            (self.cpu, self.in_flight, self.memory) = (cpu, in_flight, memory);
             self.under_way.pop_front();
         }
     }
@@ -297,7 +305,7 @@ impl<O: Observer> World<'_, O> {
         if desired != current {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.count(if desired > current { meters.ups } else { meters.downs });
-            self.observer.change(now, Change::Scaled { autoscaler, from: current, to: desired });
+            self.note(now, Change::Scaled { autoscaler, from: current, to: desired });
             self.scale(now, group, desired);
         }
     }
@@ -306,8 +314,14 @@ impl<O: Observer> World<'_, O> {
     fn scale(&mut self, now: SimTime, group: u32, to: u32) {
         let from = self.groups[group as usize].wanted;
         self.want(now, group, to);
+        if self.is_deployed(group) {
+            return self.fleet_moved(group);
+        }
         if self.ecs(group).is_some() {
             return self.fit_tasks(now, group);
+        }
+        if self.is_scattered(group) {
+            return self.fit_scattered(now, group);
         }
         let first = self.model.groups[group as usize].first;
         for target in from..to {
@@ -325,14 +339,14 @@ impl<O: Observer> World<'_, O> {
             let gauge = self.model.catalog.groups[group as usize].replicas;
             let more = i64::from(replicas) - i64::from(wanted);
             self.observer.moved(now, gauge, more);
-            self.pay(now, group, more);
+            self.pay_instances(now, group);
         }
     }
 
     /// New settings: autoscalers keep what they remember.
     pub(super) fn reconfigure_autoscalers(&mut self, now: SimTime) {
         let model = self.model;
-        let [before, after] = [self.epoch - 1, self.epoch].map(|e| &model.epochs[e].autoscalers);
+        let [before, after] = [self.previous_epoch(), self.epoch].map(|e| &model.epochs[e].autoscalers);
         for (autoscaler, (before, after)) in (0..).zip(before.iter().zip(after)) {
             if before == after {
                 continue;

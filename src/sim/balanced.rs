@@ -81,7 +81,7 @@ impl<O: Observer> World<'_, O> {
         if state.is_open {
             self.observer.count(meters.failed_open);
         }
-        state.policy.on_start(target);
+        state.on_start(target);
         self.observer.moved(now, meters.in_flight, 1);
         self.send_to(now, id, target);
     }

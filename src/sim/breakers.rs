@@ -74,7 +74,7 @@ impl<O: Observer> World<'_, O> {
                 Change::BreakerClosed { layer, caller }
             }
         };
-        self.observer.change(now, change);
+        self.note(now, change);
     }
 
     /// Which calling instance a breaker belongs to.

@@ -36,6 +36,8 @@ pub(super) struct CacheState {
     shown: (u32, u64),
     /// When the next alarm for an entry that expires is due.
     alarm: Option<SimTime>,
+    /// Faults that keep it away.
+    pub away: u32,
     /// The keys whose answers are wrong, of those that it has.
     wrong: BTreeSet<u64>,
 }
@@ -56,6 +58,7 @@ impl CacheState {
             meters,
             shown: (0, 0),
             alarm: None,
+            away: 0,
             wrong: BTreeSet::new(),
         }
     }
@@ -107,7 +110,7 @@ impl<O: Observer> World<'_, O> {
             return Passage::Through(parent);
         };
         self.count_in_cache(slot, CALLS);
-        if !call.is_keyed {
+        if !call.is_keyed || self.stores[slot].away > 0 {
             self.count_in_cache(slot, MISSES);
             return Passage::Through(parent);
         }
@@ -216,7 +219,11 @@ impl<O: Observer> World<'_, O> {
             let is_wrong = self.wrong.get(id);
             self.stores[slot].note_taint(key, is_wrong);
         }
-        let gets = self.stores[slot].cache.fetched(now, key, outcome, mix(call.key, *salt));
+        let is_away = self.stores[slot].away > 0;
+        let gets = match is_away {
+            true => outcome,
+            false => self.stores[slot].cache.fetched(now, key, outcome, mix(call.key, *salt)),
+        };
         self.show_cache(now, slot);
         if gets != outcome {
             self.count_in_cache(slot, STALE);
@@ -306,6 +313,14 @@ impl<O: Observer> World<'_, O> {
         for _ in was.1..is.1 {
             self.observer.count(meters.rejected + EVICTIONS);
         }
+    }
+
+    /// A cache loses all that it has.
+    pub(super) fn empty_cache(&mut self, now: SimTime, slot: usize) {
+        let store = &mut self.stores[slot];
+        store.cache = Cache::new(store.config);
+        store.shown.1 = 0;
+        self.show_cache(now, slot);
     }
 
     /// A process is gone, and the caches that lived in it: the next begins cold.

@@ -51,7 +51,7 @@ impl<O: Observer> World<'_, O> {
         let state = &self.balancers[balancer as usize];
         let bound = state.sticky.target(now, session);
         let target = match bound {
-            Bound::To(target) if state.policy.is_eligible(target) => target,
+            Bound::To(target) if state.may_ask(target) => target,
             Bound::To(_) | Bound::Free => {
                 let target = self.pick_target(balancer, call)?;
                 let rebound = self.model.catalog.balancers[balancer as usize].balancing.rebound;
@@ -66,6 +66,15 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn pick_target(&mut self, balancer: u32, call: &Call) -> Option<u32> {
+        let is_second = self.turn_to_second(balancer, call.key);
+        let picked = self.pick_of_version(balancer, call);
+        if is_second {
+            self.turn_back(balancer);
+        }
+        picked
+    }
+
+    fn pick_of_version(&mut self, balancer: u32, call: &Call) -> Option<u32> {
         let zone = match self.settings().balancers[balancer as usize].zone_routing {
             ZoneRouting::CrossZone => None,
             ZoneRouting::WithinZone => self.zone_of_node(balancer, call),
@@ -148,7 +157,7 @@ impl<O: Observer> World<'_, O> {
 
     /// A balancer looks at the clock: slow starts go on.
     pub(super) fn tick_balancer(&mut self, now: SimTime, balancer: u32) {
-        self.with_slow_starts(now, balancer, |state| state.policy.tick(now));
+        self.with_slow_starts(now, balancer, |state| state.each_policy(|policy| policy.tick(now)));
     }
 
     /// Does something to a balancer, and takes note of slow starts that begin or end by it.

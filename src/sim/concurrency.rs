@@ -227,12 +227,11 @@ impl<O: Observer> World<'_, O> {
 
     /// A request ends at an instance.
     pub(super) fn leave_door(&mut self, now: SimTime, exec: &Exec, outcome: Outcome) {
+        let settings = self.group_of(exec.instance);
         let state = &mut self.instances[exec.instance as usize];
         let Some(door) = &mut state.door else { return };
         let in_flight = std::mem::take(&mut door.admitted[exec.place as usize]);
-        let Some(config) = self.model.epochs[self.epoch].groups[state.group as usize].admission else {
-            return;
-        };
+        let Some(config) = settings.admission else { return };
         if in_flight == 0 {
             return;
         }

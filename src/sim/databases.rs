@@ -64,6 +64,21 @@ impl<O: Observer> World<'_, O> {
         time
     }
 
+    /// The storage of an instance takes so many times as long as its settings say.
+    pub(super) fn set_volume_factor(&mut self, instance: u32, factor: f64) {
+        if let Some(state) = &mut self.volumes[instance as usize] {
+            state.volume.set_factor(factor);
+        }
+    }
+
+    /// The credits of an instance's storage are used up.
+    pub(super) fn use_up_credits(&mut self, now: SimTime, instance: u32) {
+        if let Some(state) = &mut self.volumes[instance as usize] {
+            state.volume.use_up_credits(now);
+        }
+        self.show_credits(now, instance);
+    }
+
     fn show_credits(&mut self, now: SimTime, instance: u32) {
         let Some(state) = &mut self.volumes[instance as usize] else { return };
         let is = (state.volume.credit_ratio(now) * CREDIT_STEPS) as i64;
@@ -115,7 +130,7 @@ impl<O: Observer> World<'_, O> {
         let instance = host.instance;
         let kind = Kind::Lock { lock, row, body, instance, key, since: now, waits: false };
         let frame = self.push_frame(Frame::new(id, kind));
-        let (group, target) = self.place_of(host.instance);
+        let (_, target) = self.place_of(host.instance);
         if self.locks[lock as usize][target as usize].acquire(row, frame) {
             return self.locked(now, frame);
         }
@@ -123,7 +138,7 @@ impl<O: Observer> World<'_, O> {
             *waits = true;
         }
         self.observer.moved(now, self.model.catalog.locks[lock as usize].waiting, 1);
-        if let Some(limit) = self.settings().groups[group as usize].lock_timeout {
+        if let Some(limit) = self.group_of(host.instance).lock_timeout {
             self.after(limit, Rank::Timer, Event::Timer(frame));
         }
     }

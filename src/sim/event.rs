@@ -146,6 +146,15 @@ pub enum Event {
         /// Which of its processes.
         member: u32,
     },
+    /// It is the turn of a fault that lasts, or of one at an instance.
+    FaultTurn {
+        /// The fault.
+        fault: u32,
+        /// The instance; or the number of an extra request, or `NO_INSTANCE`.
+        instance: u32,
+        /// Which turns it belongs to: later ones end them.
+        turn: u32,
+    },
     /// The making of a connection has taken as long as its pool allows.
     PoolConnectTimeout {
         /// The pool.
@@ -243,6 +252,44 @@ pub enum Event {
     },
     /// An instance may have no CPU credits left.
     CreditsOut {
+        /// The instance.
+        instance: u32,
+    },
+    /// A step of a reaction is due; the first is that somebody is there.
+    Reaction {
+        /// The reaction.
+        reaction: u32,
+        /// Which of its steps.
+        step: u32,
+        /// Which of its starts.
+        start: u32,
+    },
+    /// A fault that a reaction began is over.
+    FaultOver {
+        /// The fault.
+        fault: u32,
+    },
+    /// A deployment has waited long enough.
+    Rollout {
+        /// The group.
+        group: u32,
+    },
+    /// A spot instance is taken back at random.
+    SpotNotice {
+        /// The instance.
+        instance: u32,
+        /// Which of its launches.
+        generation: u32,
+    },
+    /// The notice of a spot instance is over.
+    SpotGone {
+        /// The instance.
+        instance: u32,
+        /// Which of its launches.
+        generation: u32,
+    },
+    /// A place may have an instance again.
+    SpotBack {
         /// The instance.
         instance: u32,
     },

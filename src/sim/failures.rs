@@ -93,6 +93,7 @@ impl<O: Observer> World<'_, O> {
         }
         if fails {
             state.faults.push(plan.fault);
+            self.turns_begin(now, plan.fault, instance);
         } else {
             state.faults.retain(|f| *f != plan.fault);
             self.server_is_back(now, plan.fault);
@@ -107,9 +108,9 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.down, if fails { 1 } else { -1 });
         if fails {
             self.observer.count(meters.failures);
-            self.observer.change(now, Change::Failed { failure, instance });
+            self.note(now, Change::Failed { failure, instance });
         } else {
-            self.observer.change(now, Change::Repaired { failure, instance });
+            self.note(now, Change::Repaired { failure, instance });
         }
     }
 
@@ -120,6 +121,7 @@ impl<O: Observer> World<'_, O> {
             let place = instance.wrapping_sub(group.first);
             if plan.each && place < group.capacity && self.failures[failure].members[place as usize].is_down {
                 self.instances[instance as usize].faults.push(plan.fault);
+                self.turns_begin(now, plan.fault, instance);
                 self.observer.moved(now, self.model.catalog.failures[failure].down, 1);
             }
         }

@@ -125,7 +125,7 @@ impl<O: Observer> World<'_, O> {
         }
         let group = self.model.balancers[balancer as usize].group;
         let instance = self.model.groups[group as usize].first + target;
-        self.observer.change(
+        self.note(
             now,
             match is_up {
                 true => Change::TargetHealthy { balancer, instance },
@@ -153,7 +153,7 @@ impl<O: Observer> World<'_, O> {
             Product::Haproxy(haproxy) => haproxy.check,
             _ => None,
         };
-        let (before, after) = (check(self.epoch - 1), check(self.epoch));
+        let (before, after) = (check(self.previous_epoch()), check(self.epoch));
         let Some(mind) = self.haproxy_mind(balancer) else { return };
         if is_new || before == after {
             return;
@@ -287,7 +287,7 @@ impl<O: Observer> World<'_, O> {
             if let Some(Frame { kind: Kind::Balanced(request), .. }) = self.frames.get_mut(id) {
                 request.target = target;
             }
-            self.balancers[balancer as usize].policy.on_start(target);
+            self.balancers[balancer as usize].on_start(target);
             self.observer.moved(now, meters.in_flight, 1);
             self.tasks.push_back(Task::Down(id));
         }

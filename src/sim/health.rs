@@ -56,7 +56,7 @@ impl<O: Observer> World<'_, O> {
 
     /// The settings of the checks may have changed: a new schedule takes the place of the old one.
     pub(super) fn reschedule_checks(&mut self, now: SimTime, balancer: u32) {
-        let [before, after] = [self.epoch - 1, self.epoch]
+        let [before, after] = [self.previous_epoch(), self.epoch]
             .map(|e| self.model.epochs[e].balancers[balancer as usize].check.as_ref())
             .map(|check| check.map(|c| (c.interval, std::mem::discriminant(&c.rule))));
         if before != after {
@@ -67,7 +67,7 @@ impl<O: Observer> World<'_, O> {
 
     /// Checks that begin anew, after a time without any, begin with what is believed at the start.
     pub(super) fn restart_checks(&mut self, balancer: u32) {
-        let [before, after] = [self.epoch - 1, self.epoch]
+        let [before, after] = [self.previous_epoch(), self.epoch]
             .map(|e| self.model.epochs[e].balancers[balancer as usize].check.as_ref().map(|c| c.initial));
         if let (None, Some(initial)) = (before, after) {
             self.balancers[balancer as usize].health.fill(Health::new(initial));
@@ -175,7 +175,7 @@ impl<O: Observer> World<'_, O> {
         let group = self.model.balancers[balancer as usize].group;
         let instance = self.model.groups[group as usize].first + target;
         let Some(is) = changed else { return self.target_of_task_checked(now, instance) };
-        self.observer.change(
+        self.note(
             now,
             match is {
                 TargetHealth::Healthy => Change::TargetHealthy { balancer, instance },

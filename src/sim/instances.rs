@@ -77,6 +77,8 @@ pub(super) struct Instance {
     pub pod: PodFlags,
     /// Who is turned away there for its priority.
     pub shedder: Option<Box<Shedder>>,
+    /// Which version of its service it is.
+    pub version: u16,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
     busy_millicores: i64,
 }
@@ -113,6 +115,7 @@ impl Instance {
     pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
         for (group, (shape, settings)) in model.groups.iter().zip(&epoch.groups).enumerate() {
+            let version = model.first_version(group as u32);
             for number in 0..shape.capacity {
                 let up = number < settings.replicas;
                 all.push(Self {
@@ -135,6 +138,7 @@ impl Instance {
                     door: Door::of(settings, 0, SimTime::ZERO),
                     pod: PodFlags::default(),
                     shedder: shedder(settings),
+                    version,
                     busy_millicores: 0,
                 });
             }
@@ -179,9 +183,7 @@ impl<O: Observer> World<'_, O> {
         for (group, meters) in self.groups.iter().zip(&self.model.catalog.groups) {
             self.observer.moved(now, meters.replicas, i64::from(group.wanted));
         }
-        for group in 0..self.groups.len() as u32 {
-            self.pay(now, group, i64::from(self.groups[group as usize].wanted));
-        }
+        self.start_costs(now);
         for instance in 0..self.instances.len() as u32 {
             if self.instances[instance as usize].condition == Condition::Up {
                 self.count_up(now, instance, 1);
@@ -201,21 +203,12 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
         let meters = &model.catalog.groups[group];
-        let settings = &self.settings().groups[group];
+        let settings = self.group_of(instance);
         self.observer.moved(now, meters.up, sign);
         self.observer.moved(now, meters.cores, sign * settings.cores.map_or(0, |c| (c * 1e3) as i64));
         self.observer.moved(now, meters.workers, sign * i64::from(settings.workers.unwrap_or(0)));
         self.observer.moved(now, meters.memory, sign * settings.memory.map_or(0, |m| m.base as i64));
-    }
-
-    /// So many instances of a group more, or fewer, are paid for by the hour.
-    pub(super) fn pay(&mut self, now: SimTime, group: u32, instances: i64) {
-        let shape = &self.model.groups[group as usize];
-        if let Some((gauge, _)) = self.model.catalog.cost
-            && shape.kind != GroupKind::External
-        {
-            self.observer.moved(now, gauge, instances * shape.price_in_billionths() as i64);
-        }
+        self.watch_steal(now, instance, sign > 0);
     }
 
     /// The number of the process that an instance of a group runs in.
@@ -233,11 +226,13 @@ impl<O: Observer> World<'_, O> {
         if !arrival.is_check {
             self.observer.arrival(meters.red);
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
+            let version = usize::from(self.instances[arrival.instance as usize].version);
+            if let Some(meters) = model.catalog.versions.get(version) {
+                self.observer.arrival(meters.red);
+            }
         }
-        if let Some((_, counter)) = model.catalog.cost
-            && model.groups[group].kind == GroupKind::External
-        {
-            self.observer.count_many(counter, model.groups[group].price_in_billionths());
+        if model.costs.is_any && model.groups[group].kind == GroupKind::External {
+            self.pay_request(group as u32);
         }
         self.observer.moved(now, meters.in_flight, 1);
         let id = self.new_exec(now, arrival, call);
@@ -245,7 +240,7 @@ impl<O: Observer> World<'_, O> {
             self.end(now, id, refusal, Ending::Done);
             return;
         }
-        let settings = &self.settings().groups[group];
+        let settings = self.group_of(arrival.instance);
         let instance = &mut self.instances[arrival.instance as usize];
         let has_worker = settings.workers.is_none_or(|workers| instance.busy < workers);
         if has_worker && instance.queue.is_empty() && !instance.is_hung && instance.answers() {
@@ -267,10 +262,10 @@ impl<O: Observer> World<'_, O> {
 
     /// A request for which there is no worker waits for one, or is turned away.
     fn enqueue(&mut self, now: SimTime, id: FrameId, arrival: Arrival, call: &Call) {
+        let settings = self.group_of(arrival.instance);
         let state = &mut self.instances[arrival.instance as usize];
         let group = state.group as usize;
         let meters = &self.model.catalog.groups[group];
-        let settings = &self.model.epochs[self.epoch].groups[group];
         let newcomer = newcomer(
             settings,
             &self.model.groups[group],
@@ -305,7 +300,7 @@ impl<O: Observer> World<'_, O> {
         let place = self.instances[arrival.instance as usize].execs.len() as u32;
         let exec = Exec {
             run: Runner {
-                pc: self.settings().programs[arrival.endpoint as usize],
+                pc: self.settings_of(arrival.instance).programs[arrival.endpoint as usize],
                 route: u32::MAX,
                 key: call.key,
                 called_at: now,
@@ -367,7 +362,7 @@ impl<O: Observer> World<'_, O> {
         if state.errors > 0.0 && uniform_of(mix(call.key, salt("errors"))) < state.errors {
             return Some(Outcome::Error);
         }
-        let settings = &self.settings().groups[group];
+        let settings = self.group_of(instance);
         if settings.in_flight_max.is_some_and(|max| state.execs.len() > max as usize) {
             let wait = settings.retry_after.unwrap_or(SimDuration::ZERO);
             if let Some(Frame { parent, .. }) = self.frames.get(id) {
@@ -423,11 +418,11 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
         let meters = &model.catalog.groups[group];
+        let settings = self.group_of(instance);
         self.instances[instance as usize].busy += 1;
         self.observer.moved(now, meters.busy, 1);
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else { return };
         exec.stage = Stage::Running;
-        let settings = &self.model.epochs[self.epoch].groups[group];
         exec.held = settings.memory.map_or(0, |memory| memory.per_request);
         let (held, waited) = (exec.held, now.since(exec.at));
         let pool_layer = exec.pool_layer;
@@ -469,7 +464,7 @@ impl<O: Observer> World<'_, O> {
         match latency {
             // An external's own latency is replaced where its program waits.
             Some(fault) if !is_external => {
-                let delay = self.fault_latency(fault, key);
+                let delay = self.fault_latency(fault, key).scaled(self.strength(fault));
                 self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
             }
             _ if self.opens_connection(now, id, instance) => {}
@@ -520,9 +515,13 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.in_flight, -1);
         if !exec.is_check {
             let latency = now.since(exec.at);
+            if model.costs.has_answers {
+                self.pay_answer(parent, &exec, outcome, latency);
+            }
             self.observer.outcome(meters.red, outcome, latency);
             self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
             self.observer.count(meters.finished);
+            self.note_version(exec.instance, outcome, latency);
             if outcome.is_success() && self.is_write(group, exec.endpoint) {
                 self.replicate(now, group, exec.run.key);
             }
@@ -610,7 +609,7 @@ impl<O: Observer> World<'_, O> {
     /// Gives free workers to those who wait.
     pub(super) fn serve_next(&mut self, now: SimTime, instance: u32) {
         let group = self.instances[instance as usize].group as usize;
-        let workers = self.settings().groups[group].workers;
+        let workers = self.group_of(instance).workers;
         loop {
             let state = &mut self.instances[instance as usize];
             if state.is_hung || !state.answers() || workers.is_some_and(|w| state.busy >= w) {
@@ -656,6 +655,7 @@ impl<O: Observer> World<'_, O> {
                 self.watch_cpu(now, instance);
             }
             None => {
+                let work = self.stolen(instance, work);
                 self.move_free_core(now, instance, 1);
                 self.set_free_core(id, true);
                 self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
@@ -745,7 +745,7 @@ impl<O: Observer> World<'_, O> {
     /// Whether an instance uses more memory than its limit.
     pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
         let state = &self.instances[instance as usize];
-        let memory = self.settings().groups[state.group as usize].memory;
+        let memory = self.group_of(instance).memory;
         let leaked = self.runtimes[instance as usize].leaked;
         memory.is_some_and(|m| m.base + state.taken + leaked > m.limit)
     }
@@ -767,9 +767,9 @@ impl<O: Observer> World<'_, O> {
 
     /// A latency that a fault sets, for the owner of `key`.
     pub(super) fn fault_latency(&self, fault: u32, key: u64) -> SimDuration {
-        use super::script::{Blow, Effect};
-        match &self.script.faults[fault as usize].effect {
-            Effect::Strike { blow: Blow::Latency(dist), .. } => {
+        use super::script::Blow;
+        match self.script.faults[fault as usize].effect.blow() {
+            Some(Blow::Latency(dist)) => {
                 SimDuration::from_seconds(dist.variate(uniform_of(mix(key, salt("fault latency")))))
             }
             _ => SimDuration::ZERO,

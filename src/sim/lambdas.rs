@@ -44,8 +44,7 @@ impl<O: Observer> World<'_, O> {
 
     /// A new environment is initialised, and then the request begins.
     pub(super) fn initialise(&mut self, now: SimTime, id: FrameId, instance: u32, key: u64) {
-        let group = self.instances[instance as usize].group as usize;
-        let Some((_, init)) = &self.model.epochs[self.epoch].groups[group].lambda else { return };
+        let Some((_, init)) = &self.group_of(instance).lambda else { return };
         let time = super::layers::sample(init, mix(key, u64::from(instance)));
         self.queue.schedule(now + time, Rank::Completion, Event::StepDone(id));
     }
@@ -60,8 +59,7 @@ impl<O: Observer> World<'_, O> {
 
     /// New settings for functions, or a new process behind one.
     pub(super) fn reset_environments(&mut self, now: SimTime, instance: u32, is_new: bool) {
-        let group = self.instances[instance as usize].group as usize;
-        let config = self.settings().groups[group].lambda.as_ref().map(|(config, _)| *config);
+        let config = self.group_of(instance).lambda.as_ref().map(|(config, _)| *config);
         match (&mut self.lambdas[instance as usize], config) {
             (Some(state), Some(config)) if !is_new => state.environments.reconfigure(now, config),
             (Some(state), Some(config)) => state.environments = Environments::new(config, now),

@@ -10,7 +10,7 @@ use crate::base::{Outcome, SimDuration, SimTime};
 use crate::components::queue::{Newcomer, QueueConfig, ShedConfig, WaitQueue};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Group, GroupKind, HedgeDelay, LayerKind};
+use crate::model::{Epoch, Group, GroupKind, HedgeDelay, LayerKind};
 
 /// As many cores as any work can use: each piece uses one at most.
 const CORES_FOR_ALL: f64 = 1e9;
@@ -31,9 +31,10 @@ impl<O: Observer> World<'_, O> {
 
     /// Starts the process of an instance again that has ended.
     fn start_again(&mut self, now: SimTime, instance: u32) {
+        self.version_restarts(instance);
         let wait = self.back_off(now, instance);
         let state = &self.instances[instance as usize];
-        let settings = &self.settings().groups[state.group as usize];
+        let settings = self.group_of(instance);
         let path = format!("{}#{}", self.model.instance_name(instance), state.life);
         let mut rng = self.streams.stream(&path, "restart");
         let restart_delay = wait + settings.restart_delay.sample_duration(&mut rng);
@@ -67,7 +68,7 @@ impl<O: Observer> World<'_, O> {
         let group = state.group as usize;
         self.anybody_killed = true;
         self.anybody_left = true;
-        self.observer.change(now, change);
+        self.note(now, change);
         self.observer.count(self.model.catalog.groups[group].kills);
         self.count_up(now, instance, -1);
         // Before its requests end: the last of a draining instance would stop it once more.
@@ -183,9 +184,10 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A new process has new breakers, pools, bulkheads, budgets, caches and rate limits.
-    fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
+    pub(super) fn reset_layers(&mut self, now: SimTime, group: u32, target: u32) {
         let model = self.model;
-        let epochs = &model.epochs[..=self.epoch];
+        let epochs: Vec<&Epoch> =
+            self.past.iter().chain([&self.epoch]).map(|epoch| &model.epochs[*epoch]).collect();
         let slots = epochs.iter().enumerate().flat_map(|(e, epoch)| epoch.slots.iter().map(move |s| (e, s)));
         for (epoch, slot) in slots {
             // Settings that keep a state no more leave it to the calls that still use it; the last word on it counts.
@@ -225,9 +227,9 @@ impl<O: Observer> World<'_, O> {
             }
         }
         let instance = model.groups[group as usize].first + target;
-        self.reset_door(now, instance, &self.settings().groups[group as usize]);
+        self.reset_door(now, instance, self.group_of(instance));
         self.reset_environments(now, instance, true);
-        self.instances[instance as usize].shedder = shedder(&self.settings().groups[group as usize]);
+        self.instances[instance as usize].shedder = shedder(self.group_of(instance));
         self.reset_caches(now, group, target);
         self.reset_locks(now, group, target);
     }
@@ -239,12 +241,12 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         state.condition = Condition::Up;
-        self.observer.change(now, Change::Up { instance });
+        self.note(now, Change::Up { instance });
         if !self.instances[instance as usize].pod.unready {
             self.pod_turns(now, instance);
         }
         self.count_up(now, instance, 1);
-        let settings = &self.settings().groups[self.instances[instance as usize].group as usize];
+        let settings = self.group_of(instance);
         let phase = self.quota_phase(instance);
         let state = &mut self.instances[instance as usize];
         state.cpu = new_cpu(settings, now, phase);
@@ -307,7 +309,7 @@ impl<O: Observer> World<'_, O> {
             self.start_again(now, instance);
             return self.discover(instance);
         }
-        self.observer.change(now, Change::Stopped { instance });
+        self.note(now, Change::Stopped { instance });
         self.switch_off(now, instance);
     }
 
@@ -323,6 +325,7 @@ impl<O: Observer> World<'_, O> {
         self.apply_faults(now, instance);
         self.pod_is_gone(now, instance);
         self.leave_node(now, instance);
+        self.leave_fleet(now, instance);
     }
 
     // ---- settings ----
@@ -330,19 +333,22 @@ impl<O: Observer> World<'_, O> {
     /// New settings for all groups: more or fewer instances, cores, queues.
     pub(super) fn reconfigure_groups(&mut self, now: SimTime) {
         let model = self.model;
-        let (old, new) = (&model.epochs[self.epoch - 1], &model.epochs[self.epoch]);
+        let epochs = [self.previous_epoch(), self.epoch];
         for (group, shape) in model.groups.iter().enumerate() {
-            let (old, new) = (&old.groups[group], &new.groups[group]);
+            let [old, new] = epochs.map(|epoch| &model.epochs[epoch].groups[group]);
             // What an autoscaler has made of the replicas stays, unless the change names them.
             let is_scaled = model.autoscalers.iter().any(|a| a.group as usize == group);
-            if !is_scaled || new.sets_replicas {
+            if !is_scaled || new.replicas_said != old.replicas_said {
                 self.want(now, group as u32, new.replicas);
             }
             let wanted = self.groups[group].wanted;
+            let is_scattered = new.life.ecs.is_none() && self.is_scattered(group as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
+                let version = self.instances[instance as usize].version;
+                let [old, new] = epochs.map(|e| &model.settings_of(version, e).groups[group]);
                 self.reconfigure_instance(now, instance, old, new);
-                if new.life.ecs.is_some() {
+                if new.life.ecs.is_some() || is_scattered || self.is_deployed(group as u32) {
                     continue;
                 }
                 if target < wanted {
@@ -351,7 +357,11 @@ impl<O: Observer> World<'_, O> {
                     self.scale_in(now, instance);
                 }
             }
+            if is_scattered {
+                self.fit_scattered(now, group as u32);
+            }
             self.fit_tasks(now, group as u32);
+            self.fleet_moved(group as u32);
         }
         self.reconfigure_tasks(now);
         self.reconfigure_pods(now);
@@ -429,21 +439,24 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         match state.condition {
             Condition::Off => {
-                state.condition = Condition::Starting;
+                if !self.can_launch(now, instance) {
+                    return;
+                }
+                self.instances[instance as usize].condition = Condition::Starting;
                 self.pod_begins(now, instance);
                 self.process_begins(now, instance);
                 self.strike_newcomer(now, instance);
                 if self.instances[instance as usize].condition != Condition::Starting {
                     return;
                 }
-                self.observer.change(now, Change::Starting { instance });
+                self.note(now, Change::Starting { instance });
                 if let Some(pull) = self.place_pod(now, instance) {
                     self.process_begins(now + pull, instance);
                     self.start_pod(now, instance, pull);
                 }
             }
             Condition::Draining => {
-                if self.is_evicted(instance) || self.wants_again(instance) {
+                if self.is_doomed(instance) || self.is_evicted(instance) || self.wants_again(instance) {
                     return;
                 }
                 let state = &mut self.instances[instance as usize];
@@ -466,7 +479,7 @@ impl<O: Observer> World<'_, O> {
                 let state = &mut self.instances[instance as usize];
                 state.condition = Condition::Draining;
                 let (life, group) = (state.life, state.group);
-                self.observer.change(now, Change::Draining { instance });
+                self.note(now, Change::Draining { instance });
                 self.leave_balancers(now, instance);
                 self.consumers_leave(now, instance);
                 self.discover(instance);

@@ -144,12 +144,12 @@ impl<O: Observer> World<'_, O> {
             Verdict::Ejected => {
                 self.observer.count(meters.ejections);
                 self.observer.moved(now, meters.ejected, 1);
-                self.observer.change(now, Change::TargetUnhealthy { balancer, instance });
+                self.note(now, Change::TargetUnhealthy { balancer, instance });
                 self.health_changed(now, balancer);
             }
             Verdict::Unejected => {
                 self.observer.moved(now, meters.ejected, -1);
-                self.observer.change(now, Change::TargetHealthy { balancer, instance });
+                self.note(now, Change::TargetHealthy { balancer, instance });
                 self.health_changed(now, balancer);
             }
             Verdict::Overflow => self.observer.count(meters.ejections_overflow),
@@ -260,7 +260,7 @@ impl<O: Observer> World<'_, O> {
                 true => Change::TargetHealthy { balancer, instance },
                 false => Change::TargetUnhealthy { balancer, instance },
             };
-            self.observer.change(now, change);
+            self.note(now, change);
             self.health_changed(now, balancer);
         }
     }
@@ -270,7 +270,7 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         let settings = &model.epochs[self.epoch].balancers[balancer as usize];
         let product = &settings.product;
-        let before = &model.epochs[self.epoch - 1].balancers[balancer as usize].product;
+        let before = &model.epochs[self.previous_epoch()].balancers[balancer as usize].product;
         let meters = model.catalog.balancers[balancer as usize];
         let state = &mut self.balancers[balancer as usize];
         let ejected = match &state.mind {
@@ -283,7 +283,7 @@ impl<O: Observer> World<'_, O> {
             if let Mind::Haproxy(mind) = &mut state.mind {
                 waiting = mind.leave_lines();
             }
-            let path = format!("balancers.{}#{}", model.balancers[balancer as usize].name, self.epoch);
+            let path = format!("balancers.{}#{}", model.balancers[balancer as usize].name, self.past.len());
             let rng = self.streams.stream(&path, "product");
             state.mind = Mind::new(settings, state.registered.len(), rng);
         }
@@ -319,7 +319,7 @@ impl<O: Observer> World<'_, O> {
         }
         // A change of settings builds the cluster anew: its balancer hears of everything.
         let has_checks = model.epochs[self.epoch].balancers[balancer as usize].check.is_some();
-        let had_checks = model.epochs[self.epoch - 1].balancers[balancer as usize].check.is_some();
+        let had_checks = model.epochs[self.previous_epoch()].balancers[balancer as usize].check.is_some();
         let Mind::Envoy(mind) = &mut self.balancers[balancer as usize].mind else { return };
         if has_checks && !had_checks {
             mind.checks.fill(HostCheck::known(true));

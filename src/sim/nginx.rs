@@ -151,7 +151,7 @@ impl<O: Observer> World<'_, O> {
                 true => Change::TargetUnhealthy { balancer, instance },
                 false => Change::TargetHealthy { balancer, instance },
             };
-            self.observer.change(now, change);
+            self.note(now, change);
         }
         self.look_at_server(now, balancer, nginx, target);
         goes_on

@@ -95,8 +95,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn life(&self, instance: u32) -> &Life {
-        let group = self.instances[instance as usize].group;
-        &self.model.epochs[self.epoch].groups[group as usize].life
+        &self.group_of(instance).life
     }
 
     /// Pods of the start of the run have passed their probes long ago, and are probed from then on.
@@ -110,12 +109,10 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn schedule_probes(&mut self, now: SimTime, instance: u32) {
-        let model = self.model;
-        let group = self.instances[instance as usize].group as usize;
+        let probes = &self.group_of(instance).life.probes;
         let pod = &mut self.pods[instance as usize];
         pod.generation += 1;
         let (key, generation) = (pod.key, pod.generation);
-        let probes = &model.epochs[self.epoch].groups[group].life.probes;
         for (number, (kind, probe)) in (0..).zip(ProbeKind::ALL.iter().zip(probes)) {
             let Some((config, _)) = probe else { continue };
             // Each worker first waits for a random part of its period.
@@ -213,14 +210,14 @@ impl<O: Observer> World<'_, O> {
         match state.condition {
             Condition::Up => {
                 if self.begin_termination(now, instance, true) {
-                    self.observer.change(now, Change::ProbeFailed { instance });
+                    self.note(now, Change::ProbeFailed { instance });
                     self.observer.count(self.model.catalog.groups[group].kills);
                 } else {
                     self.kill(now, instance, Change::ProbeFailed { instance });
                 }
             }
             Condition::Starting => {
-                self.observer.change(now, Change::ProbeFailed { instance });
+                self.note(now, Change::ProbeFailed { instance });
                 self.kill(now, instance, Change::ProbeFailed { instance });
             }
             Condition::Off | Condition::Draining | Condition::Down => {}
@@ -236,7 +233,7 @@ impl<O: Observer> World<'_, O> {
         }
         if state.condition == Condition::Up {
             let change = if unready { Change::Unready { instance } } else { Change::Ready { instance } };
-            self.observer.change(now, change);
+            self.note(now, change);
             self.pod_turns(now, instance);
             if !unready {
                 return self.join(now, instance, false);
@@ -251,6 +248,7 @@ impl<O: Observer> World<'_, O> {
 
     /// Moves the gauge of ready instances to what an instance is now.
     pub(super) fn count_ready(&mut self, now: SimTime, instance: u32) {
+        self.fleet_moved(self.instances[instance as usize].group);
         let state = &self.instances[instance as usize];
         let Some(meters) = &self.model.catalog.lives[state.group as usize] else { return };
         let is_ready = state.condition == Condition::Up && !state.pod.unready;
@@ -287,6 +285,8 @@ impl<O: Observer> World<'_, O> {
         let flags = &mut self.instances[instance as usize].pod;
         if std::mem::take(&mut flags.returns) {
             flags.lingers = false;
+            // News of the end that are still on their way are not about the new one.
+            self.pods[instance as usize].endings += 1;
         }
         let pod = &mut self.pods[instance as usize];
         pod.since = at;
@@ -319,7 +319,7 @@ impl<O: Observer> World<'_, O> {
         let Some(meters) = &self.model.catalog.lives[group] else { return };
         self.pods[instance as usize].is_waiting = true;
         self.observer.moved(now, meters.back_off, 1);
-        self.observer.change(now, Change::BackOff { instance });
+        self.note(now, Change::BackOff { instance });
         self.queue.schedule(until, Rank::Control, Event::ContainerStarts { instance, life });
     }
 
@@ -355,7 +355,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.terminating, 1);
         }
         if !returns {
-            self.observer.change(now, Change::Draining { instance });
+            self.note(now, Change::Draining { instance });
             self.spread_end(now, instance);
         }
         self.discover(instance);
@@ -367,7 +367,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// News that a pod was deleted begins to spread.
-    fn spread_end(&mut self, now: SimTime, instance: u32) {
+    pub(super) fn spread_end(&mut self, now: SimTime, instance: u32) {
         let Some((_, propagation)) = &self.life(instance).termination else { return };
         let pod = &self.pods[instance as usize];
         let key = mix(mix(pod.key, ENDPOINTS), u64::from(pod.generation));
@@ -445,7 +445,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn wants_no_more(&mut self, now: SimTime, instance: u32) {
         self.pods[instance as usize].wanted_again = false;
         if std::mem::take(&mut self.instances[instance as usize].pod.returns) {
-            self.observer.change(now, Change::Draining { instance });
+            self.note(now, Change::Draining { instance });
             self.spread_end(now, instance);
         }
     }
@@ -469,11 +469,11 @@ impl<O: Observer> World<'_, O> {
     /// New settings of probes and restarts; what was published of running containers stays.
     pub(super) fn reconfigure_pods(&mut self, now: SimTime) {
         let model = self.model;
-        let [before, after] = [self.epoch - 1, self.epoch].map(|e| &model.epochs[e].groups);
         for instance in 0..self.instances.len() as u32 {
             let state = &self.instances[instance as usize];
             let group = state.group as usize;
-            let [before, after] = [&before[group].life.probes, &after[group].life.probes];
+            let settings = |epoch: usize| &model.settings_of(state.version, epoch).groups[group];
+            let [before, after] = [self.previous_epoch(), self.epoch].map(|e| &settings(e).life.probes);
             let is_ready = state.condition == Condition::Up && !state.pod.unready;
             if state.condition == Condition::Off || before == after {
                 continue;

@@ -41,6 +41,9 @@ pub(super) struct PoolState {
     counts: bool,
     /// Size, lent and waiting when the gauges were last moved.
     shown: (usize, usize, usize),
+    /// Connections that are to be lost when they come back, and those that were.
+    pub owed: u32,
+    pub lost: u32,
 }
 
 impl PoolState {
@@ -68,6 +71,8 @@ impl PoolState {
             creations: 0,
             counts,
             shown: (0, 0, 0),
+            owed: 0,
+            lost: 0,
         }
     }
 }
@@ -189,6 +194,11 @@ impl<O: Observer> World<'_, O> {
     }
 
     pub(super) fn release(&mut self, now: SimTime, pool: usize, conn: ConnId) {
+        let state = &mut self.pool_states[pool];
+        if state.owed > 0 {
+            (state.owed, state.lost) = (state.owed - 1, state.lost + 1);
+            return;
+        }
         self.tell_pool(now, pool, |p, out| p.release(now, conn, out));
     }
 
@@ -469,21 +479,34 @@ impl<O: Observer> World<'_, O> {
     /// Starts the pools that settings have and whose processes run. Those that run already stay as they are.
     pub(super) fn start_pools(&mut self, now: SimTime) {
         let model = self.model;
-        for slot in &model.epochs[self.epoch].slots {
+        let epoch = self.epoch;
+        let versions = model.versions.iter().filter_map(|version| version.epochs.get(epoch));
+        let all = std::iter::once(&model.epochs[epoch]).chain(versions);
+        for slot in all.flat_map(|epoch| &epoch.slots) {
             if !matches!(model.layers[slot.layer as usize].kind, LayerKind::Pool { .. }) {
                 continue;
             }
             for pool in slot.first as usize..(slot.first + slot.count) as usize {
+                let uses = |group: u32, owner: u32| {
+                    model.versions.is_empty()
+                        || self.uses_layer(model.groups[group as usize].first + owner, slot.meters)
+                };
                 let state = &self.pool_states[pool];
-                let runs = state.caller.is_none_or(|group| {
-                    let instance = model.groups[group as usize].first + state.owner as u32;
-                    self.instances[instance as usize].condition == Condition::Up
-                });
-                if runs {
+                let is_used = state.caller.is_none_or(|group| uses(group, state.owner as u32));
+                if self.pool_runs(pool) && is_used {
                     self.tell_pool(now, pool, |p, out| p.start(now, out));
                 }
             }
         }
+    }
+
+    /// Whether the process of a pool runs, if it has one.
+    pub(super) fn pool_runs(&self, pool: usize) -> bool {
+        let state = &self.pool_states[pool];
+        state.caller.is_none_or(|group| {
+            let instance = self.model.groups[group as usize].first + state.owner as u32;
+            self.instances[instance as usize].condition == Condition::Up
+        })
     }
 
     /// New settings for a pool.
@@ -496,7 +519,13 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         for pool in 0..self.pools.len() {
             let meters = self.pool_states[pool].meters;
-            if !model.epochs[self.epoch].slots.iter().any(|slot| slot.meters == meters) {
+            let state = &self.pool_states[pool];
+            let owner = state.caller.map(|group| model.groups[group as usize].first + state.owner as u32);
+            let is_kept = match owner {
+                Some(instance) => self.uses_layer(instance, meters),
+                None => model.epochs[self.epoch].slots.iter().any(|slot| slot.meters == meters),
+            };
+            if !is_kept {
                 self.tell_pool(now, pool, |p, out| p.retire(now, out));
             }
         }
@@ -505,6 +534,7 @@ impl<O: Observer> World<'_, O> {
     /// The calling process is gone, and its pool with it.
     pub(super) fn reset_pool(&mut self, now: SimTime, pool: usize) {
         let open = std::mem::take(&mut self.pool_states[pool].open);
+        (self.pool_states[pool].owed, self.pool_states[pool].lost) = (0, 0);
         self.count_open(now, pool, -i64::from(open));
         self.end_sessions(now, pool);
         self.pools[pool].reset();

@@ -219,9 +219,17 @@ impl<O: Observer> World<'_, O> {
                         priority: host.priority,
                         tenant: host.tenant,
                         is_keyed: host.is_keyed,
+                        is_poisoned: false,
                     };
                     match self.publish(now, id, *queue, message) {
-                        Published::Accepted => pc += 1,
+                        Published::Accepted => {
+                            pc += 1;
+                            if let Some(delay) = self.slow_broker(*queue, message.key) {
+                                self.set_runner(id, |r| r.pc = pc);
+                                self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
+                                return;
+                            }
+                        }
                         Published::Refused => return self.end_program(now, id, Outcome::Error),
                         // It tries again once the broker reads on.
                         Published::Blocked => return self.set_runner(id, |r| r.pc = pc),
@@ -258,7 +266,11 @@ impl<O: Observer> World<'_, O> {
         let state = &self.instances[instance as usize];
         let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
         let time = match state.latency {
-            Some(fault) if is_external => self.fault_latency(fault, key),
+            Some(fault) if is_external => {
+                let (own, struck) = (sample(draw, key), self.fault_latency(fault, key));
+                let strength = self.strength(fault);
+                if strength < 1.0 { own.scaled(1.0 - strength) + struck.scaled(strength) } else { struck }
+            }
             _ => sample(draw, key),
         };
         slowed(time, state.slow)

@@ -59,6 +59,8 @@ pub(super) struct QueueState {
     blocked: VecDeque<(SimTime, FrameId)>,
     /// Faults that keep everybody away from the broker.
     down: u32,
+    /// What faults do to it beside that.
+    pub trouble: super::troubles::Trouble,
     batch: Vec<Delivery>,
 }
 
@@ -97,10 +99,16 @@ impl QueueState {
                 consumers,
                 blocked: VecDeque::new(),
                 down: 0,
+                trouble: super::troubles::Trouble::default(),
                 batch: Vec::new(),
             }
         };
         model.queues.iter().zip(&epoch.queues).map(one).collect()
+    }
+
+    /// Faults that keep everybody away from the broker.
+    pub fn down_count(&self) -> u32 {
+        self.down
     }
 
     /// What became of its messages; they add up.
@@ -136,15 +144,28 @@ impl<O: Observer> World<'_, O> {
 
     // ---- publishers ----
 
+    /// A message that reaches its broker may be one of those that nobody can work on.
+    fn publish_poisoned(&mut self, now: SimTime, queue: u32, mut message: Message) -> Published {
+        message.is_poisoned = self.queues[queue as usize].trouble.poison > 0;
+        let published = self.publish_to(now, queue, now, message, false);
+        let poison = &mut self.queues[queue as usize].trouble.poison;
+        *poison -= u32::from(message.is_poisoned && published == Published::Accepted);
+        published
+    }
+
     /// A program publishes a message.
     pub(super) fn publish(&mut self, now: SimTime, id: FrameId, queue: u32, message: Message) -> Published {
+        if self.is_refused(queue, message.key) {
+            self.observer.count(self.model.catalog.queues[queue as usize].counters + REFUSED);
+            return Published::Refused;
+        }
         if self.net.has_wires
             && let Some((_, host)) = self.runner(now, id)
             && self.is_queue_cut(host.instance, queue)
         {
             // Who hears nothing publishes again.
-            if self.reaches_queue(host.instance, queue) {
-                self.publish_to(now, queue, now, message, false);
+            if self.reaches_queue(host.instance, queue) && self.queues[queue as usize].down == 0 {
+                self.publish_poisoned(now, queue, message);
             }
             if let Some(patience) = self.queues[queue as usize].broker.patience() {
                 self.after(patience, Rank::Timer, Event::PublishersGiveUp { queue });
@@ -152,10 +173,12 @@ impl<O: Observer> World<'_, O> {
             self.await_queue(now, queue, id);
             return Published::Blocked;
         }
-        let state = &mut self.queues[queue as usize];
+        let state = &self.queues[queue as usize];
         let patience = state.broker.patience();
         let published = match (state.down > 0, patience) {
-            (false, _) => self.publish_to(now, queue, now, message, false),
+            (false, _) => self.publish_poisoned(now, queue, message),
+            // Who has no limit of its own waits for a broker that hangs.
+            (true, None) if !state.refuses() => Published::Blocked,
             (true, None) => {
                 self.observer.count(self.model.catalog.queues[queue as usize].counters + REFUSED);
                 Published::Refused
@@ -195,14 +218,22 @@ impl<O: Observer> World<'_, O> {
             let state = &mut self.queues[queue as usize];
             let mut batch = std::mem::take(&mut state.batch);
             let to = state.broker.deliver(now, &mut batch, &mut state.out);
+            let key = batch.first().map_or(0, |d| mix(d.message.key, u64::from(d.receipt)));
+            let slow = self.slow_broker(queue, key);
+            let state = &mut self.queues[queue as usize];
             if let Some(to) = to {
-                let given = batch.drain(..).map(|delivery| (now + latency, delivery));
+                let at = now + latency + slow.unwrap_or(SimDuration::ZERO);
+                let given = batch.drain(..).map(|delivery| (at, delivery));
                 state.consumers[to as usize].given.extend(given);
             }
             batch.clear();
             state.batch = batch;
             let Some(consumer) = to else { break };
-            self.wake_consumer(latency, queue, consumer);
+            if let Some(more) = slow {
+                self.queue.schedule(now + latency + more, Rank::Delivery, Event::Consume { queue, consumer });
+            } else {
+                self.wake_consumer(latency, queue, consumer);
+            }
         }
         let state = &mut self.queues[queue as usize];
         let alarm = state.broker.alarm();
@@ -295,16 +326,20 @@ impl<O: Observer> World<'_, O> {
         let before = state.down > 0;
         state.down = if begins { state.down + 1 } else { state.down.saturating_sub(1) };
         let is_down = state.down > 0;
+        let fails = begins && state.refuses() && state.broker.patience().is_none();
         if is_down != before {
             state.broker.set_down(now, is_down, &mut state.out);
-            if is_down && state.broker.patience().is_none() {
-                // Who waits for a broker's memory loses the connection.
-                let waiting: Vec<FrameId> = state.blocked.drain(..).map(|(_, id)| id).collect();
-                waiting.into_iter().for_each(|id| self.fail_publish(now, id));
-            } else if !is_down {
+            if !is_down {
                 let all = 0..state.consumers.len() as u32;
                 self.tasks.extend(all.map(|consumer| Task::Consume(queue, consumer)));
             }
+        }
+        if fails {
+            // Who waits for a broker's memory, or for one that hung, loses the connection.
+            let waiting: Vec<FrameId> = state.blocked.drain(..).map(|(_, id)| id).collect();
+            waiting.into_iter().for_each(|id| self.fail_publish(now, id));
+        }
+        if is_down != before {
             self.pump(now, queue);
         }
     }
@@ -404,6 +439,8 @@ impl<O: Observer> World<'_, O> {
         else {
             return;
         };
+        let is_poisoned = delivery.message.is_poisoned && outcome.is_success();
+        let outcome = if is_poisoned { Outcome::Error } else { outcome };
         self.stamp(now, delivery.message.key, outcome);
         let settings = self.settings().queues[queue as usize].consumer.as_ref();
         let latency = settings.map_or(SimDuration::ZERO, |c| c.tells_after);

@@ -65,9 +65,10 @@ impl<O: Observer> World<'_, O> {
             let Some((delay, _)) = &self.model.epochs[self.epoch].groups[follower].replication else {
                 continue;
             };
+            let lag = self.lag_of(follower as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
-                let arrives = now + sample(delay, mix(key, u64::from(target)));
+                let arrives = now + lag + sample(delay, mix(key, u64::from(target)));
                 let is_cut = self.is_replica_cut(model.groups[group as usize].first, instance);
                 let state = &mut self.replicas[instance as usize];
                 if is_cut {
@@ -80,6 +81,19 @@ impl<O: Observer> World<'_, O> {
                 self.go_on_applying(now, instance);
             }
         }
+    }
+
+    /// What faults add to the way of each write to the replicas of a group.
+    fn lag_of(&self, follower: u32) -> SimDuration {
+        let mut all = SimDuration::ZERO;
+        for fault in &self.lasting {
+            if let Effect::Lag { group, lag } = &self.script.faults[*fault as usize].effect
+                && *group == follower
+            {
+                all = all + lag.scaled(self.strength(*fault));
+            }
+        }
+        all
     }
 
     /// Lets a replica apply its next write, if it can.
@@ -158,6 +172,26 @@ impl<O: Observer> World<'_, O> {
         self.queue.schedule(now + after, Rank::Control, Event::Failover { instance, life });
     }
 
+    /// An operator has another server take over: at once if the primary answers, and nothing is lost then; after the
+    /// promotion if it is lost.
+    pub(super) fn fail_over(&mut self, now: SimTime, group: u32) {
+        let Some(failover) = &self.settings().groups[group as usize].failover else { return };
+        let instance = self.model.groups[group as usize].first;
+        let state = &self.instances[instance as usize];
+        let (life, answers) = (state.life, state.condition == Condition::Up && !state.is_hung);
+        if answers {
+            self.take_over(now, instance, false);
+            return;
+        }
+        self.failovers[group as usize].losses += 1;
+        let key = mix(
+            self.streams.key(&self.model.groups[group as usize].name, "failover"),
+            self.failovers[group as usize].losses,
+        );
+        let after = sample(&failover.promote, key);
+        self.queue.schedule(now + after, Rank::Control, Event::Failover { instance, life });
+    }
+
     /// The time has come for somebody to take over, unless the lost server is back.
     pub(super) fn on_failover(&mut self, now: SimTime, instance: u32, life: u32) {
         let state = &self.instances[instance as usize];
@@ -165,7 +199,13 @@ impl<O: Observer> World<'_, O> {
         if state.life != life || is_back {
             return;
         }
-        let group = state.group;
+        self.take_over(now, instance, true);
+    }
+
+    /// A replica takes the place of the primary; whether the primary `is_lost`, with what it had not sent.
+    fn take_over(&mut self, now: SimTime, instance: u32, is_lost: bool) {
+        let life = self.instances[instance as usize].life;
+        let group = self.instances[instance as usize].group;
         let Some(failover) = &self.model.epochs[self.epoch].groups[group as usize].failover else { return };
         let (takes_replica, loses) = (failover.takes_replica, failover.loses_writes);
         let heir = self.heir(group);
@@ -175,12 +215,12 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let meters = self.model.catalog.failovers[group as usize];
-        if loses {
+        if loses && is_lost {
             let lost = self.lose_writes(now, group, heir);
             self.observer.count_many(meters.lost, lost);
         }
         self.observer.count(meters.failovers);
-        self.observer.change(now, Change::FailedOver { instance });
+        self.note(now, Change::FailedOver { instance });
         if takes_replica && let Some(heir) = heir {
             self.die(now, heir, Change::Stopped { instance: heir });
             self.instances[heir as usize].condition = Condition::Down;
@@ -302,9 +342,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Whether a fault keeps an instance away.
     fn is_kept_down(&self, instance: u32) -> bool {
-        let strikes_down = |fault: &u32| {
-            matches!(self.script.faults[*fault as usize].effect, Effect::Strike { blow: Blow::Down, .. })
-        };
+        let strikes_down =
+            |fault: &u32| matches!(self.script.faults[*fault as usize].effect.blow(), Some(Blow::Down));
         self.instances[instance as usize].faults.iter().any(strikes_down)
     }
 

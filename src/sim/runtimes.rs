@@ -28,7 +28,7 @@ pub(super) struct RuntimeState {
     is_plain: bool,
     /// Whether a fault makes it hang.
     pub is_hung: bool,
-    is_paused: bool,
+    pub is_paused: bool,
     is_loop_busy: bool,
     is_throttled: bool,
     heap: Heap,
@@ -47,13 +47,20 @@ pub(super) struct RuntimeState {
     billed: u64,
     /// The next time at which credits were said to run out.
     alarm: Option<SimTime>,
+    /// The share of its CPU time that is not stolen.
+    pub speed: f64,
+    /// What the gauges of stolen time show of it, in millionths of the instance.
+    pub stolen: i64,
+    pub there: i64,
+    /// Faults that act on it again and again, and the number of each one's turns.
+    pub turning: Vec<(u32, u32)>,
 }
 
 impl RuntimeState {
     pub fn all(model: &Model) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
         for (group, shape) in model.groups.iter().enumerate() {
-            let is_plain = model.epochs.iter().all(|epoch| epoch.groups[group].runtime.is_plain());
+            let is_plain = model.all_of_group(group).all(|settings| settings.runtime.is_plain());
             for _ in 0..shape.capacity {
                 all.push(Self {
                     is_plain,
@@ -71,6 +78,10 @@ impl RuntimeState {
                     counted: 0,
                     billed: 0,
                     alarm: None,
+                    speed: 1.0,
+                    stolen: 0,
+                    there: 0,
+                    turning: Vec::new(),
                 });
             }
         }
@@ -102,10 +113,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Instances of the start have the credits that they are said to have.
     pub(super) fn start_runtimes(&mut self, now: SimTime) {
-        let model = self.model;
         for instance in 0..self.instances.len() as u32 {
-            let group = self.instances[instance as usize].group as usize;
-            let settings = &model.epochs[self.epoch].groups[group];
+            let settings = self.group_of(instance);
             if self.runtimes[instance as usize].is_plain {
                 continue;
             }
@@ -120,15 +129,13 @@ impl<O: Observer> World<'_, O> {
 
     /// An instance is launched, with the credits that new ones get.
     pub(super) fn runtime_launches(&mut self, now: SimTime, instance: u32) {
-        let group = self.instances[instance as usize].group as usize;
-        if let Some(credits) = self.settings().groups[group].runtime.credits {
+        if let Some(credits) = self.group_of(instance).runtime.credits {
             self.give_credits(now, instance, credits.launch);
         }
     }
 
     fn give_credits(&mut self, now: SimTime, instance: u32, balance: f64) {
-        let group = self.instances[instance as usize].group as usize;
-        let Some(credits) = self.settings().groups[group].runtime.credits else { return };
+        let Some(credits) = self.group_of(instance).runtime.credits else { return };
         let state = &mut self.runtimes[instance as usize];
         state.credits = Some(Credits::new(credits.config, now, balance));
         (state.used, state.billed) = (0.0, 0);
@@ -147,7 +154,8 @@ impl<O: Observer> World<'_, O> {
     /// Another process begins, at `at` or later: nothing of the one before is left.
     pub(super) fn runtime_begins(&mut self, at: SimTime, instance: u32) {
         let state = &mut self.runtimes[instance as usize];
-        if state.is_plain {
+        // Faults may let any process leak or pause.
+        if state.is_plain && state.leaked == 0 && !state.is_paused {
             return;
         }
         state.heap = Heap::default();
@@ -179,13 +187,13 @@ impl<O: Observer> World<'_, O> {
         let runtime = &self.runtimes[instance as usize];
         let stands = runtime.is_hung || runtime.is_paused;
         if let Some(cpu) = &mut self.instances[instance as usize].cpu {
-            cpu.set_speed(now, if stands { 0.0 } else { 1.0 });
+            cpu.set_speed(now, if stands { 0.0 } else { runtime.speed });
             self.watch_cpu(now, instance);
         }
         self.block(instance);
     }
 
-    fn set_paused(&mut self, now: SimTime, instance: u32, is: bool) {
+    pub(super) fn set_paused(&mut self, now: SimTime, instance: u32, is: bool) {
         let state = &mut self.runtimes[instance as usize];
         if std::mem::replace(&mut state.is_paused, is) == is {
             return;
@@ -213,7 +221,7 @@ impl<O: Observer> World<'_, O> {
         }
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
-        let settings = &model.epochs[self.epoch].groups[group];
+        let settings = self.group_of(instance);
         let state = &mut self.runtimes[instance as usize];
         state.warm_up.on_request();
         if settings.runtime.leak > 0 {
@@ -247,7 +255,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn count_leak(&mut self, now: SimTime, instance: u32, bytes: i64) {
+    pub(super) fn count_leak(&mut self, now: SimTime, instance: u32, bytes: i64) {
         let group = self.instances[instance as usize].group as usize;
         self.observer.moved(now, self.model.catalog.groups[group].memory, bytes);
         if let Some(meters) = &self.model.catalog.runtimes[group] {
@@ -262,8 +270,7 @@ impl<O: Observer> World<'_, O> {
         if state.is_plain {
             return 1.0;
         }
-        let group = self.instances[instance as usize].group as usize;
-        self.settings().groups[group].runtime.warm_up.map_or(1.0, |config| state.warm_up.factor(&config))
+        self.group_of(instance).runtime.warm_up.map_or(1.0, |config| state.warm_up.factor(&config))
     }
 
     // ---- the CPU ----
@@ -286,7 +293,7 @@ impl<O: Observer> World<'_, O> {
         {
             self.observer.moved(now, meters.throttled, if is_throttled { 1 } else { -1 });
         }
-        let is_loop = self.model.epochs[self.epoch].groups[group].runtime.event_loop;
+        let is_loop = self.group_of(instance).runtime.event_loop;
         let is_loop_busy = is_loop && jobs > 0;
         let state = &mut self.runtimes[instance as usize];
         if std::mem::replace(&mut state.is_loop_busy, is_loop_busy) != is_loop_busy {
@@ -300,7 +307,7 @@ impl<O: Observer> World<'_, O> {
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
         let Some(meters) = &model.catalog.runtimes[group] else { return };
-        let settings = &model.epochs[self.epoch].groups[group];
+        let settings = self.group_of(instance);
         let state = &mut self.runtimes[instance as usize];
         let before = state.cap;
         if let Some(credits) = &mut state.credits {

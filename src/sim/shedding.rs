@@ -13,9 +13,9 @@ pub(super) fn shedder(settings: &Group) -> Option<Box<Shedder>> {
 impl<O: Observer> World<'_, O> {
     /// Whether a request of a priority is let in.
     pub(super) fn is_shed(&mut self, instance: u32, priority: u8) -> bool {
+        let group = self.group_of(instance);
         let state = &mut self.instances[instance as usize];
         let Some(shedder) = &mut state.shedder else { return false };
-        let group = &self.model.epochs[self.epoch].groups[state.group as usize];
         let Some(settings) = &group.shedding else { return false };
         let level = match settings.signal {
             ShedSignal::Queue => state.queue.len() as f64,

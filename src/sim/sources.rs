@@ -2,6 +2,8 @@
 
 use super::event::Event;
 use super::frame::{Call, Frame, Kind, NO_POOL, NO_USER, Request};
+use super::ongoing::eased;
+use super::script::Effect;
 use super::{FrameId, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, uniform_of};
 use crate::engine::Rank;
@@ -39,6 +41,10 @@ pub(super) struct Source {
     generation: u32,
     /// Product of the spikes that strike now.
     pub spike: f64,
+    /// Cumulative shares of the tenants, if a spike of some of them strikes; else empty.
+    tenants: Vec<f64>,
+    /// When each user asks next; `NEVER` for those who do not think.
+    due: Vec<SimTime>,
     /// The state of a modulated source.
     state: usize,
     /// When it enters the next one.
@@ -67,6 +73,8 @@ impl Source {
                 batches: 0,
                 generation: 0,
                 spike: 1.0,
+                tenants: Vec::new(),
+                due: Vec::new(),
                 state: 0,
                 modulates_at: SimTime::ZERO,
                 follows_profile: false,
@@ -99,7 +107,7 @@ impl<O: Observer> World<'_, O> {
     /// Settings changed: the next request is scheduled anew.
     pub(super) fn reconfigure_source(&mut self, now: SimTime, client: u32) {
         let [before, after] =
-            [self.epoch - 1, self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
+            [self.previous_epoch(), self.epoch].map(|e| &self.model.epochs[e].clients[client as usize]);
         if before.arrivals == after.arrivals && before.profile == after.profile {
             return;
         }
@@ -232,6 +240,7 @@ impl<O: Observer> World<'_, O> {
         let fresh = source.users..wanted.max(source.users);
         source.users = fresh.end;
         source.asked.resize(source.users as usize, 0);
+        source.due.resize(source.users as usize, SimTime::NEVER);
         woken.extend(fresh);
         for user in woken {
             let key = self.user_key(client, user);
@@ -248,11 +257,18 @@ impl<O: Observer> World<'_, O> {
             return;
         };
         let delay = SimDuration::from_seconds(think.variate(uniform_of(mix(key, THINK))));
+        self.sources[client as usize].due[user as usize] = now + delay;
         self.queue.schedule(now + delay, Rank::Arrival, Event::Think { client, user });
     }
 
     /// A user asks, unless fewer are wanted by now.
     pub(super) fn on_think(&mut self, now: SimTime, client: u32, user: u32) {
+        // Somebody else's moment: the user has asked earlier, in a hurry.
+        let due = &mut self.sources[client as usize].due[user as usize];
+        if *due != now {
+            return;
+        }
+        *due = SimTime::NEVER;
         if user >= self.wanted_users(now, client) {
             self.sources[client as usize].paused.insert(user);
             return;
@@ -269,7 +285,11 @@ impl<O: Observer> World<'_, O> {
     fn send(&mut self, now: SimTime, client: u32, user: u32, key: u64, affinity: u64) {
         let settings = &self.settings().clients[client as usize];
         let request = pick(&settings.mix, |(sum, _)| *sum, mix(key, MIX));
-        let tenant = pick(&settings.tenants, |(sum, _)| *sum, mix(key, TENANT));
+        let shares = &self.sources[client as usize].tenants;
+        let tenant = match shares.is_empty() {
+            true => pick(&settings.tenants, |(sum, _)| *sum, mix(key, TENANT)),
+            false => pick(shares, |sum| *sum, mix(key, TENANT)),
+        };
         let priority = settings.tenants.get(tenant).map_or(settings.priority, |(_, p)| *p);
         let route = settings.mix[request].1;
         let asked = settings.keys.as_ref().map(|keys| keys.pick(uniform_of(mix(key, KEY))));
@@ -303,6 +323,65 @@ impl<O: Observer> World<'_, O> {
         self.call(now, call, frame);
     }
 
+    /// A request beside those that the population's arrivals make.
+    pub(super) fn send_extra(&mut self, now: SimTime, client: u32, key: u64) {
+        let key = mix(self.sources[client as usize].key, key);
+        self.send(now, client, NO_USER, key, mix(key, AFFINITY));
+    }
+
+    /// Every user who thinks asks after `wait` at the latest.
+    pub(super) fn hurry_users(&mut self, now: SimTime, client: u32, wait: impl Fn(u32) -> SimDuration) {
+        for user in 0..self.sources[client as usize].users {
+            let at = now + wait(user);
+            let due = &mut self.sources[client as usize].due[user as usize];
+            if *due != SimTime::NEVER && at < *due {
+                *due = at;
+                self.queue.schedule(at, Rank::Arrival, Event::Think { client, user });
+            }
+        }
+    }
+
+    /// Spikes have begun, ended or changed: the product of what strikes now, rather than a division that leaves a rest.
+    pub(super) fn respike(&mut self, now: SimTime, client: u32) {
+        let (mut spike, mut tenants) = (1.0, Vec::new());
+        let settings = &self.settings().clients[client as usize];
+        for fault in &self.lasting {
+            let strength = self.strength(*fault);
+            match &self.script.faults[*fault as usize].effect {
+                Effect::Spike { client: c, factor } if *c == client => spike *= eased(1.0, *factor, strength),
+                Effect::Tenant { client: c, tenant, factor } if *c == client => {
+                    if tenants.is_empty() {
+                        let before = std::iter::once(0.0).chain(settings.tenants.iter().map(|t| t.0));
+                        tenants.extend(before.zip(&settings.tenants).map(|(before, t)| t.0 - before));
+                    }
+                    if let Some(share) = tenants.get_mut(*tenant as usize) {
+                        *share *= eased(1.0, *factor, strength);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !tenants.is_empty() {
+            let total: f64 = tenants.iter().sum();
+            spike *= total;
+            let mut sum = 0.0;
+            for share in &mut tenants {
+                sum += *share;
+                *share = if total > 0.0 { sum / total } else { 1.0 };
+            }
+        }
+        let source = &mut self.sources[client as usize];
+        (source.spike, source.tenants) = (spike, tenants);
+        self.rescheduled(now, client);
+    }
+
+    /// Settings changed: a spike of a tenant goes on with the shares that tenants have now.
+    pub(super) fn reconfigure_tenants(&mut self, now: SimTime, client: u32) {
+        if !self.sources[client as usize].tenants.is_empty() {
+            self.respike(now, client);
+        }
+    }
+
     /// A request has its answer, or the client has given up.
     pub(super) fn end_request(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(Frame { kind: Kind::Request(request), .. }) = self.frames.remove(id) else { return };
@@ -325,6 +404,9 @@ impl<O: Observer> World<'_, O> {
         }
         if outcome.is_success() {
             self.observer.timed(meters.success, latency);
+            if self.model.costs.has_answers {
+                self.pay_delivery(&request);
+            }
         }
         self.observer.moved(now, meters.in_flight, -1);
         let tally = &mut self.tallies[client as usize];

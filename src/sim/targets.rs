@@ -49,6 +49,8 @@ pub(super) struct BalancerState {
     pub is_random: bool,
     /// The salt of a request's draws here.
     pub salt: u64,
+    /// The same policy for the targets of a version that has a share of the requests of its own.
+    pub second: Option<Box<Balancer>>,
 }
 
 /// Who answers direct calls to a group.
@@ -56,8 +58,8 @@ pub(super) struct BalancerState {
 pub(super) struct GroupState {
     /// Round robin over the instances that run.
     pub discovery: Balancer,
-    /// For the discovery; round robin draws nothing.
-    rng: Rng,
+    /// The same for a version that has a share of the calls of its own.
+    pub second: Option<Box<Balancer>>,
     /// Connections open (databases).
     pub connections: u32,
     /// Clients of the proxy in front (databases).
@@ -66,6 +68,8 @@ pub(super) struct GroupState {
     pub pooler: Option<u32>,
     /// How many instances there should be.
     pub wanted: u32,
+    /// Whether its instances are not at the first places: a zone was lost when they came.
+    pub is_scattered: bool,
 }
 
 impl GroupState {
@@ -73,7 +77,15 @@ impl GroupState {
         let make = |capacity: u32, wanted: u32| {
             let weights = vec![1; capacity as usize];
             let discovery = Balancer::new(PolicyConfig::RoundRobin, &weights);
-            Self { discovery, rng: Rng::from_seed(0), connections: 0, clients: 0, pooler: None, wanted }
+            Self {
+                discovery,
+                second: None,
+                connections: 0,
+                clients: 0,
+                pooler: None,
+                wanted,
+                is_scattered: false,
+            }
         };
         model.groups.iter().zip(&epoch.groups).map(|(g, s)| make(g.capacity, s.replicas)).collect()
     }
@@ -135,6 +147,7 @@ impl BalancerState {
                 mind: Mind::new(settings, capacity, streams.stream(&path, "product")),
                 members: 0,
                 is_checking: vec![false; capacity],
+                second: None,
             }
         };
         (0..model.balancers.len()).map(make).collect()
@@ -157,13 +170,12 @@ impl<O: Observer> World<'_, O> {
             Callee::Group(group) => {
                 let first = self.model.groups[group as usize].first;
                 let shape = &self.model.groups[group as usize];
-                let state = &mut self.groups[group as usize];
                 let picked = if shape.is_sharded {
                     let key = if call.is_keyed { u64::from(call.affinity) } else { call.key };
                     let shard = (uniform_of(mix(key, SHARD)) * f64::from(shape.capacity)) as u32;
-                    state.discovery.is_eligible(shard).then_some(shard)
+                    self.groups[group as usize].discovery.is_eligible(shard).then_some(shard)
                 } else {
-                    state.discovery.pick(&mut state.rng, 0)
+                    self.pick_direct(group, call.key)
                 };
                 match picked.or_else(|| self.activated(now, group)) {
                     Some(target) => {
@@ -209,7 +221,7 @@ impl<O: Observer> World<'_, O> {
         if state.is_open {
             self.observer.count(meters.failed_open);
         }
-        state.policy.on_start(target);
+        state.on_start(target);
         self.observer.moved(now, meters.in_flight, 1);
         let instance = self.model.groups[group as usize].first + target;
         let mut parent = parent;
@@ -254,9 +266,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn end_at_balancer(&mut self, now: SimTime, balancer: u32, instance: u32, at: SimTime) {
         let group = self.model.balancers[balancer as usize].group;
         let target = instance - self.model.groups[group as usize].first;
-        let policy = &mut self.balancers[balancer as usize].policy;
-        policy.on_end(target);
-        policy.observe(now, target, now.since(at));
+        self.balancers[balancer as usize].on_end(now, target, now.since(at));
         self.observer.moved(now, self.model.catalog.balancers[balancer as usize].in_flight, -1);
         self.haproxy_serves(now, balancer, target);
     }
@@ -303,10 +313,15 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, meters.healthy, if is { 1 } else { -1 });
             // Who is there when the run begins is there for long.
             if is && now > SimTime::ZERO {
-                let able = |state: &mut BalancerState| state.policy.on_able(now, target, state.healthy);
+                let able = |state: &mut BalancerState| {
+                    let healthy = state.healthy;
+                    state.each_policy(|policy| policy.on_able(now, target, healthy));
+                };
                 self.with_slow_starts(now, balancer, able);
             } else if !is {
-                self.with_slow_starts(now, balancer, |state| state.policy.on_unable(target));
+                self.with_slow_starts(now, balancer, |state| {
+                    state.each_policy(|policy| policy.on_unable(target));
+                });
             }
         }
         let state = &mut self.balancers[balancer as usize];
@@ -316,13 +331,16 @@ impl<O: Observer> World<'_, O> {
             state.is_open = open;
             self.reset_eligible(balancer);
             if open {
-                self.observer.change(now, Change::FailedOpen { balancer });
+                self.note(now, Change::FailedOpen { balancer });
             }
         } else if open {
             let registered = state.registered[target as usize];
-            state.policy.set_eligible(target, registered && settings.sends_when_open());
+            self.let_in(balancer, target, registered && settings.sends_when_open());
         } else {
-            state.policy.set_eligible(target, is);
+            self.let_in(balancer, target, is);
+        }
+        if is != was {
+            self.fleet_moved(self.model.balancers[balancer as usize].group);
         }
     }
 
@@ -331,9 +349,9 @@ impl<O: Observer> World<'_, O> {
         let sends = self.settings().balancers[balancer as usize].sends_when_open();
         for target in 0..self.balancers[balancer as usize].registered.len() as u32 {
             let believed = self.is_believed(balancer, target);
-            let state = &mut self.balancers[balancer as usize];
+            let state = &self.balancers[balancer as usize];
             let anyone = state.registered[target as usize] && sends;
-            state.policy.set_eligible(target, if state.is_open { anyone } else { believed });
+            self.let_in(balancer, target, if state.is_open { anyone } else { believed });
         }
     }
 
@@ -349,11 +367,11 @@ impl<O: Observer> World<'_, O> {
     /// the start.
     pub(super) fn join(&mut self, now: SimTime, instance: u32, from_start: bool) {
         self.count_ready(now, instance);
-        if self.instances[instance as usize].pod.unready {
+        if self.instances[instance as usize].pod.unready || self.is_drained(instance) {
             return;
         }
         let (group, target) = self.place_of(instance);
-        self.groups[group as usize].discovery.set_eligible(target, true);
+        self.let_in_direct(group, target, true);
         for balancer in 0..self.model.balancers.len() as u32 {
             if self.model.balancers[balancer as usize].group != group {
                 continue;
@@ -384,7 +402,9 @@ impl<O: Observer> World<'_, O> {
         let (group, target) = self.place_of(instance);
         let state = &self.instances[instance as usize];
         let runs = state.condition == Condition::Up && !state.pod.unready || state.pod.lingers;
-        self.groups[group as usize].discovery.set_eligible(target, runs);
+        let asked = runs && !self.is_drained(instance);
+        self.let_in_direct(group, target, asked);
+        self.fleet_moved(group);
     }
 
     /// New settings for all balancers.
@@ -395,12 +415,16 @@ impl<O: Observer> World<'_, O> {
             let capacity = self.model.groups[group as usize].capacity;
             let state = &mut self.balancers[balancer as usize];
             state.is_random = is_random(&settings.policy);
-            state.policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
-            set_zones(&mut state.policy, &self.model.groups[group as usize], settings.zone_routing);
+            state.each_policy(|policy| {
+                policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
+                set_zones(policy, &self.model.groups[group as usize], settings.zone_routing);
+            });
             if settings.stickiness.is_none() {
                 state.sticky.clear();
             }
-            self.with_slow_starts(now, balancer, |state| state.policy.set_slow_start(settings.slow_start));
+            self.with_slow_starts(now, balancer, |state| {
+                state.each_policy(|policy| policy.set_slow_start(settings.slow_start));
+            });
             self.restart_checks(balancer);
             self.reconfigure_mind(now, balancer);
             // Belief may hang on settings that changed: count anew.
@@ -423,7 +447,7 @@ impl<O: Observer> World<'_, O> {
         let before = std::mem::replace(&mut state.healthy, healthy);
         let was_open = std::mem::replace(&mut state.is_open, settings.opens(healthy, state.members));
         if state.is_open && !was_open {
-            self.observer.change(now, Change::FailedOpen { balancer });
+            self.note(now, Change::FailedOpen { balancer });
         }
         let meters = self.model.catalog.balancers[balancer as usize];
         self.observer.moved(now, meters.healthy, i64::from(healthy) - i64::from(before));

@@ -182,7 +182,7 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.unhealthy_tasks, if is_doomed { 1 } else { -1 });
         if is_doomed {
             self.observer.count(meters.replaced);
-            self.observer.change(now, Change::TaskUnhealthy { instance });
+            self.note(now, Change::TaskUnhealthy { instance });
         }
     }
 
@@ -212,7 +212,9 @@ impl<O: Observer> World<'_, O> {
             let good = places.clone().filter(|i| is_active(i) && !is_doomed(i)).count();
             let sound = places.clone().filter(|i| is_active(i) && !is_doomed(i) && proven(i)).count();
             let doomed = places.clone().rfind(|i| is_active(i) && is_doomed(i));
-            let free = places.clone().find(|i| is(*i) == Condition::Off);
+            let is_free = |i: &u32| is(*i) == Condition::Off;
+            let free = places.clone().find(|i| is_free(i) && !self.is_in_lost_zone(*i));
+            let free = free.or_else(|| places.clone().find(is_free));
             let (stops, starts) = if good > wanted {
                 (places.clone().rfind(|i| is_active(i) && !is_doomed(i)), None)
             } else if doomed.is_some() && (sound >= wanted || sound + (active - good) > wanted) {
@@ -239,7 +241,7 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         for group in 0..model.groups.len() {
             let [before, after] =
-                [self.epoch - 1, self.epoch].map(|e| model.epochs[e].groups[group].life.ecs);
+                [self.previous_epoch(), self.epoch].map(|e| model.epochs[e].groups[group].life.ecs);
             if before == after {
                 continue;
             }

@@ -5,7 +5,7 @@ pub mod keda;
 pub mod knative;
 pub mod nodes;
 
-use super::quantity::{Cores, Seconds, Usage};
+use super::quantity::{Cores, Seconds, Size, Usage};
 use super::source::Spanned;
 use crate::{choice, record};
 use aws::{Scheduled, SimpleScaling, StepScaling, TargetTracking};
@@ -82,6 +82,8 @@ choice! {
         Cpu(CpuMetric),
         /// Requests in flight at a pod, waiting or executed (a `Pods` metric with `averageValue`).
         InFlight(InFlightMetric),
+        /// Memory in use over memory requested (a `Resource` metric with `averageUtilization`).
+        Memory(MemoryMetric),
     }
 }
 
@@ -100,6 +102,17 @@ record! {
     pub struct InFlightMetric [target] as "InFlight metric" {
         /// How many there should be.
         target: f64,
+    }
+}
+
+record! {
+    /// Memory in use at the moment of the measurement over memory requested, over all pods, in whole per cent. New pods
+    /// count from their first measurement on: Kubernetes waits for readiness only where it looks at the CPU.
+    pub struct MemoryMetric [target, request] as "Memory metric" {
+        /// What it should be, in whole per cent; may be more than 100 %.
+        target: Usage,
+        /// What each pod requests; what it may use at most (`memory` of the service) if not given.
+        request: Option<Size> = None,
     }
 }
 

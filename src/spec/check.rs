@@ -8,11 +8,15 @@ mod baseline;
 mod blast;
 mod breakers;
 pub mod capacity;
+mod cascades;
 pub mod compare;
 mod concurrency;
+mod costs;
 mod cycles;
 mod databases;
+mod deployments;
 mod failures;
+mod fault_instances;
 mod keys;
 mod life;
 mod limits;
@@ -51,6 +55,7 @@ pub fn topology(topology: &Topology) -> Diagnostics {
     life::check(topology, &mut cx);
     runtime::check(topology, &mut cx);
     queues::check(topology, &mut cx);
+    costs::check(topology, &mut cx);
     if !cx.diagnostics.has_errors() {
         cycles::check(topology, &mut cx);
     }
@@ -67,6 +72,7 @@ pub fn experiment(experiment: &Experiment, topology: &Topology) -> Diagnostics {
     theory::check(experiment, &mut cx);
     failures::check(experiment, topology, &mut cx);
     alerts::check(experiment, topology, &mut cx);
+    cascades::check(experiment, &mut cx);
     compare::check(experiment, &mut cx);
     baseline::check(experiment, &mut cx);
     if let Some(blast) = &experiment.blast {

@@ -155,5 +155,17 @@ choice! {
         RdsMultiAz(RdsMultiAz),
         /// Amazon Aurora.
         Aurora(Aurora),
+        /// Nobody takes over until somebody says so.
+        Manual(ManualFailover),
+    }
+}
+
+record! {
+    /// Replicas follow, and nobody takes over by itself: an operator or a runbook does it by `FailOver`, as with a
+    /// replica in another region (`pg_ctl promote`; RDS: promote a read replica). Writes are lost that the replica had
+    /// not received.
+    pub struct ManualFailover as "Manual" {
+        /// How long the promotion takes.
+        promote: Distribution = "10s",
     }
 }

@@ -3,17 +3,19 @@
 use super::alert::Alert;
 use super::blast::Blast;
 use super::capacity::Capacity;
+use super::cascade::Cascades;
 use super::check_baseline::Check;
 use super::compare::Compare;
 use super::decode::{Anything, Context, Declarations, Decode, Map, Variant as _};
 use super::failure::Failures;
 pub use super::fault::{
-    Action, Crash, Down, Errors, FaultView, Hang, Instances, KillQueries, Number, Restart, Set, Share, Slow,
-    TrafficSpike,
+    Action, ConfigPush, Crash, Down, Errors, FailOver, FaultView, Hang, Instances, KillQueries, Number,
+    Restart, Revert, Set, Share, Slow, TrafficSpike,
 };
 use super::node::{Kind, Node};
 use super::quantity::{Ratio, Seconds};
 use super::rare::Rare;
+use super::runbook::{Runbook, When};
 use super::runs::{Runs, Warmup};
 use super::source::{Places, Spanned};
 use super::sweep::Sweep;
@@ -71,6 +73,12 @@ record! {
         capacity: Option<Capacity> = None,
         /// What an outage is, for `brownout rare`.
         rare: Option<Rare> = None,
+        /// What happens when something else does; a variant may add to it.
+        when: Vec<When> = [],
+        /// What people or machines do about it, by name; a variant may add to it.
+        runbooks: Map<Runbook> = {},
+        /// In which order components fall, by the name of the variant.
+        cascades: Map<Cascades> = {},
     }
 }
 
@@ -150,10 +158,26 @@ record! {
         timeline: Vec<At> = [],
         /// What fails at random in this variant in addition, or otherwise if the experiment has a failure of that name.
         failures: Map<Failures> = {},
+        /// What happens to this variant when something else does, in addition.
+        when: Vec<When> = [],
+        /// What is done in this variant in addition, or otherwise if the experiment has a runbook of that name.
+        runbooks: Map<Runbook> = {},
     }
 }
 
 impl Experiment {
+    /// What reacts in a variant, in order of name: the experiment's runbooks and its own, which win.
+    pub fn runbooks_of(&self, variant: &str) -> BTreeMap<&str, &Runbook> {
+        let own = self.variants.get(variant).into_iter().flat_map(|v| v.0.runbooks.iter());
+        self.runbooks.iter().chain(own).collect()
+    }
+
+    /// What waits for something else in a variant: the experiment's, then its own.
+    pub fn when_of(&self, variant: &str) -> Vec<&When> {
+        let own = self.variants.get(variant).into_iter().flat_map(|v| v.0.when.iter());
+        self.when.iter().chain(own).collect()
+    }
+
     /// What fails at random in a variant, in order of name: the experiment's failures and its own, which win.
     pub fn failures_of(&self, variant: &str) -> BTreeMap<&str, &Failures> {
         let own = self.variants.get(variant).into_iter().flat_map(|v| v.0.failures.iter());
@@ -173,6 +197,8 @@ impl Decode for Variant {
                     set,
                     timeline: Vec::new(),
                     failures: Map::default(),
+                    when: Vec::new(),
+                    runbooks: Map::default(),
                     span: node.span,
                     places: Places::default(),
                 })
@@ -221,5 +247,7 @@ record! {
         stable: Seconds = "30s",
         /// The share of the goodput before the fault that must be back.
         goodput: Ratio = "90%",
+        /// What a request is worth that was not served, in the currency of the prices: part of `faults.NAME.cost`.
+        lost_request: f64 = 0,
     }
 }

@@ -469,6 +469,8 @@ record! {
         stale_if_error: Option<Seconds> = None,
         /// Who shares the cache. One per instance is lost with its process.
         per: Per = Instance,
+        /// What it costs, if it is a content delivery network in front of everything.
+        cdn: Option<super::cost::Cdn> = None,
     }
 }
 
@@ -587,6 +589,7 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "WeightedFair" => super::waiting::WeightedFair::positional(),
         "Cpu" => super::autoscaler::CpuMetric::positional(),
         "InFlight" => super::autoscaler::InFlightMetric::positional(),
+        "Memory" => super::autoscaler::MemoryMetric::positional(),
         "Pods" => super::autoscaler::PodsPolicy::positional(),
         "Percent" => super::autoscaler::PercentPolicy::positional(),
         "NodePod" => super::autoscaler::nodes::NodePod::positional(),
@@ -617,6 +620,12 @@ pub fn positional(name: &str) -> &'static [&'static str] {
         "DecorrelatedJittered" | "EqualJittered" | "ExponentialJittered" => {
             retries::FinagleJittered::positional()
         }
+        "Deploy" => super::deployment::Deploy::positional(),
+        "Version" => super::deployment::Version::positional(),
+        "Weight" => super::deployment::CanaryWeight::positional(),
+        "Pause" => super::deployment::CanaryPause::positional(),
+        "RollBack" => super::deployment::RollBack::positional(),
+        "OnRestarts" => super::deployment::RestartLimit::positional(),
         _ => &[],
     }
 }

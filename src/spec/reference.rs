@@ -207,6 +207,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Replication",
             "Failover",
             "Patroni",
+            "Manual",
             "RdsMultiAz",
             "Aurora",
             "Pooler",
@@ -332,6 +333,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Autoscaler metric",
             "Cpu metric",
             "InFlight metric",
+            "Memory metric",
             "Behavior",
             "Rules",
             "SelectPolicy",
@@ -465,6 +467,9 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Set",
             "Restart",
             "KillQueries",
+            "Revert",
+            "ConfigPush",
+            "Fail over",
             "Instances",
             "Number",
             "Share",
@@ -478,10 +483,32 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "Alerts",
-        "Rules over what a run recorded, from its start on, warm-up included. They change nothing; expectations, \
-         reports and the event log say when they fired.",
+        "Rules over what a run recorded, from its start on, warm-up included. They change nothing unless \
+         something reacts to them; expectations, reports and the event log say when they fired.",
         &["Alert", "BurnRate", "Threshold"],
     ),
+    (
+        "Runbooks and conditions",
+        "What happens when something else does: `when: [ When(Threshold(metric: \"…\", above: \"5%\"), Crash(\"api\")) ]`, \
+         or `runbooks: { \"night\": Runbook(on: Alert(\"errors\"), …) }`. Rules are evaluated at the ends of seconds, on \
+         what was recorded until then; alerts fire for those who react when they fire for reports. The log says when \
+         somebody reacts, and each step that is taken. A fault that waits for its moment has no parts of the run \
+         (`during`, `after`), but all that faults have else (`faults.NAME.recover`). All settings that a run can come \
+         to are compiled beforehand: at most 512 states.",
+        &[
+            "When",
+            "Runbook",
+            "Do",
+            "Condition",
+            "Alert fires",
+            "Alert resolved",
+            "Fault begins",
+            "Fault ends",
+            "Seen",
+            "Sight",
+        ],
+    ),
+    ("Cascades", "In which order components are expected to fall.", &["Cascade"]),
     ("The blast radius", "What `brownout blast` fails, one component after another.", &["Blast"]),
     (
         "Sweeps",

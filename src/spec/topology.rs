@@ -6,6 +6,7 @@ use super::balancing::{
     EnvoyPeakEwma, HaproxyConsistentHash, LeastRequest, Maglev, PeakEwma, PowerOfChoices, SlowStart,
     Stickiness, ZoneRouting,
 };
+use super::cost::{Logs, Prices, Purchase};
 use super::count::NumberDistribution;
 use super::csv_file::{RatesFile, TimesFile, WeightsFile};
 pub use super::database::{Contention, Failover, Io, Lock, Replication, Storage};
@@ -46,6 +47,8 @@ record! {
         autoscalers: Map<Autoscaler> = {},
         /// Message queues: work that is done later, by whoever consumes them.
         queues: Map<MessageQueue> = {},
+        /// What is paid for beside instances, balancers and requests.
+        prices: Prices = (),
     }
 }
 
@@ -321,6 +324,10 @@ record! {
         /// Whose it is. What an ALB is told by `health_check`, `when_none_healthy` and `idle_timeout`, other
         /// products are told in here, in their own words.
         product: BalancerProduct = Alb,
+        /// What it costs per hour, in any currency, for the metrics `cost`.
+        price_per_hour: f64 = 0,
+        /// What a GB of answers through it costs (with an ALB, capacity units).
+        price_per_gb: f64 = 0,
     }
 }
 
@@ -474,6 +481,12 @@ record! {
         /// When requests of low priority are turned away at the door of an instance; without it never. They end as
         /// `Rejected`.
         shedding: Option<Shedding> = None,
+        /// How its instances are bought.
+        purchase: Purchase = OnDemand,
+        /// How many bytes an answer of each endpoint has; of those that are not listed, none.
+        answers: Map<Size> = {},
+        /// What is logged, at the price that `prices` say.
+        logs: Option<Logs> = None,
     }
 }
 
@@ -560,6 +573,8 @@ record! {
         connect_cost: Distribution = "0s",
         /// A proxy in front of it, shared by all callers.
         pooler: Option<Pooler> = None,
+        /// The availability zones that its servers are spread over, one after the other; at most 16.
+        zones: Vec<String> = [],
     }
 }
 
@@ -588,6 +603,10 @@ record! {
         price_per_request: f64 = 0,
         /// The wait that those are told who are rejected (`Retry-After`); retries obey it in their own ways.
         retry_after: Option<Seconds> = None,
+        /// How many bytes its answers have.
+        answer: Size = "0B",
+        /// Whether they come through the NAT gateway of `prices`; not so through an endpoint within the cloud.
+        through_nat: bool = true,
     }
 }
 

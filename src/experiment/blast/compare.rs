@@ -102,6 +102,7 @@ pub fn effects(twin: &Seen, run: &Seen, row: &Row, watch: &Watch, frame: &Frame)
         depth: 0.0,
         goodput_before: 0.0,
         unserved: 0.0,
+        cost: None,
         metastable: false,
     };
     let each = twin.each.iter().zip(&run.each).zip(&watch.sufferers);

@@ -150,16 +150,17 @@ pub fn action(number: usize, struck: &Struck, lasts: Option<Seconds>) -> Action 
         .instances
         .map_or(Instances::All, |count| Instances::Number(Number { count, span, places: places.clone() }));
     let name = Some(format!("blast-{}", number + 1));
+    let ramp = Seconds(0.0);
     match struck.what {
         Blow::Down => Action::Down(Down { target, instances, lasts, name, span, places }),
         Blow::Hang => Action::Hang(Hang { target, instances, lasts, name, span, places }),
         Blow::Errors(ratio) => {
             let ratio = Ratio(ratio);
-            Action::Errors(Errors { target, ratio, instances, lasts, name, span, places })
+            Action::Errors(Errors { target, ratio, instances, lasts, name, ramp, span, places })
         }
         Blow::Slow(factor) => {
             let (factor, latency) = (Some(factor), None);
-            Action::Slow(Slow { target, factor, latency, instances, lasts, name, span, places })
+            Action::Slow(Slow { target, factor, latency, instances, lasts, name, ramp, span, places })
         }
     }
 }

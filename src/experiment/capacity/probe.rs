@@ -9,7 +9,7 @@ use crate::experiment::run::{Progress, RunError, merged, play};
 use crate::experiment::stationary::piles_up;
 use crate::experiment::study::Study;
 use crate::experiment::team::Team;
-use crate::experiment::{alerts, recovery};
+use crate::experiment::{alerts, cascade, recovery};
 use crate::metrics::estimate::{binomial_with, paired_difference};
 use crate::metrics::{Estimate, Source};
 use crate::model::Model;
@@ -280,7 +280,9 @@ fn sample(plan: &Plan, variant: &VariantPlan, run: u32, resources: &[Resource], 
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
     let faults = recovery::examine(plan, variant, &played.record);
     let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
-    let examined = Examined { variant, record: &played.record, faults: &faults, alerts: &alerts };
+    let cascades = cascade::examine(plan, variant, &played.record, &faults);
+    let record = &played.record;
+    let examined = Examined { variant, record, faults: &faults, alerts: &alerts, cascades: &cascades };
     let catalog = &variant.model.catalog;
     let sum = |source: fn(u32) -> Source| {
         catalog.clients.iter().map(|c| measured.value(source(c.red))).try_fold(0.0, |sum, v| Some(sum + v?))

@@ -2,7 +2,7 @@
 
 use super::Place;
 use crate::base::units::Unit;
-use crate::experiment::plan::{Changes, FaultMeasure, Plan, VariantPlan, plan};
+use crate::experiment::plan::{Changes, FaultMeasure, Plan, SubjectPlan, VariantPlan, plan};
 use crate::spec::check_baseline::{Watch, Worse, worse_of, worse_of_expectation};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::Experiment;
@@ -107,7 +107,7 @@ fn usual(loader: &mut Loader, variant: &VariantPlan) -> Vec<Wanted<'static>> {
             let worse = match measure {
                 FaultMeasure::Recover | FaultMeasure::Unserved => Worse::Higher,
                 FaultMeasure::Depth => Worse::Lower,
-                FaultMeasure::Detect => continue,
+                FaultMeasure::Detect | FaultMeasure::Cost => continue,
             };
             all.push((format!("faults.{}.{what}", fault.name), worse));
         }
@@ -115,6 +115,10 @@ fn usual(loader: &mut Loader, variant: &VariantPlan) -> Vec<Wanted<'static>> {
         all.push((format!("P(recovered from {})", fault.name), Worse::Lower));
     }
     for expectation in &variant.expectations {
+        // A path is taken or not; nothing of it gets worse by degrees.
+        if matches!(expectation.subject, SubjectPlan::Cascade(_)) {
+            continue;
+        }
         let expectation = &expectation.expectation;
         let worse = worse_of_expectation(&expectation.subject, expectation.comparison.operator);
         all.extend(worse.map(|worse| (subject_of(&expectation.text), worse)));

@@ -121,7 +121,11 @@ fn of_path(path: &str) -> Option<Direction> {
             _ => Some(Direction::Less),
         };
     }
-    if words.iter().any(|word| TIMERS.contains(word)) || parts[0] == "cost" || LESS.contains(&last) {
+    if words.iter().any(|word| TIMERS.contains(word))
+        || parts[0] == "cost"
+        || words.contains(&"cost")
+        || LESS.contains(&last)
+    {
         return Some(Direction::Less);
     }
     MORE.contains(&last).then_some(Direction::More)

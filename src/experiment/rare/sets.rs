@@ -1,7 +1,7 @@
 //! Which failures at once are an outage: found by playing the system with them.
 
 use super::{Class, RareError};
-use crate::experiment::blast::{Blow, Struck, action};
+use crate::experiment::failures;
 use crate::experiment::judge::SubjectValue;
 use crate::experiment::plan::{Changes, Plan, VariantPlan};
 use crate::experiment::run::{Progress, RunError, examine};
@@ -110,13 +110,13 @@ impl Task<'_> {
         for (number, ((_, failure), down)) in self.failures.iter().zip(set).enumerate() {
             let all = !matches!(failure.each, FailureUnit::Instance) || *down == self.classes[number].members;
             if *down > 0 {
-                let struck = Struck {
-                    target: failure.target.value.clone(),
-                    instances: (!all).then_some(*down),
-                    what: Blow::of(&failure.what),
-                };
-                let action = action(number, &struck, None);
-                timeline.push(At { at, action, span: Span::default(), places: Places::default() });
+                let struck = failures::actions(number, failure, (!all).then_some(*down)).into_iter();
+                timeline.extend(struck.map(|action| At {
+                    at,
+                    action,
+                    span: Span::default(),
+                    places: Places::default(),
+                }));
             }
         }
         let mut loader = Loader::default();

@@ -125,7 +125,10 @@ impl<'v> Wanted<'v> {
     fn measure(&self, text: &str) -> SweepMeasure {
         let is_share = matches!(
             self.subject,
-            SubjectPlan::Recovered(..) | SubjectPlan::Metastable(_) | SubjectPlan::Holds(..)
+            SubjectPlan::Recovered(..)
+                | SubjectPlan::Metastable(_)
+                | SubjectPlan::Holds(..)
+                | SubjectPlan::Cascade(_)
         );
         let limits = self.judged.map(|e| e.limits);
         SweepMeasure {

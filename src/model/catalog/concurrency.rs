@@ -28,7 +28,7 @@ impl Builder {
 
     /// Those of the limits at the doors of a service, if it ever has them.
     pub(super) fn admission(&mut self, path: &str, group: usize, model: &Model) -> AdmissionMeters {
-        if model.epochs.iter().all(|epoch| epoch.groups[group].admission.is_none()) {
+        if model.all_settings().all(|epoch| epoch.groups[group].admission.is_none()) {
             return AdmissionMeters::default();
         }
         let (limit, in_use, rejected) = (self.gauge(), self.gauge(), self.counter());

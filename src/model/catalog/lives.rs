@@ -44,20 +44,20 @@ fn name(kind: ProbeKind) -> &'static str {
 
 /// Whether a group ever has this kind of probe.
 fn is_probed(model: &Model, group: usize, kind: ProbeKind) -> bool {
-    model.epochs.iter().any(|epoch| epoch.groups[group].life.probes[kind as usize].is_some())
+    model.all_settings().any(|epoch| epoch.groups[group].life.probes[kind as usize].is_some())
 }
 
 /// Whether containers of a group are ever checked for ECS.
 fn has_checks(model: &Model, group: usize) -> bool {
     let ecs = |epoch: &crate::model::Epoch| epoch.groups[group].life.ecs;
-    model.epochs.iter().any(|epoch| ecs(epoch).is_some_and(|e| e.check.is_some()))
+    model.all_settings().any(|epoch| ecs(epoch).is_some_and(|e| e.check.is_some()))
 }
 
 impl Builder {
     /// The reds of probes, which come with the other reds.
     pub(super) fn probe_reds(&mut self, model: &Model) {
         for group in 0..model.groups.len() {
-            let is_plain = model.epochs.iter().all(|epoch| epoch.groups[group].life.is_plain());
+            let is_plain = model.all_settings().all(|epoch| epoch.groups[group].life.is_plain());
             let meters = (!is_plain).then(|| {
                 let red = |kind| if is_probed(model, group, kind) { self.red() } else { 0 };
                 let probes = ProbeKind::ALL.map(red);
@@ -95,7 +95,7 @@ impl Builder {
             if has_checks(model, group) {
                 self.red_metrics(&format!("{path}.task_checks"), task_checks, "health checks of containers");
             }
-            if model.epochs.iter().any(|epoch| epoch.groups[group].life.ecs.is_some()) {
+            if model.all_settings().any(|epoch| epoch.groups[group].life.ecs.is_some()) {
                 let unit = Unit::Count("instances");
                 let meaning = "tasks that were found unhealthy and are to be replaced (ECS)";
                 self.level(format!("{path}.unhealthy_tasks"), unit, meaning, meters.unhealthy_tasks, 1.0);

@@ -30,7 +30,7 @@ pub struct RuntimeMeters {
 impl Builder {
     pub(super) fn runtimes(&mut self, model: &Model) {
         for (group, shape) in model.groups.iter().enumerate() {
-            let any = |has: fn(&Runtime) -> bool| model.epochs.iter().any(|e| has(&e.groups[group].runtime));
+            let any = |has: fn(&Runtime) -> bool| model.all_settings().any(|e| has(&e.groups[group].runtime));
             if !any(|r| !r.is_plain()) {
                 self.catalog.runtimes.push(None);
                 continue;

@@ -7,7 +7,7 @@ use crate::components::keda::KedaConfig;
 use crate::components::kpa::KpaConfig;
 use crate::components::nodes::NodesConfig;
 use crate::model::autoscaler::{HpaSettings, KedaSettings, KnativeSettings, NodePod, NodesSettings, Trigger};
-use crate::model::{Autoscaler, AutoscalerShape, GroupKind, Measure, Model, NO_GROUP};
+use crate::model::{Autoscaler, AutoscalerShape, Measure, NO_GROUP};
 use crate::spec::autoscaler as sa;
 use crate::spec::topology::{Service, Topology};
 
@@ -180,6 +180,15 @@ fn metric(metric: &sa::HpaMetric, service: Option<&Service>) -> (Metric, Measure
             )
         }
         sa::HpaMetric::InFlight(m) => (Metric::Pods { milli: milli(m.target) }, Measure::InFlight),
+        sa::HpaMetric::Memory(memory) => {
+            let limit = service.and_then(|s| s.memory.as_ref()).map(|m| m.limit);
+            let request = memory.request.or(limit).map_or(0, |size| size.0 as i64 * 1_000);
+            let percent = (memory.target.0 * 100.0).round() as u32;
+            (
+                Metric::Utilization { resource: Resource::Memory, percent },
+                Measure::Memory { request_milli: request },
+            )
+        }
     }
 }
 
@@ -212,21 +221,6 @@ fn policy(policy: &sa::ScalingPolicy) -> Policy {
         sa::ScalingPolicy::Pods(p) => Policy { amount: Amount::Pods(p.value), period: p.period.duration() },
         sa::ScalingPolicy::Percent(p) => {
             Policy { amount: Amount::Percent(p.value), period: p.period.duration() }
-        }
-    }
-}
-
-/// Notes which changes of settings name the replicas of a service, even if they name the number that it had: what
-/// an autoscaler has made of it meanwhile is set back by those, and kept by the others.
-pub(super) fn mark_sets(model: &mut Model, epochs: &[Topology]) {
-    let (groups, settings) = (&model.groups, &mut model.epochs);
-    for (pair, epoch) in epochs.windows(2).zip(settings.iter_mut().skip(1)) {
-        for (shape, group) in groups.iter().zip(&mut epoch.groups) {
-            if shape.kind != GroupKind::Service {
-                continue;
-            }
-            let place = |topology: &Topology| topology.services.get(&shape.name).map(|s| s.place("replicas"));
-            group.sets_replicas = place(&pair[0]) != place(&pair[1]);
         }
     }
 }

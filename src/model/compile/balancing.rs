@@ -68,9 +68,10 @@ pub(super) fn zone_routing(routing: &sb::ZoneRouting) -> ZoneRouting {
     }
 }
 
-/// All zones of all services, in order of name.
+/// All zones of all services and databases, in order of name.
 pub(super) fn zones(topology: &Topology) -> Vec<String> {
     let mut all: Vec<String> = topology.services.iter().flat_map(|(_, s)| s.zones.iter().cloned()).collect();
+    all.extend(topology.databases.iter().flat_map(|(_, d)| d.zones.iter().cloned()));
     all.sort();
     all.dedup();
     all
@@ -78,7 +79,11 @@ pub(super) fn zones(topology: &Topology) -> Vec<String> {
 
 /// The zones of a group, by number among all.
 pub(super) fn zones_of(topology: &Topology, group: &GroupShape, all: &[String]) -> Vec<u32> {
-    let service = topology.services.get(&group.name).filter(|_| group.kind == GroupKind::Service);
-    let numbers = service.into_iter().flat_map(|s| &s.zones);
+    let zones = match group.kind {
+        GroupKind::Service => topology.services.get(&group.name).map(|s| &s.zones),
+        GroupKind::Database => topology.databases.get(&group.name).map(|d| &d.zones),
+        GroupKind::External => None,
+    };
+    let numbers = zones.into_iter().flatten();
     numbers.map(|zone| all.iter().position(|z| z == zone).map_or(u32::MAX, |at| at as u32)).collect()
 }

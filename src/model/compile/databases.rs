@@ -75,6 +75,12 @@ pub(super) fn failover(name: &str, d: &Database) -> Option<Failover> {
         },
         sd::Failover::RdsMultiAz(r) => managed(r.min, r.max, false),
         sd::Failover::Aurora(a) => managed(a.min, a.max, true),
+        sd::Failover::Manual(m) => Failover {
+            config: FailoverConfig::Manual,
+            promote: draw(&m.promote.dist, &path),
+            loses_writes: true,
+            takes_replica: true,
+        },
     })
 }
 

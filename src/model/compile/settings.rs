@@ -126,7 +126,7 @@ fn cpu_discipline(d: &st::CpuDiscipline) -> CpuDiscipline {
 pub(super) fn service(name: &str, s: &st::Service, topology: &st::Topology) -> Group {
     Group {
         replicas: s.replicas,
-        sets_replicas: false,
+        replicas_said: (s.place("replicas").source, s.place("replicas").start),
         workers: s.workers,
         queue: waiting::config(&s.queue, topology),
         queue_bytes: waiting::bytes(&s.queue, name),
@@ -204,7 +204,7 @@ pub(super) fn external(e: &st::External) -> Group {
 fn external_group(in_flight_max: Option<u32>) -> Group {
     Group {
         replicas: 1,
-        sets_replicas: false,
+        replicas_said: (0, 0),
         workers: None,
         queue: QueueConfig::UNBOUNDED,
         queue_bytes: None,

@@ -62,8 +62,12 @@ fn table(variants: &[VariantResult], name: &str, width: usize) -> String {
     let head =
         format!("Fault {name}: {} of {}, {}\n", first.kind, first.target, period(first.start_s, first.end_s));
     let names: Vec<&str> = struck.iter().map(|(variant, _)| *variant).collect();
+    // Where nothing has a price there is no cost.
+    let priced = struck.iter().any(|(_, fault)| fault.cost.is_some());
+    let cost: (&str, Cell) = ("cost more than normal", |f| estimate_text(Unit::Level, f.cost));
     let rows: Vec<Row> = ROWS
         .iter()
+        .chain(priced.then_some(&cost))
         .map(|(label, cell)| Row {
             label: label.to_string(),
             cells: struck.iter().map(|(_, fault)| cell(fault)).collect(),

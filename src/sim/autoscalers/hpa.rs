@@ -33,11 +33,15 @@ impl<O: Observer> World<'_, O> {
     /// Takes the use of all pods since `last`.
     pub(super) fn measure_pods(&mut self, now: SimTime, autoscaler: u32, last: SimTime) {
         let Autoscaler::Hpa(settings) = &self.settings().autoscalers[autoscaler as usize] else { return };
-        let shape = &self.model.groups[self.model.autoscalers[autoscaler as usize].group as usize];
+        let group = self.model.autoscalers[autoscaler as usize].group as usize;
+        let shape = &self.model.groups[group];
+        let base = self.settings().groups[group].memory.map_or(0, |m| m.base);
+        let lag = settings.metric_lag;
         for instance in shape.first..shape.first + shape.capacity {
+            let memory = base + self.runtimes[instance as usize].leaked;
             let state = &mut self.instances[instance as usize];
             if let Some(meter) = &mut state.meter {
-                meter.measure(now, last, settings.metric_lag, state.condition);
+                meter.measure(now, last, lag, state.condition, memory + state.taken);
             }
         }
     }
@@ -61,6 +65,7 @@ impl<O: Observer> World<'_, O> {
                 let (request_milli, sample) = match measure {
                     Measure::Cpu { request_milli } => (Some(*request_milli), meter.cpu),
                     Measure::InFlight => (None, meter.in_flight),
+                    Measure::Memory { request_milli } => (Some(*request_milli), meter.memory),
                 };
                 state.samples.push(sample);
                 state.pods.push(Pod {

@@ -122,17 +122,18 @@ impl<O: Observer> World<'_, O> {
                 self.leave_door(now, &before, Outcome::Cancelled);
                 self.forget(&before);
                 if before.balancer != NO_BALANCER {
-                    let policy = &mut self.balancers[before.balancer as usize].policy;
-                    policy.on_end(other - shape.first);
-                    policy.on_start(instance - shape.first);
+                    self.balancers[before.balancer as usize].each_policy(|policy| {
+                        policy.on_end(other - shape.first);
+                        policy.on_start(instance - shape.first);
+                    });
                 }
                 self.redirect_wire(id, instance);
+                let settings = self.group_of(instance);
                 let state = &mut self.instances[instance as usize];
                 state.execs.push(id);
                 if let Some(door) = &mut state.door {
                     door.push();
                 }
-                let settings = &self.model.epochs[self.epoch].groups[group as usize];
                 let who = (before.priority, before.tenant, before.run.key);
                 let newcomer = newcomer(settings, shape, before.at, (id, before.endpoint), who);
                 // A chance of 1: nobody is turned away at random who was let in already.

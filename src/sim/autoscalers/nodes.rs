@@ -123,7 +123,7 @@ impl<O: Observer> World<'_, O> {
             self.nodes_went(now, autoscaler, 1);
         }
         self.start_placed(now, autoscaler);
-        if target < self.groups[group as usize].wanted {
+        if !self.is_deployed(group) && target < self.groups[group as usize].wanted {
             self.scale_out(now, instance);
         }
     }
@@ -132,7 +132,7 @@ impl<O: Observer> World<'_, O> {
         if count > 0 {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.moved(now, meters.nodes, -i64::from(count));
-            self.observer.change(now, Change::NodesGone { autoscaler, count });
+            self.note(now, Change::NodesGone { autoscaler, count });
         }
     }
 
@@ -157,8 +157,8 @@ impl<O: Observer> World<'_, O> {
 
     /// A pod on a node starts: its image is pulled, then its process comes up.
     pub(in crate::sim) fn start_pod(&mut self, now: SimTime, instance: u32, pull: SimDuration) {
-        let (life, group) = (self.instances[instance as usize].life, self.instances[instance as usize].group);
-        let settings = &self.settings().groups[group as usize];
+        let life = self.instances[instance as usize].life;
+        let settings = self.group_of(instance);
         let path = format!("{}#{life}", self.model.instance_name(instance));
         let delay = settings.start_up.sample_duration(&mut self.streams.stream(&path, "start"));
         self.queue.schedule(now + pull + delay, Rank::Control, Event::InstanceUp { instance, life });
@@ -179,7 +179,7 @@ impl<O: Observer> World<'_, O> {
         if !scan.added.is_empty() {
             self.observer.count(meters.ups);
             let count = scan.added.len() as u32;
-            self.observer.change(now, Change::NodesAsked { autoscaler, count });
+            self.note(now, Change::NodesAsked { autoscaler, count });
         }
         self.observer.count_many(meters.given_up, u64::from(scan.given_up));
         if scan.removed > 0 || !scan.evicted.is_empty() {
@@ -196,7 +196,7 @@ impl<O: Observer> World<'_, O> {
         if self.nodes(autoscaler).is_some_and(|nodes| nodes.node_ready(node)) {
             let meters = self.model.catalog.autoscalers[autoscaler as usize];
             self.observer.moved(now, meters.nodes, 1);
-            self.observer.change(now, Change::NodeReady { autoscaler });
+            self.note(now, Change::NodeReady { autoscaler });
             self.start_placed(now, autoscaler);
         }
     }

@@ -49,7 +49,7 @@ fn burn_rate(rule: &BurnRate, topology: &Topology, cx: &mut Context) {
     }
 }
 
-fn threshold(rule: &Threshold, cx: &mut Context) {
+pub(super) fn threshold(rule: &Threshold, cx: &mut Context) {
     if rule.above.is_some() == rule.below.is_some() {
         cx.fail::<()>(rule.span, "`Threshold` needs either `above` or `below`");
     }

@@ -185,6 +185,27 @@ fn metric(metric: &HpaMetric, hpa: &Hpa, topology: &Topology, cx: &mut Context) 
                 _ => {}
             }
         }
+        HpaMetric::Memory(memory) => {
+            let percent = memory.target.0 * 100.0;
+            if percent < 0.5 || (percent - percent.round()).abs() > 1e-6 {
+                let message = "`target` must be a whole percentage from 1% on";
+                cx.fail::<()>(memory.place("target"), message);
+            }
+            let service = topology.services.get(&hpa.service.value);
+            let limit = service.and_then(|s| s.memory.as_ref()).map(|m| m.limit);
+            match memory.request.or(limit) {
+                // In thousandths of bytes, as Kubernetes has them, it must be a whole number of 64 bits.
+                Some(request) if !(1..=1 << 50).contains(&request.0) => {
+                    let message = "each pod must request from 1B to 1048576GiB of memory";
+                    cx.fail::<()>(memory.place("request"), message);
+                }
+                None if service.is_some() => cx.diagnostics.push(
+                    Diagnostic::error(memory.span, "it is not known how much memory each pod requests")
+                        .help("give `request`, or the service's `memory`"),
+                ),
+                _ => {}
+            }
+        }
         HpaMetric::InFlight(m) => {
             if !(0.001..=1e9).contains(&m.target) {
                 cx.fail::<()>(m.place("target"), "`target` must be from 0.001 to 1000000000");

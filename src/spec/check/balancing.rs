@@ -2,7 +2,8 @@
 
 use crate::spec::balancing::{SlowStart, ZoneRouting};
 use crate::spec::decode::Context;
-use crate::spec::topology::{Balancer, BalancerPolicy, Service, Topology};
+use crate::spec::source::Span;
+use crate::spec::topology::{Balancer, BalancerPolicy, Topology};
 
 /// The most zones of a service.
 const ZONES_MAX: usize = 16;
@@ -18,7 +19,10 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
         zone_routing(balancer, topology, cx);
     }
     for (_, service) in topology.services.iter() {
-        zones(service, cx);
+        zones(&service.zones, service.place("zones"), cx);
+    }
+    for (_, database) in topology.databases.iter() {
+        zones(&database.zones, database.place("zones"), cx);
     }
 }
 
@@ -122,18 +126,18 @@ fn stickiness(b: &Balancer, cx: &mut Context) {
     }
 }
 
-fn zones(s: &Service, cx: &mut Context) {
-    if s.zones.len() > ZONES_MAX {
-        cx.fail::<()>(s.place("zones"), format!("there are at most {ZONES_MAX} zones"));
+fn zones(zones: &[String], place: Span, cx: &mut Context) {
+    if zones.len() > ZONES_MAX {
+        cx.fail::<()>(place, format!("there are at most {ZONES_MAX} zones"));
     }
-    for (at, zone) in s.zones.iter().enumerate() {
-        if s.zones[..at].contains(zone) {
-            cx.fail::<()>(s.place("zones"), format!("the zone `{zone}` is listed twice"));
+    for (at, zone) in zones.iter().enumerate() {
+        if zones[..at].contains(zone) {
+            cx.fail::<()>(place, format!("the zone `{zone}` is listed twice"));
         }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if zone.is_empty() || !zone.chars().all(is_plain) {
             let message = format!("the zone `{zone}` must have a name of letters, digits, `-` and `_`");
-            cx.fail::<()>(s.place("zones"), message);
+            cx.fail::<()>(place, message);
         }
     }
 }

@@ -96,17 +96,15 @@ pub(super) fn replication(topology: &Topology, cx: &mut Context) {
             Failover::Patroni(p) => {
                 positive_time(p.ttl, "ttl", p.place("ttl"), cx);
                 positive_time(p.loop_wait, "loop_wait", p.place("loop_wait"), cx);
-                if !has_replicas {
-                    let error = Diagnostic::error(span, format!("`{name}` has no replica to promote"));
-                    cx.diagnostics.push(
-                        error.help(format!(
-                            "give another database `replication: Replication(of: \"{name}\")`"
-                        )),
-                    );
-                }
             }
+            Failover::Manual(_) => {}
             Failover::RdsMultiAz(r) => range(r.min, r.max, r.place("max"), cx),
             Failover::Aurora(a) => range(a.min, a.max, a.place("max"), cx),
+        }
+        if matches!(failover, Failover::Patroni(_) | Failover::Manual(_)) && !has_replicas {
+            let error = Diagnostic::error(span, format!("`{name}` has no replica to promote"));
+            let help = format!("give another database `replication: Replication(of: \"{name}\")`");
+            cx.diagnostics.push(error.help(help));
         }
         if d.shards > 1 || d.replication.is_some() {
             cx.fail::<()>(span, "only a database of one server fails over");

@@ -1,12 +1,14 @@
 //! Random failures: targets that exist, and times that are times.
 
+use super::fault_instances;
 use super::names::{Component, find};
 use super::timeline::legal;
 use crate::spec::decode::{Context, Map};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::dist::Distribution;
 use crate::spec::experiment::Experiment;
-use crate::spec::failure::{FailureEffect, Failures};
+use crate::spec::failure::{FailureTarget, FailureUnit, Failures, LastingEffect};
+use crate::spec::source::Spanned;
 use crate::spec::topology::Topology;
 
 pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Context) {
@@ -35,30 +37,98 @@ fn all(failures: &Map<Failures>, topology: &Topology, cx: &mut Context) {
 }
 
 fn one(f: &Failures, topology: &Topology, cx: &mut Context) {
-    let name = f.target.value.as_str();
+    match &f.target {
+        FailureTarget::Component(target) => component(target, topology, cx),
+        FailureTarget::Zone(z) => {
+            if !fault_instances::zones(topology).any(|zone| zone == z.zone.value) {
+                let error = Diagnostic::error(z.zone.span, format!("there is no zone `{}`", z.zone.value));
+                cx.diagnostics.push(error.nearest(&z.zone.value, fault_instances::zones(topology)));
+            }
+        }
+    }
+    for (at, more) in f.with.iter().enumerate() {
+        component(more, topology, cx);
+        let is_target = matches!(&f.target, FailureTarget::Component(target) if target.value == more.value);
+        if is_target || f.with[..at].iter().any(|other| other.value == more.value) {
+            cx.fail::<()>(more.span, format!("`{}` is struck twice by one failure", more.value));
+        }
+    }
+    if !f.with.is_empty() && matches!(f.each, FailureUnit::Instance) {
+        let message = "what fails by one cause fails at once: instances cannot fail each by itself";
+        let error = Diagnostic::error(f.place("with"), message);
+        cx.diagnostics.push(error.help("write `each: Component`"));
+    }
+    time(&f.up, "up", cx);
+    time(&f.down, "down", cx);
+    effect(f, topology, cx);
+}
+
+fn component(target: &Spanned<String>, topology: &Topology, cx: &mut Context) {
+    let name = target.value.as_str();
+    let is_queue = topology.queues.get(name).is_some();
     match find(topology, name) {
-        Some(Component::Service(_) | Component::Database(_) | Component::External(_)) => {}
-        Some(Component::Balancer(_)) => {
+        Some(Component::Balancer(_)) if !is_queue => {
             cx.fail::<()>(
-                f.target.span,
+                target.span,
                 format!("`{name}` is a balancer: what fails is what stands behind it"),
             );
         }
+        Some(_) if is_queue => {
+            let message = format!("`{name}` is a queue and something else: it is not clear what fails");
+            let error = Diagnostic::error(target.span, message);
+            cx.diagnostics.push(error.help("give one of them another name"));
+        }
+        Some(_) => {}
+        None if is_queue => {}
         None => {
-            let names =
-                topology.services.names().chain(topology.databases.names()).chain(topology.externals.names());
+            let names = topology
+                .services
+                .names()
+                .chain(topology.databases.names())
+                .chain(topology.externals.names())
+                .chain(topology.queues.names());
             cx.diagnostics.push(
-                Diagnostic::error(f.target.span, format!("nothing called `{name}` can fail"))
+                Diagnostic::error(target.span, format!("nothing called `{name}` can fail"))
                     .nearest(name, names),
             );
         }
     }
-    time(&f.up, "up", cx);
-    time(&f.down, "down", cx);
-    if let FailureEffect::Slow(slow) = &f.what
-        && slow.factor < 0.0
-    {
-        cx.fail::<()>(slow.place("factor"), "`factor` must not be negative");
+}
+
+/// What a failure does must be possible where it strikes.
+fn effect(f: &Failures, topology: &Topology, cx: &mut Context) {
+    let own = match &f.target {
+        FailureTarget::Component(target) => Some(target),
+        FailureTarget::Zone(_) => None,
+    };
+    let struck = || own.into_iter().chain(&f.with);
+    let fails_whole = matches!(f.what, LastingEffect::Down | LastingEffect::Hang);
+    if own.is_none() && !fails_whole {
+        cx.fail::<()>(f.place("what"), "a zone can be `Down` or `Hang`");
+    }
+    let queue = struck().find(|name| topology.queues.get(&name.value).is_some());
+    match &f.what {
+        LastingEffect::Down | LastingEffect::Hang | LastingEffect::Errors(_) => {}
+        LastingEffect::Slow(slow) if slow.factor < 0.0 => {
+            cx.fail::<()>(slow.place("factor"), "`factor` must not be negative");
+        }
+        LastingEffect::CpuSteal(steal) if steal.share.0 >= 1.0 => {
+            let message = "`share` must be less than 100%: without any CPU time use `Hang`";
+            cx.fail::<()>(steal.place("share"), message);
+        }
+        LastingEffect::DiskSlow(disk) if disk.factor <= 0.0 => {
+            cx.fail::<()>(disk.place("factor"), "`factor` must be more than 0");
+        }
+        LastingEffect::GcStorm(storm) if storm.every.0 < 0.001 => {
+            cx.fail::<()>(storm.place("every"), "`every` must be at least 1ms");
+        }
+        _ => {
+            if let Some(queue) = queue {
+                let message =
+                    format!("`{}` is a queue: it can be `Down`, `Hang` or answer `Errors`", queue.value);
+                cx.fail::<()>(queue.span, message);
+            }
+        }
     }
 }
 

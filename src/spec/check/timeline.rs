@@ -3,9 +3,11 @@
 mod network;
 
 use super::names::{Component, find};
+use super::{deployments, fault_instances};
 use crate::spec::decode::Context;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
+use crate::spec::runbook::Condition;
 use crate::spec::runs::Runs;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::Topology;
@@ -29,16 +31,20 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
         let mut names = BTreeMap::new();
         for at in experiment.timeline.iter().chain(&variant.0.timeline) {
             event(at, duration, topology, cx);
-            distinct(at, &mut names, cx);
+            distinct(&at.action, &mut names, cx);
         }
+        reactions(experiment, name, topology, &mut names, cx);
+        deployments::order(experiment.timeline.iter().chain(&variant.0.timeline).collect(), cx);
         legal(name, "a variant", experiment.variants.span(name).unwrap_or_default(), cx);
     }
     if experiment.variants.is_empty() {
         let mut names = BTreeMap::new();
         for at in &experiment.timeline {
             event(at, duration, topology, cx);
-            distinct(at, &mut names, cx);
+            distinct(&at.action, &mut names, cx);
         }
+        reactions(experiment, "", topology, &mut names, cx);
+        deployments::order(experiment.timeline.iter().collect(), cx);
     }
     for (name, span, objective) in experiment.objectives.spanned() {
         if topology.clients.get(name).is_none() {
@@ -62,6 +68,12 @@ pub(super) fn check(experiment: &Experiment, topology: &Topology, cx: &mut Conte
             "`window` must be at least 1s, the resolution of the series",
         );
     }
+    super::values::price(
+        experiment.recovery.lost_request,
+        "lost_request",
+        experiment.recovery.place("lost_request"),
+        cx,
+    );
     let variants: Vec<&str> =
         if experiment.variants.is_empty() { vec!["base"] } else { experiment.variants.names().collect() };
     for (name, span, _) in experiment.expect.spanned() {
@@ -128,20 +140,40 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 .help("move it, or make the run longer by `duration`"),
         );
     }
-    if let Some(fault) = at.action.fault() {
+    action(&at.action, topology, cx);
+}
+
+/// A fault or an operators' action: targets that exist, values that are possible.
+fn action(action: &Action, topology: &Topology, cx: &mut Context) {
+    if let Some(fault) = action.fault() {
         let span = fault.target.span;
         if let Some(lasts) = fault.lasts
             && lasts.0 <= 0.0
-            && !matches!(at.action, Action::Crash(_))
+            && !action.is_instant()
+            && !matches!(action, Action::SpotReclaim(_))
         {
-            cx.fail::<()>(at.action.place("lasts"), "`lasts` must be more than 0");
+            cx.fail::<()>(action.place("lasts"), "`lasts` must be more than 0");
         }
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if fault.name.is_empty() || !fault.name.chars().all(legal) {
             cx.fail::<()>(span, format!("`{}` cannot be the name of a fault", fault.name));
         }
     }
-    match &at.action {
+    fault_instances::ramp(action, cx);
+    match action {
+        Action::Slow(f) if fault_instances::is_queue(topology, &f.target) => {
+            if f.latency.is_none() {
+                let message = format!("`{}` is a queue: `Slow` needs a `latency` there", f.target.value);
+                cx.fail::<()>(f.span, message);
+            }
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Errors(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
+        Action::Hang(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
+        }
         Action::Slow(f) => {
             let component = target(topology, &f.target, true, cx);
             if f.factor.is_none() == f.latency.is_none() {
@@ -151,36 +183,34 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Errors(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Hang(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
-        Action::Down(f) if topology.queues.get(&f.target.value).is_some() => {
-            if find(topology, &f.target.value).is_some() {
-                let message =
-                    format!("`{}` is a queue and something else: it is not clear what fails", f.target.value);
-                cx.diagnostics
-                    .push(Diagnostic::error(f.target.span, message).help("give one of them another name"));
-            } else if !matches!(f.instances, Instances::All) {
-                let message = format!("`{}` has no instances to choose from", f.target.value);
-                cx.fail::<()>(f.place("instances"), message);
-            }
+        Action::Down(f) if fault_instances::is_queue(topology, &f.target) => {
+            fault_instances::whole_queue(topology, &f.target, &f.instances, f.place("instances"), cx);
         }
         Action::Down(f) => {
             let component = target(topology, &f.target, true, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Crash(f) => {
             let component = target(topology, &f.target, false, cx);
             instances(&f.instances, component, &f.target.value, f.place("instances"), cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::Restart(f) => {
             target(topology, &f.target, false, cx);
+            fault_instances::selected(&f.instances, topology, &f.target.value, cx);
         }
         Action::KillQueries(f) => {
             if topology.databases.get(&f.target.value).is_none() {
@@ -203,13 +233,53 @@ fn event(at: &At, duration: f64, topology: &Topology, cx: &mut Context) {
                 cx.fail::<()>(f.place("factor"), "`factor` must not be negative");
             }
         }
-        // Set is checked by doing it: see the plan.
-        Action::Set(_) => {}
+        Action::SpotReclaim(f) => super::costs::reclaim(f, topology, cx),
+        Action::ZoneDown(_)
+        | Action::DrainZone(_)
+        | Action::RestoreZone(_)
+        | Action::CpuSteal(_)
+        | Action::DiskSlow(_)
+        | Action::OutOfIoCredits(_)
+        | Action::MemoryLeak(_)
+        | Action::GcStorm(_)
+        | Action::ConnectionLeak(_)
+        | Action::CacheFlush(_)
+        | Action::CacheRestart(_)
+        | Action::ReplicaLag(_)
+        | Action::PrimaryLoss(_)
+        | Action::PoisonedMessage(_)
+        | Action::TenantSpike(_)
+        | Action::DropConnections(_)
+        | Action::Reconnect(_)
+        | Action::Burst(_)
+        | Action::Recycle(_) => fault_instances::event(action, topology, cx),
+        Action::Deploy(d) => deployments::deploy(d, topology, cx),
+        Action::RollBack(r) => deployments::service(&r.target, topology, cx).map_or((), |_| ()),
+        Action::FailOver(f) => match topology.databases.get(&f.target.value) {
+            None => {
+                let message = format!("there is no database `{}`", f.target.value);
+                let error = Diagnostic::error(f.target.span, message);
+                cx.diagnostics.push(error.nearest(&f.target.value, topology.databases.names()));
+            }
+            Some(d) if d.failover.is_none() => {
+                let message = format!("nothing can take over from `{}`", f.target.value);
+                let error = Diagnostic::error(f.target.span, message);
+                cx.diagnostics.push(error.help("give it a `failover`, such as `Manual()`"));
+            }
+            Some(_) => {}
+        },
+        Action::ConfigPush(f) => {
+            if f.set.is_empty() {
+                cx.fail::<()>(f.place("set"), "`set` is empty: nothing is pushed");
+            }
+        }
+        // They are checked by doing them: see the plan.
+        Action::Set(_) | Action::Revert(_) => {}
         action => network::event(action, topology, cx),
     }
 }
 
-fn target(
+pub(super) fn target(
     topology: &Topology,
     name: &Spanned<String>,
     external: bool,
@@ -243,24 +313,76 @@ fn target(
     }
 }
 
-fn instances(which: &Instances, component: Option<Component>, name: &str, span: Span, cx: &mut Context) {
+pub(super) fn instances(
+    which: &Instances,
+    component: Option<Component>,
+    name: &str,
+    span: Span,
+    cx: &mut Context,
+) {
     if matches!(component, Some(Component::Database(_) | Component::External(_)))
-        && !matches!(which, Instances::All)
+        && !matches!(which, Instances::All | Instances::Zone(_))
     {
         cx.fail::<()>(span, format!("`{name}` has no instances to choose from"));
     }
 }
 
-fn distinct<'e>(at: &'e At, names: &mut BTreeMap<&'e str, Span>, cx: &mut Context) {
-    let Some(fault) = at.action.fault() else { return };
+/// What reacts in a variant: steps that can be taken, and names that tell faults apart. Alerts and metrics are found
+/// when the variant is planned.
+fn reactions<'e>(
+    experiment: &'e Experiment,
+    variant: &str,
+    topology: &Topology,
+    names: &mut BTreeMap<&'e str, Span>,
+    cx: &mut Context,
+) {
+    for when in experiment.when_of(variant) {
+        condition(&when.condition, cx);
+        at_least_once(when.times, when.place("times"), cx);
+        action(&when.action, topology, cx);
+        distinct(&when.action, names, cx);
+    }
+    for (name, runbook) in experiment.runbooks_of(variant) {
+        legal(name, "a runbook", runbook.span, cx);
+        condition(&runbook.on, cx);
+        at_least_once(runbook.times, runbook.place("times"), cx);
+        if runbook.steps.is_empty() {
+            cx.fail::<()>(runbook.place("steps"), "`steps` is empty: nothing is done");
+        }
+        if runbook.stop_when_resolved && !matches!(runbook.on, Condition::Alert(_) | Condition::Threshold(_))
+        {
+            let message = "only an alert or a threshold can fire no more: `stop_when_resolved` needs one";
+            cx.fail::<()>(runbook.place("stop_when_resolved"), message);
+        }
+        for step in &runbook.steps {
+            action(&step.action, topology, cx);
+            distinct(&step.action, names, cx);
+        }
+    }
+}
+
+fn at_least_once(times: u32, span: Span, cx: &mut Context) {
+    if times == 0 {
+        cx.fail::<()>(span, "`times` must be at least 1");
+    }
+}
+
+fn condition(condition: &Condition, cx: &mut Context) {
+    if let Condition::Threshold(rule) = condition {
+        super::alerts::threshold(rule, cx);
+    }
+}
+
+fn distinct<'e>(action: &'e Action, names: &mut BTreeMap<&'e str, Span>, cx: &mut Context) {
+    let Some(fault) = action.fault() else { return };
     match names.get(fault.name) {
         Some(first) => cx.diagnostics.push(
-            Diagnostic::error(at.action.span(), format!("two faults are called `{}`", fault.name))
+            Diagnostic::error(action.span(), format!("two faults are called `{}`", fault.name))
                 .context(*first, "the first is here")
                 .help("tell them apart with `name: \"…\"`"),
         ),
         None => {
-            names.insert(fault.name, at.action.span());
+            names.insert(fault.name, action.span());
         }
     }
 }

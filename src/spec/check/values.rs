@@ -46,7 +46,7 @@ pub(super) fn check(topology: &Topology, cx: &mut Context) {
 /// The highest price, per hour or per request: more than anything costs, and less than any sum could overflow.
 const PRICE_MAX: f64 = 1e6;
 
-fn price(value: f64, what: &str, span: Span, cx: &mut Context) {
+pub(super) fn price(value: f64, what: &str, span: Span, cx: &mut Context) {
     if !(0.0..=PRICE_MAX).contains(&value) {
         let message = format!("`{what}` must be from 0 to {PRICE_MAX}");
         cx.diagnostics.push(Diagnostic::error(span, message).label(format!("`{what}` is {value}")));

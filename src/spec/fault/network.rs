@@ -250,11 +250,15 @@ impl crate::spec::experiment::Experiment {
     /// Whether any of its faults makes answers wrong, whatever the variant, or an expectation asks for wrong answers.
     pub fn has_wrong_answers(&self) -> bool {
         let mut expected = self.expect.iter().flat_map(|(_, all)| all);
-        if expected.any(|one| one.value.contains(".wrong")) {
+        if expected.any(|one| one.value.contains(".wrong") || one.value.contains(".right")) {
             return true;
         }
-        let of_variants = self.variants.iter().flat_map(|(_, variant)| &variant.0.timeline);
-        let mut all = self.timeline.iter().chain(of_variants);
-        all.any(|at| matches!(at.action, super::Action::WrongAnswers(_)))
+        let variants = || self.variants.iter().map(|(_, variant)| &variant.0);
+        let timeline = self.timeline.iter().chain(variants().flat_map(|v| &v.timeline)).map(|at| &at.action);
+        let when = self.when.iter().chain(variants().flat_map(|v| &v.when)).map(|when| &when.action);
+        let runbooks = self.runbooks.iter().chain(variants().flat_map(|v| v.runbooks.iter()));
+        let steps = runbooks.flat_map(|(_, runbook)| &runbook.steps).map(|step| &step.action);
+        let mut all = timeline.chain(when).chain(steps);
+        all.any(|action| matches!(action, super::Action::WrongAnswers(_)))
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn effect(action: &Action, topology: &Topology, model: &Model) -> Opt
         }
         Action::WrongAnswers(f) => {
             let group = group_of(party(topology, model, &f.target.value));
-            (None, &f.target, (group, which(&f.instances)), NetBlow::Wrong(f.ratio.0))
+            (None, &f.target, (group, which(&f.instances, model)), NetBlow::Wrong(f.ratio.0))
         }
         Action::DnsFailure(f) => {
             let is_silent = matches!(f.answer, DnsAnswer::Timeout);
@@ -86,7 +86,7 @@ pub(super) fn effect(action: &Action, topology: &Topology, model: &Model) -> Opt
             let [to_group, from_group] = [group(&to.value), from.and_then(|from| group(&from.value))];
             let struck =
                 to_group.filter(is_service).or(from_group.filter(is_service)).or(to_group).or(from_group);
-            (from, to, (struck, which(instances)), how)
+            (from, to, (struck, which(instances, model)), how)
         }
     };
     let from = from.map(|from| party(topology, model, &from.value));
