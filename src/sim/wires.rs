@@ -284,9 +284,10 @@ impl<O: Observer> World<'_, O> {
         let Some((wire, _)) = self.wire(parent) else { return };
         if wire.is_counted {
             let first = self.model.groups[self.model.balancers[wire.balancer as usize].group as usize].first;
-            let policy = &mut self.balancers[wire.balancer as usize].policy;
-            policy.on_end(wire.instance - first);
-            policy.on_start(instance - first);
+            self.balancers[wire.balancer as usize].each_policy(|policy| {
+                policy.on_end(wire.instance - first);
+                policy.on_start(instance - first);
+            });
         }
         self.change_wire(parent, |w| w.instance = instance);
     }
