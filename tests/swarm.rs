@@ -2,9 +2,9 @@
 //!
 //! Every case is RON text made from its number, so that a failure can be read, kept and made smaller. All load stops
 //! a while before the end (a profile's factor falls to 0) and by then all faults are over: whatever is still held at
-//! the end has leaked. `BROWNOUT_SWARM=5000` plays so many cases, `BROWNOUT_SWARM_FIRST=17` begins with case 17. A case
-//! that fails is made small (`swarm/shrink.rs`; not with `BROWNOUT_SWARM_WHOLE=1`). Most of what strikes is drawn from a
-//! table (`swarm/faults.rs`): whoever adds a fault to the language adds a line there.
+//! the end has leaked. `BROWNOUT_SWARM=5000` plays so many cases, `BROWNOUT_SWARM_FIRST=17` begins with case 17. A
+//! case that fails is made small (`swarm/shrink.rs`; not with `BROWNOUT_SWARM_WHOLE=1`). Most of what strikes is drawn
+//! from a table (`swarm/faults.rs`): whoever adds a fault to the language adds a line there.
 
 #[path = "support/ron.rs"]
 #[allow(dead_code, reason = "other tests write trees in another order")]
