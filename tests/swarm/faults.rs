@@ -260,7 +260,9 @@ pub fn extended(dice: &mut Dice, topology: &str, services: u64) -> String {
     let Some(line) = text.lines().find(|line| line.contains(&last)).map(str::to_string) else { return text };
     let fails = if dice.chance(0.5) { format!(", Fail(\"{}%\")", dice.from(0, 60)) } else { String::new() };
     let handler = format!("\"m\": [Work({}){fails}], \"h\": [", dice.dist(1, 60));
-    text = text.replacen(&line, &line.replacen("\"h\": [", &handler, 1), 1);
+    // A consumer that runs out of memory sooner than it commits never gets on: that is no leak of ours.
+    let sound = line.replace("leak_per_request: \"30KiB\"", "leak_per_request: \"0KiB\"");
+    text = text.replacen(&line, &sound.replacen("\"h\": [", &handler, 1), 1);
     let endpoint = format!("endpoint: \"s{}/m\"", services - 1);
     let (dead, many) = (dice.chance(0.5), dice.from(1, 4));
     let to = if dead { "dead_letter: \"dead\", " } else { "" };
