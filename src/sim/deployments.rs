@@ -460,32 +460,47 @@ impl<O: Observer> World<'_, O> {
             Move::EndNew(count) => (count, true, to),
             Move::EndOld(count) => (count, true, from),
         };
+        if !ends {
+            return self.start_version(now, group, version, count);
+        }
+        let is_new = matches!(next, Move::EndNew(_));
         for done in 0..count {
-            if ends {
-                let is_new = matches!(next, Move::EndNew(_));
-                let is_meant = |i: &u32| {
-                    let state = &self.instances[*i as usize];
-                    let is_active = match state.condition {
-                        Condition::Off => false,
-                        Condition::Draining => state.pod.returns,
-                        Condition::Starting | Condition::Up | Condition::Down => true,
-                    };
-                    is_active && (state.version == to) == is_new
+            let is_meant = |i: &u32| {
+                let state = &self.instances[*i as usize];
+                let is_active = match state.condition {
+                    Condition::Off => false,
+                    Condition::Draining => state.pod.returns,
+                    Condition::Starting | Condition::Up | Condition::Down => true,
                 };
-                let is_ill = |i: &u32| is_meant(i) && !self.is_ready(*i, false);
-                let found = places.clone().rfind(is_ill).or_else(|| places.clone().rfind(is_meant));
-                let Some(instance) = found else { return done > 0 };
-                self.scale_in(now, instance);
-            } else {
-                let is_off = |i: &u32| self.instances[*i as usize].condition == Condition::Off;
-                let is_free = |i: &u32| is_off(i) && !self.instances[*i as usize].pod.lingers;
-                let found = places.clone().find(is_free).or_else(|| places.clone().find(is_off));
-                let Some(instance) = found else { return done > 0 };
-                self.begin_version(now, instance, version);
-                self.scale_out(now, instance);
-            }
+                is_active && (state.version == to) == is_new
+            };
+            let is_ill = |i: &u32| is_meant(i) && !self.is_ready(*i, false);
+            let found = places.clone().rfind(is_ill).or_else(|| places.clone().rfind(is_meant));
+            let Some(instance) = found else { return done > 0 };
+            self.scale_in(now, instance);
         }
         true
+    }
+
+    /// Starts so many instances of a version where there is room; `false` if none could be.
+    fn start_version(&mut self, now: SimTime, group: u32, version: u16, count: u32) -> bool {
+        let shape = &self.model.groups[group as usize];
+        let mut started = 0;
+        // At first where nothing is known of the one before any more, and at last in a zone that is lost.
+        for is_last in [false, true] {
+            for instance in shape.first..shape.first + shape.capacity {
+                let state = &self.instances[instance as usize];
+                let is_worse = state.pod.lingers || self.is_in_lost_zone(instance);
+                if started == count || state.condition != Condition::Off || is_worse != is_last {
+                    continue;
+                }
+                self.begin_version(now, instance, version);
+                self.scale_out(now, instance);
+                // There may be no capacity for one at this place.
+                started += u32::from(self.instances[instance as usize].condition != Condition::Off);
+            }
+        }
+        started > 0
     }
 
     // ---- what is shown ----

@@ -343,13 +343,14 @@ impl<O: Observer> World<'_, O> {
                 self.want(now, group as u32, new.replicas);
             }
             let wanted = self.groups[group].wanted;
-            let is_scattered = new.life.ecs.is_none() && self.is_scattered(group as u32);
+            let is_fitted = new.life.ecs.is_some() || self.is_deployed(group as u32);
+            let is_scattered = !is_fitted && self.is_scattered(group as u32);
             for target in 0..shape.capacity {
                 let instance = shape.first + target;
                 let version = self.instances[instance as usize].version;
                 let [old, new] = epochs.map(|e| &model.settings_of(version, e).groups[group]);
                 self.reconfigure_instance(now, instance, old, new);
-                if new.life.ecs.is_some() || is_scattered || self.is_deployed(group as u32) {
+                if is_fitted || is_scattered {
                     continue;
                 }
                 if target < wanted {

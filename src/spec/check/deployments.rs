@@ -3,6 +3,7 @@
 
 use super::timeline::{legal, percentile_quantile};
 use crate::spec::balancer::BalancerProduct;
+use crate::spec::cost::Purchase;
 use crate::spec::decode::Context;
 use crate::spec::deployment::{
     Analysis, Canary, CanaryRouting, CanaryStep, Deploy, DeployStrategy, InstanceCount, RollbackRule,
@@ -14,7 +15,7 @@ use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::{Service, Topology};
 
 /// What all instances of a service share, whatever their version.
-const SHARED: [&str; 4] = ["replicas", "price_per_hour", "zones", "ecs"];
+const SHARED: [&str; 5] = ["replicas", "price_per_hour", "zones", "ecs", "purchase"];
 
 /// The service that is deployed, if there is one.
 pub(super) fn service<'t>(
@@ -37,6 +38,11 @@ pub(super) fn deploy(d: &Deploy, topology: &Topology, cx: &mut Context) {
     if service.ecs.is_some() {
         let message = format!("`{name}` runs as tasks of Amazon ECS, which deploys by itself");
         let help = "take `ecs` out of the service to deploy it as a Deployment of Kubernetes";
+        cx.diagnostics.push(Diagnostic::error(d.target.span, message).help(help));
+    }
+    if matches!(service.purchase, Purchase::Spot(_) | Purchase::Mixed(_)) {
+        let message = format!("`{name}` has spot instances, whose places are fixed: it cannot be deployed");
+        let help = "buy its instances `OnDemand` or `Reserved` to deploy versions of it";
         cx.diagnostics.push(Diagnostic::error(d.target.span, message).help(help));
     }
     legal(&d.version.name.value, "a version", d.version.name.span, cx);
