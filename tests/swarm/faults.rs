@@ -277,9 +277,10 @@ pub fn extended(dice: &mut Dice, topology: &str, services: u64) -> String {
             dice.pick(&["\"0s\"", "\"5s\""]),
             dice.pick(&["Wait", "Release"])
         ),
+        // Who fails every few seconds has to commit more often than that, or never gets on.
         1 => format!(
-            "Kafka(partitions: {}, consumer: KafkaConsumer({endpoint}, consumers: {many}, session_timeout: \"2s\", \
-             heartbeat_interval: \"500ms\", max_poll_interval: \"8s\", max_poll_records: {}, commit: {}, \
+            "Kafka(partitions: {}, consumer: KafkaConsumer({endpoint}, consumers: {many}, session_timeout: \"600ms\", \
+             heartbeat_interval: \"100ms\", auto_commit_interval: \"100ms\", max_poll_interval: \"8s\", max_poll_records: {}, commit: {}, \
              group_initial_rebalance_delay: \"100ms\", attempts: {}{}))",
             dice.from(1, 4),
             dice.from(1, 20),
