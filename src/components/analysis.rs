@@ -1,7 +1,7 @@
 //! The analysis of a canary: is the new version worse than it may be?
 //!
-//! Intuition: it counts failures, not successes: with `failure_limit: 0` the first bad measurement ends it, and a version
-//! that is bad only now and then needs luck to be found in few measurements of few requests.
+//! Intuition: it counts failures, not successes. With `failure_limit: 0` the first bad measurement ends it, and a
+//! version that is bad only now and then needs luck to be found in few measurements of few requests.
 //!
 //! Source: `AnalysisRun` of Argo Rollouts 1.7 (`analysis/analysis.go`: `assessMetricStatus`): more than `failureLimit`
 //! failed measurements fail the run, `count` measurements that say something end it well. A measurement without data is

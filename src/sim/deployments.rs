@@ -1,8 +1,8 @@
 //! Deployments: one version of a service takes the place of another, and is brought back.
 //!
 //! The group of a service that is deployed has no fixed places: new instances start at any place that is free. After
-//! whatever may have changed the picture, `fit_fleet` looks at all instances, lets the deployment take its next step, and
-//! starts and ends instances as [`Fleet::next`] says.
+//! whatever may have changed the picture, `fit_fleet` looks at all instances, lets the deployment take its next step,
+//! and starts and ends instances as [`Fleet::next`] says.
 
 mod judging;
 mod stages;
