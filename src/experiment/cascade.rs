@@ -81,7 +81,8 @@ pub fn follow(map: &Map, trigger: &Trigger, record: &Record, columns: &Columns<'
     let mut fallen: Vec<Fallen> = Vec::new();
     for component in 0..map.components.len() {
         let mut shown = run.signs(component);
-        shown.sort_by(|a, b| a.0.cmp(&b.0));
+        // Of what shows in the same second, an empty pool says most.
+        shown.sort_by_key(|(second, _, pool)| (*second, pool.is_none()));
         if let Some((second, ..)) = shown.first() {
             fallen.push(Fallen { component, second: *second, shown });
         }
@@ -294,9 +295,10 @@ impl Run<'_> {
 
     /// What carried a step, given what fell before.
     fn carrier(&self, fallen: &Fallen, path: &Path) -> Option<Carrier> {
-        let (_, first, pool) = fallen.shown.first()?;
-        if let Some(link) = pool {
-            return Some(Carrier { link: *link, load: None });
+        let (_, first, _) = fallen.shown.first()?;
+        let at_once = fallen.shown.iter().filter(|(second, ..)| *second <= fallen.second + TIE_S);
+        if let Some(link) = at_once.filter_map(|(.., pool)| *pool).next() {
+            return Some(Carrier { link, load: None });
         }
         let links = || self.map.links.iter().enumerate();
         let is_down = |component: usize| path.iter().any(|step| step.component == Some(component));
