@@ -534,6 +534,8 @@ pub struct Failover {
     pub loses_writes: bool,
     /// Whether a read replica takes over; otherwise a standby does.
     pub takes_replica: bool,
+    /// From one backup to the next, where the new server is restored from the last.
+    pub backup: Option<SimDuration>,
 }
 
 /// What shedding by priority looks at.

@@ -30,6 +30,8 @@ pub(super) struct FailoverState {
     /// How often its server was lost, and when last.
     losses: u64,
     lost_at: SimTime,
+    /// The last backup, the first write since then, and how many there are.
+    backup: (u64, SimTime, u64),
     /// The faults that keep the old server away, and the replica that took its place.
     struck_by: Vec<u32>,
     promoted: Option<u32>,
@@ -59,6 +61,15 @@ impl<O: Observer> World<'_, O> {
     /// A write was committed: every replica is to apply it.
     pub(super) fn replicate(&mut self, now: SimTime, group: u32, key: u64) {
         let model = self.model;
+        let failover = model.epochs[self.epoch].groups[group as usize].failover.as_ref();
+        if let Some(every) = failover.and_then(|failover| failover.backup) {
+            let (last, first, writes) = &mut self.failovers[group as usize].backup;
+            let number = now.ns() / every.ns().max(1);
+            if number != *last || *writes == 0 {
+                (*last, *first, *writes) = (number, now, 0);
+            }
+            *writes += 1;
+        }
         for (follower, shape) in model.groups.iter().enumerate() {
             if shape.replicates != Some(group) {
                 continue;
@@ -180,7 +191,8 @@ impl<O: Observer> World<'_, O> {
         let Some(failover) = &self.settings().groups[group as usize].failover else { return };
         let instance = self.model.groups[group as usize].first;
         let state = &self.instances[instance as usize];
-        let (life, answers) = (state.life, state.condition == Condition::Up && !state.is_hung);
+        let is_up = state.condition == Condition::Up && !state.is_hung;
+        let (life, answers) = (state.life, is_up && !self.is_isolated(instance));
         if answers {
             self.take_over(now, instance, false);
             return;
@@ -217,7 +229,17 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let meters = self.model.catalog.failovers[group as usize];
-        if loses && is_lost {
+        if let Some(every) = failover.backup
+            && is_lost
+        {
+            let state = &mut self.failovers[group as usize];
+            let (last, first, writes) = std::mem::take(&mut state.backup);
+            let lost_at = state.lost_at;
+            if writes > 0 && last == lost_at.ns() / every.ns().max(1) {
+                self.observer.count_many(meters.lost, writes);
+                self.observer.timed(meters.rpo, lost_at.since(first));
+            }
+        } else if loses && is_lost {
             let oldest = heir.and_then(|i| self.replicas[i as usize].replica.oldest_held());
             let lost = self.lose_writes(now, group, heir);
             self.observer.count_many(meters.lost, lost);

@@ -157,6 +157,19 @@ choice! {
         Aurora(Aurora),
         /// Nobody takes over until somebody says so.
         Manual(ManualFailover),
+        /// A new server is set up from the last backup when somebody says so.
+        Restore(RestoreFailover),
+    }
+}
+
+record! {
+    /// There is no other server: when an operator or a runbook says so (`FailOver`), a new one is set up and the last
+    /// backup restored to it. All writes since that backup are lost.
+    pub struct RestoreFailover as "Restore" {
+        /// From one backup to the next; the first is at the start of the run.
+        every: Seconds,
+        /// How long setting up and restoring take.
+        takes: Distribution,
     }
 }
 

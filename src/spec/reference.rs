@@ -210,6 +210,7 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
             "Failover",
             "Patroni",
             "Manual",
+            "Restore",
             "RdsMultiAz",
             "Aurora",
             "Pooler",

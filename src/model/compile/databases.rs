@@ -61,6 +61,7 @@ pub(super) fn failover(name: &str, d: &Database) -> Option<Failover> {
         promote: draw(&at_once, &path),
         loses_writes: false,
         takes_replica,
+        backup: None,
     };
     Some(match d.failover.as_ref()? {
         sd::Failover::Patroni(p) => Failover {
@@ -72,14 +73,23 @@ pub(super) fn failover(name: &str, d: &Database) -> Option<Failover> {
             promote: draw(&p.promote.dist, &path),
             loses_writes: !p.synchronous_mode,
             takes_replica: true,
+            backup: None,
         },
         sd::Failover::RdsMultiAz(r) => managed(r.min, r.max, false),
         sd::Failover::Aurora(a) => managed(a.min, a.max, true),
+        sd::Failover::Restore(r) => Failover {
+            config: FailoverConfig::Manual,
+            promote: draw(&r.takes.dist, &path),
+            loses_writes: true,
+            takes_replica: false,
+            backup: Some(r.every.duration()),
+        },
         sd::Failover::Manual(m) => Failover {
             config: FailoverConfig::Manual,
             promote: draw(&m.promote.dist, &path),
             loses_writes: true,
             takes_replica: true,
+            backup: None,
         },
     })
 }

@@ -98,6 +98,7 @@ pub(super) fn replication(topology: &Topology, cx: &mut Context) {
                 positive_time(p.loop_wait, "loop_wait", p.place("loop_wait"), cx);
             }
             Failover::Manual(_) => {}
+            Failover::Restore(r) => positive_time(r.every, "every", r.place("every"), cx),
             Failover::RdsMultiAz(r) => range(r.min, r.max, r.place("max"), cx),
             Failover::Aurora(a) => range(a.min, a.max, a.place("max"), cx),
         }
