@@ -262,7 +262,14 @@ fn what(
             let group = group(topology, model, &k.target.value);
             What::KillQueries { group, longer_than: k.longer_than.duration() }
         }
-        Action::FailOver(f) => What::FailOver(group(topology, model, &f.target.value)),
+        Action::FailOver(f) => {
+            if topology.databases.get(&f.target.value).is_some_and(|d| d.failover.is_none()) {
+                let message = format!("nothing can take over from `{}`", f.target.value);
+                let error = Diagnostic::error(f.target.span, message);
+                diagnostics.push(error.help("give it a `failover`, such as `Manual()`"));
+            }
+            What::FailOver(group(topology, model, &f.target.value))
+        }
         Action::Deploy(d) => {
             script.deployments.push(deployments::deployment(d, model));
             What::Deploy(script.deployments.len() as u32 - 1)

@@ -269,19 +269,14 @@ fn action(action: &Action, topology: &Topology, cx: &mut Context) {
         | Action::Recycle(_) => fault_instances::event(action, topology, cx),
         Action::Deploy(d) => deployments::deploy(d, topology, cx),
         Action::RollBack(r) => deployments::service(&r.target, topology, cx).map_or((), |_| ()),
-        Action::FailOver(f) => match topology.databases.get(&f.target.value) {
-            None => {
+        // Whether somebody can take over is seen in each variant: see the plan.
+        Action::FailOver(f) => {
+            if topology.databases.get(&f.target.value).is_none() {
                 let message = format!("there is no database `{}`", f.target.value);
                 let error = Diagnostic::error(f.target.span, message);
                 cx.diagnostics.push(error.nearest(&f.target.value, topology.databases.names()));
             }
-            Some(d) if d.failover.is_none() => {
-                let message = format!("nothing can take over from `{}`", f.target.value);
-                let error = Diagnostic::error(f.target.span, message);
-                cx.diagnostics.push(error.help("give it a `failover`, such as `Manual()`"));
-            }
-            Some(_) => {}
-        },
+        }
         Action::SwitchSite(s) => super::sites::switch(s, topology, cx),
         Action::ConfigPush(f) => {
             if f.set.is_empty() {
