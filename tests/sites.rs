@@ -93,7 +93,7 @@ fn a_restored_database_lacks_what_was_written_since_the_backup() {
         name: "t",
         clients: { "u": Clients(arrivals: Regular(rate: "10/s"), requests: { "db/w": 1 }) },
         databases: { "db": Database(
-            writes: ["w"], queries: { "w": [ Wait("1ms") ] }, failover: Restore(every: "60s", takes: "10s"),
+            writes: ["w"], cores: 4, queries: { "w": [ Wait("1ms") ] }, failover: Restore(every: "60s", takes: "10s"),
         ) },
     )"#;
     let run = experiment(
@@ -106,4 +106,19 @@ fn a_restored_database_lacks_what_was_written_since_the_backup() {
     assert!((34.8..35.1).contains(&rpo), "{rpo}");
     let good = series(&run, "clients.u.goodput");
     assert_eq!((mean(&good[96..110]), mean(&good[111..])), (0.0, 10.0), "back after 10 s");
+}
+
+/// A service that is switched off answers nothing until somebody switches it on.
+#[test]
+fn what_is_switched_off_can_be_switched_on() {
+    let topology = r#"Topology(
+        name: "t",
+        clients: { "u": Clients(arrivals: Regular(rate: "10/s"), requests: { "s/e": 1 }) },
+        services: { "s": Service(replicas: 0, start_up: "5s", endpoints: { "e": [ Wait("1ms") ] }) },
+    )"#;
+    let fields = r#"duration: "60s", timeline: [
+        At("20s", Set("services.s.replicas", 2)), At("40s", Set("services.s.replicas", 0)) ]"#;
+    let run = experiment(topology, fields);
+    let good = series(&run, "clients.u.goodput");
+    assert_eq!((mean(&good[..24]), mean(&good[26..39]), mean(&good[41..])), (0.0, 10.0, 0.0));
 }

@@ -148,7 +148,9 @@ impl Compiler {
             let places = |most| epochs.iter().map(|e| life::places(e, name, most)).max().unwrap_or(most);
             let places = |most| places(most).max(versions::places(deployed, name, most));
             let endpoints = first.services.get(name).map(|s| s.endpoints.names().collect::<Vec<_>>());
-            this.group(name, GroupKind::Service, capacity.map_or(1, places), &endpoints.unwrap_or_default());
+            // A service may be switched off all the time, and still has a place.
+            let capacity = capacity.map_or(1, places).max(1);
+            this.group(name, GroupKind::Service, capacity, &endpoints.unwrap_or_default());
         }
         for (name, database) in first.databases.iter() {
             let count = database.replication.as_ref().map_or(database.shards, |r| r.count);

@@ -214,7 +214,6 @@ fn health_check(c: &HealthCheck, cx: &mut Context) {
 
 fn service(s: &Service, cx: &mut Context) {
     price(s.price_per_hour, "price_per_hour", s.place("price_per_hour"), cx);
-    at_least_one(s.replicas, "replicas", s.place("replicas"), cx);
     if s.replicas > MANY {
         cx.fail::<()>(s.place("replicas"), format!("`replicas` must be at most {MANY}"));
     }
