@@ -31,7 +31,8 @@ const ELSEWHERE: [&str; 2] = ["experiments/lb-timeout-cascade.ron", "experiments
 
 /// What is in the library without being an incident with a before and an after: its name, the page that tells of it,
 /// and what it has instead.
-const OTHERS: [(&str, &str, &str); 4] = [
+const OTHERS: [(&str, &str, &str); 5] = [
+    ("disaster-recovery", "disaster-recovery", "four strategies side by side"),
     ("metastable-controls", "metastable-controls", "systems that look metastable and are not"),
     ("deployment-strategies", "deployment-strategies", "ways to bring the same version out, side by side"),
     ("planner", "cost-explosion", "a search for settings, and what it found"),
