@@ -95,7 +95,9 @@ fn a_runbook_is_put_away_when_its_alert_is_resolved() {
         let fields = format!(
             r#"duration: "60s",
             timeline: [ At("10s", Errors(target: "s", lasts: "10s")) ],
-            alerts: {{ "errors": Threshold(metric: "clients.u.error_ratio", above: "50%", window: "5s", interval: "5s") }},
+            alerts: {{
+                "errors": Threshold(metric: "clients.u.error_ratio", above: "50%", window: "5s", interval: "5s"),
+            }},
             runbooks: {{ "night": Runbook(
                 on: Alert("errors"), react: Constant("20s"), stop_when_resolved: {stop},
                 steps: [ Do(Set("services.s.workers", 3)) ],
@@ -129,7 +131,9 @@ fn settings_add_up_in_whatever_order_they_change() {
     };
     let push = |at: &str, lasts: &str| {
         format!(
-            r#"At("{at}", ConfigPush(name: "push", set: {{ "services.s.endpoints.e.1": Fail("100%") }}, lasts: "{lasts}")),"#
+            r#"At("{at}", ConfigPush(
+                name: "push", set: {{ "services.s.endpoints.e.1": Fail("100%") }}, lasts: "{lasts}",
+            )),"#
         )
     };
     // A push is undone when it ends, and what was set meanwhile elsewhere stays.

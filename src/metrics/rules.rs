@@ -3,8 +3,8 @@
 //! A burn rate is the error ratio over a window, divided by the share of requests that may fail; it is too high when
 //! the rates of a long and a short window reach a threshold (Beyer et al., The Site Reliability Workbook, 2018,
 //! chapter 5). Rules are evaluated in intervals and must hold for a time, as in Prometheus: the first evaluation at
-//! which a rule holds starts the clock, and one at which it does not stops it. Windows look back to the start of the run
-//! at most: before it there were no requests.
+//! which a rule holds starts the clock, and one at which it does not stops it. Windows look back to the start of the
+//! run at most: before it there were no requests.
 
 use super::Source;
 

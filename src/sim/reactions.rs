@@ -27,7 +27,10 @@ pub(super) fn minds_changes(script: &Script) -> bool {
 
 impl Trigger {
     fn meets(&self, change: &Change) -> bool {
-        let seen = |sight: Sight, number: u32| matches!(self, Self::Seen(s, all) if *s == sight && all.contains(&number));
+        let seen = |sight: Sight, number: u32| match self {
+            Self::Seen(awaited, all) => *awaited == sight && all.contains(&number),
+            _ => false,
+        };
         match *change {
             Change::FaultBegan { fault } => matches!(self, Self::Began(f) if *f == fault),
             Change::FaultEnded { fault } => matches!(self, Self::Ended(f) if *f == fault),

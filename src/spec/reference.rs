@@ -530,8 +530,8 @@ const GROUPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "Runbooks and conditions",
-        "What happens when something else does: `when: [ When(Threshold(metric: \"…\", above: \"5%\"), Crash(\"api\")) ]`, \
-         or `runbooks: { \"night\": Runbook(on: Alert(\"errors\"), …) }`. Rules are evaluated at the ends of seconds, on \
+        "What happens when something else does: `when: [ When(Alert(\"errors\"), Crash(\"api\")) ]`, or \
+         `runbooks: { \"night\": Runbook(on: Alert(\"errors\"), …) }`. Rules are evaluated at the ends of seconds, on \
          what was recorded until then; alerts fire for those who react when they fire for reports. The log says when \
          somebody reacts, and each step that is taken. A fault that waits for its moment has no parts of the run \
          (`during`, `after`), but all that faults have else (`faults.NAME.recover`). All settings that a run can come \
