@@ -159,7 +159,8 @@ struct Print {
 fn print(run: &Run) -> Print {
     let meters = run.meters();
     let metrics = &run.plan.variants[0].model.catalog.metrics;
-    let rows: Vec<&[f64]> = run.played.record.rows.chunks(metrics.len()).collect();
+    let columns = &run.plan.variants[0].recorded.columns;
+    let rows: Vec<&[f64]> = run.played.record.rows.chunks(columns.len()).collect();
     let metric = |(column, m): (usize, &brownout::model::catalog::Metric)| {
         let value = meters.value(m.source).unwrap_or(f64::NAN).to_bits();
         (m.path.clone(), value, rows.iter().map(|row| row[column].to_bits()).collect())

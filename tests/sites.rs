@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Run, experiment};
+use support::experiment;
 
 /// Two regions, each a service behind a balancer that checks every second; a hundred requests a second.
 fn system(site: &str) -> String {
@@ -33,15 +33,6 @@ fn system(site: &str) -> String {
     )
 }
 
-/// The values of a metric, second by second.
-fn series(run: &Run, path: &str) -> Vec<f64> {
-    let variant = &run.plan.variants[0];
-    let source = variant.model.catalog.find(path).unwrap_or_else(|| panic!("no metric {path}")).source;
-    let columns = &variant.recorded.columns;
-    let column = columns.iter().position(|c| *c == source).unwrap();
-    run.played.record.rows.chunks(columns.len()).map(|row| row[column]).collect()
-}
-
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
@@ -51,7 +42,7 @@ const LOSS: &str = r#"duration: "120s", timeline: [ At("20s", ZoneDown(zone: "a"
 #[test]
 fn a_lost_region_is_left_as_answers_age() {
     let run = experiment(&system(r#"routing: Failover, ttl: "40s""#), LOSS);
-    let to_b = series(&run, "clients.u.calls.lb-b.rate");
+    let to_b = run.series("clients.u.calls.lb-b.rate");
     assert_eq!(mean(&to_b[..20]), 0.0);
     // The checks of 21 s and 22 s fail; the looks of 25 s and 30 s see no healthy target. From then on answers age: of
     // those that are at most 40 s old, as many as seconds have passed.
@@ -64,25 +55,25 @@ fn a_lost_region_is_left_as_answers_age() {
 #[test]
 fn who_keeps_an_answer_for_good_stays_with_the_lost_region() {
     let run = experiment(&system(r#"routing: Failover, ttl: "1s", stale: "10%""#), LOSS);
-    let to_a = mean(&series(&run, "clients.u.calls.lb-a.rate")[40..]);
+    let to_a = mean(&run.series("clients.u.calls.lb-a.rate")[40..]);
     assert!((7.0..13.0).contains(&to_a), "a tenth, within three standard errors: {to_a}");
 }
 
 #[test]
 fn weights_share_out_and_leave_out_what_is_not_healthy() {
     let run = experiment(&system(r#"routing: Weighted([3, 1]), ttl: "0s""#), LOSS);
-    let to_a = series(&run, "clients.u.calls.lb-a.rate");
+    let to_a = run.series("clients.u.calls.lb-a.rate");
     let before = mean(&to_a[..20]);
     assert!((72.0..78.0).contains(&before), "three in four of 2,000, within three standard errors: {before}");
     assert_eq!(mean(&to_a[32..]), 0.0);
-    assert_eq!(series(&run, "sites.www.healthy").last(), Some(&1.0));
+    assert_eq!(run.series("sites.www.healthy").last(), Some(&1.0));
 }
 
 #[test]
 fn an_operator_switches_whatever_is_healthy() {
     let fields = r#"duration: "60s", timeline: [ At("20s", SwitchSite("www", "lb-b")) ]"#;
     let run = experiment(&system(r#"routing: Manual, ttl: "0s""#), fields);
-    let to_b = series(&run, "clients.u.calls.lb-b.rate");
+    let to_b = run.series("clients.u.calls.lb-b.rate");
     assert_eq!((mean(&to_b[..20]), mean(&to_b[21..])), (0.0, 100.0));
 }
 
@@ -100,11 +91,11 @@ fn a_restored_database_lacks_what_was_written_since_the_backup() {
         topology,
         r#"duration: "150s", timeline: [ At("95s", PrimaryLoss(target: "db")), At("100s", FailOver("db")) ]"#,
     );
-    let lost: f64 = series(&run, "databases.db.lost_writes").iter().sum();
+    let lost: f64 = run.series("databases.db.lost_writes").iter().sum();
     assert!((350.0..=352.0).contains(&lost), "10/s for 35 s: {lost}");
-    let rpo = series(&run, "databases.db.rpo").into_iter().filter(|v| !v.is_nan()).fold(0.0, f64::max);
+    let rpo = run.series("databases.db.rpo").into_iter().filter(|v| !v.is_nan()).fold(0.0, f64::max);
     assert!((34.8..35.1).contains(&rpo), "{rpo}");
-    let good = series(&run, "clients.u.goodput");
+    let good = run.series("clients.u.goodput");
     assert_eq!((mean(&good[96..110]), mean(&good[111..])), (0.0, 10.0), "back after 10 s");
 }
 
@@ -119,6 +110,6 @@ fn what_is_switched_off_can_be_switched_on() {
     let fields = r#"duration: "60s", timeline: [
         At("20s", Set("services.s.replicas", 2)), At("40s", Set("services.s.replicas", 0)) ]"#;
     let run = experiment(topology, fields);
-    let good = series(&run, "clients.u.goodput");
+    let good = run.series("clients.u.goodput");
     assert_eq!((mean(&good[..24]), mean(&good[26..39]), mean(&good[41..])), (0.0, 10.0, 0.0));
 }

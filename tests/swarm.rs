@@ -1096,7 +1096,14 @@ fn examine(run: &Run) -> Result<(), String> {
     }
     let leaks = run.plan.variants[0].faults.iter().any(|fault| fault.kind == "ConnectionLeak");
     let metrics = &run.plan.variants[0].model.catalog.metrics;
-    let last: Vec<f64> = run.played.record.rows.rchunks(metrics.len()).next().unwrap_or_default().to_vec();
+    let last: Vec<f64> = run
+        .played
+        .record
+        .rows
+        .rchunks(run.plan.variants[0].recorded.columns.len())
+        .next()
+        .unwrap_or_default()
+        .to_vec();
     for (metric, value) in metrics.iter().zip(&last) {
         let idle = ["in_flight", "queue", "busy", "cpu", "in_use", "waiting"];
         // What clients of a proxy keep between calls stays lent.

@@ -113,10 +113,12 @@ impl Run {
 
     /// A metric second by second; NaN where it has no value.
     pub fn series(&self, path: &str) -> Vec<f64> {
-        let metrics = &self.plan.variants[0].model.catalog.metrics;
-        let column =
-            metrics.iter().position(|m| m.path == path).unwrap_or_else(|| panic!("no metric {path}"));
-        self.played.record.rows.chunks(metrics.len()).map(|row| row[column]).collect()
+        let variant = &self.plan.variants[0];
+        let metric = variant.model.catalog.find(path).unwrap_or_else(|| panic!("no metric {path}"));
+        let columns = &variant.recorded.columns;
+        let column = columns.iter().position(|source| *source == metric.source);
+        let column = column.unwrap_or_else(|| panic!("{path} is not kept second by second"));
+        self.played.record.rows.chunks(columns.len()).map(|row| row[column]).collect()
     }
 
     /// The sum over seconds `from..to` of a rate: how often something happened.
