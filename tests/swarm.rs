@@ -1239,7 +1239,7 @@ fn every_fault_of_the_table_is_drawn() {
             "Brokers" => "Hang(target: \"q0\"",
             name => name,
         };
-        assert!(all.contains(&format!("{written}")), "{written} is never drawn");
+        assert!(all.contains(written), "{written} is never drawn");
         assert!(*lasts != faults::Lasts::Ramp || all.contains("ramp: "));
     }
 }

@@ -146,6 +146,6 @@ impl<O: Observer> World<'_, O> {
                 return region;
             }
         }
-        named().last().unwrap_or(0)
+        named().next_back().unwrap_or(0)
     }
 }

@@ -9,7 +9,7 @@ use crate::metrics::{Histogram, Observer};
 use crate::model::{Caller, Epoch, SlotUse};
 
 /// The salt of which version a request goes to.
-const SHARE: u64 = 0x7368_6172_65;
+const SHARE: u64 = 0x0073_6861_7265;
 
 /// What the instances of a version have done, for whoever decides about it.
 #[derive(Debug, Default)]

@@ -150,17 +150,7 @@ pub(super) fn event(action: &Action, topology: &Topology, cx: &mut Context) {
             }
             positive(f.factor, "factor", f.place("factor"), cx);
         }
-        Action::OutOfIoCredits(f) => {
-            if database(topology, &f.target, cx) {
-                has_storage(topology, &f.target, cx);
-                let storage = topology.databases.get(&f.target.value).and_then(|d| d.storage.as_ref());
-                if matches!(storage, Some(Storage::Disk(_) | Storage::Gp3(_))) {
-                    let message = format!("the storage of `{}` has no credits", f.target.value);
-                    let error = Diagnostic::error(f.target.span, message);
-                    cx.diagnostics.push(error.help("`Gp2(…)` has; use `DiskSlow` for others"));
-                }
-            }
-        }
+        Action::OutOfIoCredits(f) => has_credits(&f.target, topology, cx),
         Action::MemoryLeak(f) => {
             service(topology, &f.target, cx);
             if let Some(service) = topology.services.get(&f.target.value) {
@@ -259,6 +249,20 @@ pub(super) fn event(action: &Action, topology: &Topology, cx: &mut Context) {
             }
         }
         _ => {}
+    }
+}
+
+/// The storage of a database must have credits to lose.
+fn has_credits(target: &Spanned<String>, topology: &Topology, cx: &mut Context) {
+    if !database(topology, target, cx) {
+        return;
+    }
+    has_storage(topology, target, cx);
+    let storage = topology.databases.get(&target.value).and_then(|d| d.storage.as_ref());
+    if matches!(storage, Some(Storage::Disk(_) | Storage::Gp3(_))) {
+        let error =
+            Diagnostic::error(target.span, format!("the storage of `{}` has no credits", target.value));
+        cx.diagnostics.push(error.help("`Gp2(…)` has; use `DiskSlow` for others"));
     }
 }
 
