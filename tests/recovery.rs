@@ -208,7 +208,7 @@ fn faults_are_measured_from_when_they_began_in_the_run() {
         |change: &Change| matches!(change, Change::FaultBegan { .. } | Change::FaultEnded { .. });
     // It began 5 s later than planned: everything is over 5 s sooner after its start.
     for (at, _) in record.log.iter_mut().filter(|(_, change)| matches!(change, Change::FaultBegan { .. })) {
-        *at = *at + SimDuration::from_secs(5);
+        *at += SimDuration::from_secs(5);
     }
     let later = of(&record);
     assert_eq!(later.recover_s.unwrap(), as_planned.recover_s.unwrap() - 5.0);
