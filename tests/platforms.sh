@@ -20,8 +20,9 @@ cd "$(dirname "$0")/.."
 
 experiment=experiments/smoke.ron
 components=(
-    aws_sdk concurrency-limit connect cpu-credits database-patroni database-replicas garbage-collection kafka
-    outlier_detection peak-ewma queue-random-early rabbitmq resilience4j-breaker retransmission sqs target-tracking
+    aws_sdk concurrency-limit connect cpu-credits database-patroni database-replicas deployment-canary
+    garbage-collection kafka outlier_detection peak-ewma price-zones queue-random-early rabbitmq resilience4j-breaker
+    retransmission runbook spot sqs target-tracking
 )
 folder=target/platforms
 musl=x86_64-unknown-linux-musl
