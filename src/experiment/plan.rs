@@ -23,6 +23,7 @@ use crate::base::{SimDuration, SimTime};
 use crate::model::{Model, compile};
 use crate::sim::script::Script;
 use crate::spec::check;
+use crate::spec::decode::{Anything, Map};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Action, At, Experiment, KnownValue, Over};
 use crate::spec::expression::{self, Event, Expectation, Limits};
@@ -378,6 +379,15 @@ fn file_name(loader: &Loader, span: Span) -> String {
     stem.unwrap_or("experiment").to_string()
 }
 
+/// Settings by path, as changes of a tree.
+fn overrides(set: &Map<Anything>) -> Vec<Override> {
+    let one = |(path, span, value): (&str, Span, &Anything)| Override {
+        path: Spanned { value: path.to_string(), span },
+        value: value.0.clone(),
+    };
+    set.spanned().map(one).collect()
+}
+
 fn plan_variant(
     loader: &mut Loader,
     experiment: &Experiment,
@@ -389,16 +399,7 @@ fn plan_variant(
         [experiment.warmup.stated(), experiment.duration.duration()].map(|length| SimTime::ZERO + length);
     let mut node = document.topology.clone();
     if let Some(variant) = experiment.variants.get(name) {
-        let sets: Vec<Override> = variant
-            .0
-            .set
-            .spanned()
-            .map(|(path, span, value)| Override {
-                path: Spanned { value: path.to_string(), span },
-                value: value.0.clone(),
-            })
-            .collect();
-        loader.apply(&mut node, &sets);
+        loader.apply(&mut node, &overrides(&variant.0.set));
     }
     loader.apply(&mut node, &document.pinned_for(name));
     let happenings = Happenings::new(experiment, name);

@@ -33,7 +33,8 @@ record! {
     pub struct Prices {
         /// What a GB costs that leaves the system for its clients.
         egress_per_gb: f64 = 0,
-        /// What a GB costs that is answered to a service in another zone. Amazon charges 0.01 on either side, 0.02 in all.
+        /// What a GB costs that is answered to a service in another zone. Amazon charges 0.01 on either side: 0.02 in
+        /// all.
         between_zones_per_gb: f64 = 0,
         /// What a GB of log lines costs.
         logs_per_gb: f64 = 0,

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod small_models;
+
 use brownout::base::SimTime;
 use brownout::experiment::run::{Played, merged, play};
 use brownout::experiment::{Changes, Plan, plan};

@@ -1,5 +1,6 @@
 //! Deployments: from versions and strategies, by name, to topologies and the script of a run.
 
+use super::overrides;
 use crate::base::dist::Dist;
 use crate::experiment::alerts::AlertPlan;
 use crate::model::Model;
@@ -12,9 +13,8 @@ use crate::spec::Span;
 use crate::spec::check::timeline::percentile_quantile;
 use crate::spec::deployment as sd;
 use crate::spec::diagnostic::{Diagnostic, Diagnostics};
-use crate::spec::load::{Loader, Override};
+use crate::spec::load::Loader;
 use crate::spec::node::Node;
-use crate::spec::source::Spanned;
 use crate::spec::topology::Topology;
 
 /// The versions of all services that are deployed.
@@ -60,15 +60,7 @@ pub(super) fn versions(loader: &mut Loader, states: &[Node], deploys: &[&sd::Dep
             }
             deployed.versions.push(name.clone());
             versions.places.push(deploy.version.span);
-            let sets: Vec<Override> = deploy
-                .version
-                .set
-                .spanned()
-                .map(|(path, span, value)| Override {
-                    path: Spanned { value: path.to_string(), span },
-                    value: value.0.clone(),
-                })
-                .collect();
+            let sets = overrides(&deploy.version.set);
             for state in states {
                 let mut node = state.clone();
                 loader.apply(&mut node, &sets);

@@ -1,7 +1,7 @@
 //! The timeline: from what happens, by name, to the script of a run.
 
 use super::settings::{Chain, Changing, Op};
-use super::{FaultPlan, deployments, timeline_instances};
+use super::{FaultPlan, deployments, overrides, timeline_instances};
 mod network;
 use crate::base::SimTime;
 use crate::base::dist::Dist;
@@ -15,14 +15,13 @@ use crate::sim::script::{
     What, Which,
 };
 use crate::spec::check::{self, Component};
-use crate::spec::decode::Anything;
 use crate::spec::deployment::Deploy;
 use crate::spec::diagnostic::{Diagnostic, Diagnostics};
 use crate::spec::dist::Distribution;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
 use crate::spec::load::{Loader, Override};
 use crate::spec::runbook::{self as spec, Condition, Runbook, Seen};
-use crate::spec::source::{Span, Spanned};
+use crate::spec::source::Spanned;
 use crate::spec::topology::{Arrivals, Topology};
 
 /// What happens to a variant: at its times, and when something else does.
@@ -144,13 +143,8 @@ fn push_changes(changing: &mut Changing, action: &Action, loader: &Loader) -> Ve
             vec![changing.push(Op::Revert(revert.path.clone()), text, revert.span)]
         }
         Action::ConfigPush(push) => {
-            let set = push.set.spanned();
-            let change = |(path, span, value): (&str, Span, &Anything)| Override {
-                path: Spanned { value: path.to_string(), span },
-                value: value.0.clone(),
-            };
             let texts: Vec<String> = push.set.iter().map(|(path, value)| text(path, value.0.span)).collect();
-            let begin = changing.push(Op::Apply(set.map(change).collect()), texts.join(", "), push.span);
+            let begin = changing.push(Op::Apply(overrides(&push.set)), texts.join(", "), push.span);
             let end = format!("{} is undone", push.name.value);
             vec![begin, changing.push(Op::Undo(begin), end, push.span)]
         }
