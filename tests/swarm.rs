@@ -984,7 +984,9 @@ fn timeline(dice: &mut Dice, shape: &Shape, balanced: &[bool], checked: &[bool],
 /// Faults of the network and of dependencies.
 fn network(dice: &mut Dice, shape: &Shape, balanced: &[bool], topology: &str) -> String {
     let mut all = String::new();
-    let is_called = |name: &str| topology.contains(&format!("\"{name}/"));
+    // Who only consumes a queue is called by nobody.
+    let calls = topology.replace("Consumer(endpoint: \"", "");
+    let is_called = |name: &str| calls.contains(&format!("\"{name}/"));
     let mut sides: Vec<(String, &str)> = Vec::new();
     for (i, is_balanced) in balanced.iter().enumerate() {
         if *is_balanced {

@@ -529,3 +529,24 @@ fn one_of_several_callers_can_be_cut_off() {
         assert!((failed - 100.0).abs() <= 1.0, "{sides}: {failed}");
     }
 }
+
+/// Who consumes a queue and is called by nobody can be cut off from it, and goes on where it was.
+#[test]
+fn a_consumer_can_be_isolated_from_its_queue() {
+    let topology = r#"Topology(
+        name: "t",
+        clients: { "u": Clients(arrivals: Regular(rate: "10/s"), requests: { "web/e": 1 }) },
+        services: {
+            "web": Service(endpoints: { "e": [ Publish("mail") ] }),
+            "worker": Service(endpoints: { "send": [ Wait("1ms") ] }),
+        },
+        queues: { "mail": Sqs(
+            visibility_timeout: "5s", consumer: SqsConsumer(endpoint: "worker/send", wait_time: "1s"),
+        ) },
+    )"#;
+    let fields =
+        r#"duration: "60s", timeline: [ At("20s", Partition(to: "worker", lasts: "10s", name: "cut")) ]"#;
+    let run = experiment(topology, fields);
+    let lag = run.series("queues.mail.lag");
+    assert!(lag[18] < 2.0 && lag[28] > 80.0 && lag[58] < 2.0, "{:?}", [lag[18], lag[28], lag[58]]);
+}

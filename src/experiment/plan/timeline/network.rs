@@ -176,8 +176,10 @@ fn passes(model: &Model, from: Option<Party>, to: Party, is_partition: bool) -> 
     let replicas = model.groups.iter().enumerate();
     let mut replicas =
         replicas.filter_map(|(r, g)| Some((Party::Group(g.replicates?), Party::Group(r as u32))));
+    let consumes = || model.queues.iter().any(|queue| queue.consumer.map(Party::Group) == Some(to));
     is_partition
         && (replicas.any(joins)
+            || from.is_none() && consumes()
             || is_queue(Some(to)) && is_group(from)
             || is_queue(from) && is_group(Some(to)))
 }
