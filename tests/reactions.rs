@@ -206,3 +206,14 @@ fn mistakes_are_told() {
     let told = mistake(&format!("when: [ {many} ]"));
     assert!(told.contains("more than 512 different states"), "{told}");
 }
+
+/// A warm-up is looked for in runs that keep few metrics: what reacts waits for the real ones.
+#[test]
+fn a_warm_up_is_found_where_something_reacts() {
+    let fields = format!(
+        r#"{BROKEN} warmup: Auto, runs: 1,
+        when: [ When(Threshold(metric: "services.s.busy", above: 1000, window: "1s", interval: "1s"), Restart("s")) ]"#
+    );
+    let run = run_of(Files::new(SYSTEM, Some(&whole_experiment(&fields))).plan(), 0);
+    assert_eq!(times(&run, "restarted"), [] as [f64; 0]);
+}

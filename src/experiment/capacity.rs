@@ -304,10 +304,10 @@ fn objectives_of(experiment: &Experiment) -> Vec<String> {
 
 /// Settings that leave out what happens to an experiment, and what it expects.
 fn calm(experiment: &Experiment, variant: Option<&str>) -> Vec<String> {
-    let mut settings: Vec<String> =
-        ["timeline=[]", "failures={}", "expect={}", "theory=None", "alerts={}", "capacity=None"]
-            .map(String::from)
-            .to_vec();
+    let nothing =
+        ["timeline=[]", "failures={}", "expect={}", "theory=None", "alerts={}", "when=[]", "runbooks={}"];
+    let mut settings: Vec<String> = nothing.map(String::from).to_vec();
+    settings.extend(["cascades={}", "capacity=None"].map(String::from));
     let name = variant.or_else(|| experiment.variants.names().next());
     if let Some((name, variant)) = name.and_then(|name| Some((name, experiment.variants.get(name)?))) {
         if !variant.0.timeline.is_empty() {
@@ -315,6 +315,12 @@ fn calm(experiment: &Experiment, variant: Option<&str>) -> Vec<String> {
         }
         if !variant.0.failures.is_empty() {
             settings.push(format!("variants.{name}.failures={{}}"));
+        }
+        if !variant.0.when.is_empty() {
+            settings.push(format!("variants.{name}.when=[]"));
+        }
+        if !variant.0.runbooks.is_empty() {
+            settings.push(format!("variants.{name}.runbooks={{}}"));
         }
     }
     settings

@@ -102,6 +102,9 @@ fn shorten(plan: &mut Plan) {
         variant.script.end = variant.script.end.min(first.unwrap_or(variant.script.end));
         variant.script.windows.clear();
         variant.script.failures.clear();
+        // What reacts would look at metrics that pilots do not keep.
+        variant.script.rules.clear();
+        variant.script.reactions.clear();
         let columns = variant.model.catalog.clients.iter();
         let columns = columns.flat_map(|c| [Source::Level(c.in_flight, 1.0), Source::TimerMean(c.red)]);
         variant.recorded = Recorded { columns: columns.collect(), ..Recorded::default() };

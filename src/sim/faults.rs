@@ -242,8 +242,12 @@ impl<O: Observer> World<'_, O> {
             Which::Number(n) => (n as usize).min(all.len()),
             Which::Share(share) => ((all.len() as f64 * share).ceil() as usize).min(all.len()),
         };
-        // The first so many of a shuffle (Fisher and Yates) by a stream of the fault's own.
-        let mut rng = self.streams.stream(name, "instances");
+        self.some_of(all, count, name, "instances")
+    }
+
+    /// So many of them, at random by a stream of their own, in order: the first of a shuffle (Fisher and Yates).
+    pub(super) fn some_of(&self, mut all: Vec<u32>, count: usize, name: &str, purpose: &str) -> Vec<u32> {
+        let mut rng = self.streams.stream(name, purpose);
         for at in 0..count {
             let other = at + rng.below((all.len() - at) as u64) as usize;
             all.swap(at, other);

@@ -155,18 +155,10 @@ impl<O: Observer> World<'_, O> {
                 && state.gone_at.is_none()
                 && (reclaim.zone.is_none() || zone == reclaim.zone)
         };
-        let mut all: Vec<u32> = (shape.first..shape.first + shape.capacity).filter(is_meant).collect();
+        let all: Vec<u32> = (shape.first..shape.first + shape.capacity).filter(is_meant).collect();
         let count = libm::ceil(all.len() as f64 * reclaim.share - 1e-9).max(0.0) as usize;
         let count = count.min(reclaim.most as usize).min(all.len());
-        // The first so many of a shuffle (Fisher and Yates).
-        let mut rng = self.streams.stream(name, "spot");
-        for at in 0..count {
-            let other = at + rng.below((all.len() - at) as u64) as usize;
-            all.swap(at, other);
-        }
-        all.truncate(count);
-        all.sort_unstable();
-        for instance in all {
+        for instance in self.some_of(all, count, name, "spot") {
             self.notify(now, instance, reclaim.notice);
         }
     }

@@ -7,7 +7,7 @@ use crate::record;
 
 record! {
     /// If X fails, what else breaks, for every X? What `brownout blast` fails, and what it calls a blow. The
-    /// experiment's own timeline and random failures are left out: one thing fails at a time.
+    /// experiment's own timeline, runbooks and random failures are left out: one thing fails at a time.
     pub struct Blast {
         /// What happens to each component, one after another.
         faults: Vec<FailureEffect> = [Down],

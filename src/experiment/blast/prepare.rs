@@ -78,11 +78,16 @@ pub fn undisturbed(experiment: &mut Experiment) {
     experiment.expect = Map::default();
     experiment.alerts = Map::default();
     experiment.theory = None;
+    experiment.when.clear();
+    experiment.runbooks = Map::default();
+    experiment.cascades = Map::default();
     let mut variants = Map::default();
     for (name, span, variant) in experiment.variants.spanned() {
         let mut settings = variant.0.clone();
         settings.timeline.clear();
         settings.failures = Map::default();
+        settings.when.clear();
+        settings.runbooks = Map::default();
         variants.insert(name, span, Variant(settings));
     }
     experiment.variants = variants;
