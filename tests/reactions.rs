@@ -188,6 +188,10 @@ fn mistakes_are_told() {
     assert!(
         when(r#"Threshold(metric: "clients.u.errror_ratio", above: "5%")"#).contains("there is no metric")
     );
+    let circle = mistake(
+        r#"when: [ When(Began("b"), Errors(target: "s", name: "a")), When(Began("a"), Crash(target: "s", name: "b")) ]"#,
+    );
+    assert!(circle.contains("`b` never begins: it waits for itself"), "{circle}");
     let fault = r#"when: [ When(Seen(Crashed, "s"), Errors(target: "s")) ],
         expect: { "base": [ "clients.u.error_ratio during(s) > 5%" ] }"#;
     assert!(mistake(fault).contains("nobody knows beforehand when `s` begins"));

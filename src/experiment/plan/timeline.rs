@@ -20,7 +20,7 @@ use crate::spec::diagnostic::{Diagnostic, Diagnostics};
 use crate::spec::dist::Distribution;
 use crate::spec::experiment::{Action, At, Experiment, Instances};
 use crate::spec::load::{Loader, Override};
-use crate::spec::runbook::{self as spec, Condition, Runbook, Seen};
+use crate::spec::runbook::{self as spec, Condition, FaultBegins, FaultEnds, Runbook, Seen};
 use crate::spec::source::Spanned;
 use crate::spec::topology::{Arrivals, Topology};
 
@@ -226,12 +226,53 @@ pub(super) fn script(
             Err(diagnostic) => diagnostics.push(diagnostic),
         }
     }
+    waits_for_itself(happenings, script, &faults).into_iter().for_each(|found| diagnostics.push(found));
     let known = faults.iter().filter(|f| !f.is_conditional());
     let bounds = known.flat_map(|f| [Some(f.start), f.end]).flatten().chain([stage.warmup]);
     script.windows = bounds.filter(|t| *t > SimTime::ZERO && *t < end).collect();
     script.windows.sort_unstable();
     script.windows.dedup();
     faults
+}
+
+/// Reactions that wait for faults which only they, or others that wait for them, would begin.
+fn waits_for_itself(happenings: &Happenings, script: &Script, faults: &[FaultPlan]) -> Vec<Diagnostic> {
+    let mut begins: Vec<bool> = faults.iter().map(|fault| !fault.is_conditional()).collect();
+    let mut starts = vec![false; script.reactions.len()];
+    let awaited = |reaction: &Reaction| match reaction.trigger {
+        Trigger::Began(fault) | Trigger::Ended(fault) if (fault as usize) < faults.len() => {
+            Some(fault as usize)
+        }
+        _ => None,
+    };
+    // Each round starts at least one more of them.
+    for _ in 0..starts.len() {
+        for (starts, reaction) in starts.iter_mut().zip(&script.reactions) {
+            *starts |= awaited(reaction).is_none_or(|fault| begins[fault]);
+            for step in reaction.steps.iter().filter(|_| *starts) {
+                if let What::Begin(fault) = step.what {
+                    begins[fault as usize] = true;
+                }
+            }
+        }
+    }
+    let never =
+        starts.iter().zip(&script.reactions).zip(&happenings.reactions).filter(|((starts, _), _)| !**starts);
+    never
+        .filter_map(|((_, reaction), reacting)| {
+            let (Condition::Began(FaultBegins { fault, .. }) | Condition::Ended(FaultEnds { fault, .. })) =
+                reacting.on
+            else {
+                return None;
+            };
+            let name = &faults[awaited(reaction)?].name;
+            let message = format!("`{name}` never begins: it waits for itself");
+            Some(
+                Diagnostic::error(fault.span, message)
+                    .help("let something else begin it, or begin it at a time"),
+            )
+        })
+        .collect()
 }
 
 /// What an action does. A fault is added to the script, and to the faults as one of which nobody knows when it begins.
