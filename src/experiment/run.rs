@@ -122,7 +122,8 @@ pub struct Played {
 /// Plays one run of a variant.
 pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
     let Recorded { columns, tracked, .. } = &variant.recorded;
-    let recorder = Recorder::new(variant.model.catalog.sizes(), columns.clone(), tracked);
+    let catalog = &variant.model.catalog;
+    let recorder = Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), tracked);
     let world = World::new(&variant.model, &variant.script, seed, run, recorder);
     let (summary, recorder) = world.run();
     Played { summary, record: recorder.finish(variant.script.end) }
