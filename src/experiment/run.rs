@@ -123,7 +123,8 @@ pub struct Played {
 pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
     let Recorded { columns, tracked, .. } = &variant.recorded;
     let catalog = &variant.model.catalog;
-    let recorder = Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), tracked);
+    let recorder =
+        Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), tracked).until(variant.script.end);
     let world = World::new(&variant.model, &variant.script, seed, run, recorder);
     let (summary, recorder) = world.run();
     Played { summary, record: recorder.finish(variant.script.end) }
