@@ -547,9 +547,7 @@ impl<O: Observer> World<'_, O> {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {
-            self.give_back(exec.balancer, exec.instance, exec.affinity);
-            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
-            self.note_ending(now, parent, &exec, outcome, ending);
+            self.ends_behind_balancer(now, parent, &exec, (outcome, ending));
         }
         self.tasks.push_back(Task::Up(parent, outcome));
         match exec.stage {
