@@ -12,6 +12,7 @@ pub mod pairs;
 pub mod recorder;
 pub mod rules;
 pub mod selection;
+pub mod trace;
 
 pub use estimate::{Estimate, Proportion};
 pub use gauge::TimeAverage;
