@@ -2,7 +2,7 @@
 
 use super::fold::{Fold, RunData};
 use super::judge::Examined;
-use super::measures::Recorded;
+use super::measures::{Recorded, SeriesKept};
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
@@ -327,7 +327,10 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         levels: stationary::levels(variant, &played.record, plan.warmup, plan.end),
         beyond: doubts::beyond(plan, variant, &played.record, &measured),
         theory,
-        rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
+        rows: match variant.recorded.series {
+            SeriesKept::All => played.record.rows,
+            SeriesKept::None | SeriesKept::Unseen => Vec::new(),
+        },
         faults,
         alerts,
         cascades,
