@@ -2,7 +2,7 @@
 
 use super::fold::{Fold, RunData};
 use super::judge::Examined;
-use super::measures::Recorded;
+use super::measures::{Recorded, SeriesKept};
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
@@ -334,7 +334,10 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         beyond: doubts::beyond(plan, variant, &played.record, &measured),
         theory,
         traces: played.summary.traces,
-        rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
+        rows: match variant.recorded.series {
+            SeriesKept::All => played.record.rows,
+            SeriesKept::None | SeriesKept::Unseen => Vec::new(),
+        },
         faults,
         alerts,
         cascades,
