@@ -13,6 +13,7 @@ pub mod recorder;
 pub mod rules;
 pub mod selection;
 pub mod sums;
+pub mod trace;
 
 pub use estimate::{Estimate, Proportion};
 pub use gauge::TimeAverage;

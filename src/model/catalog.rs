@@ -26,6 +26,7 @@ use crate::metrics::{Sizes, Source, Sums};
 use crate::spec::diagnostic::nearest_help;
 pub use lives::LifeMeters;
 pub use runtimes::RuntimeMeters;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A metric.
 #[derive(Clone, Debug)]
@@ -404,9 +405,13 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     for (index, group) in model.groups.iter().enumerate() {
         b.group(index, group, model);
     }
+    let mut pairs = BTreeMap::new();
+    model.edges.iter().for_each(|e| *pairs.entry((e.caller, e.callee)).or_insert(0) += 1);
+    let path_of = |edge: &EdgeShape| path_of_edge(model, edge, pairs[&(edge.caller, edge.callee)] > 1);
     for (index, edge) in model.edges.iter().enumerate() {
-        b.edge(index, &edge_path(model, edge));
+        b.edge(index, &path_of(edge));
     }
+    let mut taken = BTreeSet::new();
     for slot in slots {
         let kind = &model.layers[slot.layer as usize].kind;
         let path = match kind {
@@ -414,9 +419,9 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
             LayerKind::Pool { sessions: Some(_), .. } => {
                 format!("databases.{}", model.groups[slot.callee_group as usize].name)
             }
-            _ => edge_path(model, &model.edges[slot.edge as usize]),
+            _ => path_of(&model.edges[slot.edge as usize]),
         };
-        b.layer(slot, kind, &path, slots);
+        b.layer(slot, kind, &path, slots, &mut taken);
     }
     for (index, autoscaler) in model.autoscalers.iter().enumerate() {
         b.autoscaler(&autoscaler.name, &model.epochs[0].autoscalers[index]);
@@ -437,12 +442,17 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
 
 /// The path of an edge: `services.api.calls.db`, with `:policy` where one callee is called through several.
 pub(crate) fn edge_path(model: &Model, edge: &EdgeShape) -> String {
+    let same = model.edges.iter().filter(|e| e.caller == edge.caller && e.callee == edge.callee).count();
+    path_of_edge(model, edge, same > 1)
+}
+
+/// The same, where it is known whether the callee is called through several policies.
+fn path_of_edge(model: &Model, edge: &EdgeShape, is_one_of_several: bool) -> String {
     let family = match edge.caller {
         Caller::Client(_) => "clients",
         Caller::Group(_) => "services",
     };
-    let same = model.edges.iter().filter(|e| e.caller == edge.caller && e.callee == edge.callee).count();
-    let policy = match (same > 1, edge.policy.as_str()) {
+    let policy = match (is_one_of_several, edge.policy.as_str()) {
         (false, _) => String::new(),
         (true, "") => ":direct".to_string(),
         (true, name) => format!(":{name}"),

@@ -17,6 +17,7 @@ use crate::components::lambda::Invocation;
 use crate::components::queue::{Called, Discipline, Entry, Newcomer, WaitQueue};
 use crate::components::shedding::Shedder;
 use crate::engine::Rank;
+use crate::metrics::trace::Wait;
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model};
 use std::collections::VecDeque;
@@ -463,6 +464,7 @@ impl<O: Observer> World<'_, O> {
         match latency {
             // An external's own latency is replaced where its program waits.
             Some(fault) if !is_external => {
+                self.frames.waits(id, Wait::Fault);
                 let delay = self.fault_latency(fault, key).scaled(self.strength(fault));
                 self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
             }
@@ -504,6 +506,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
+        self.frames.ends(id, outcome);
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
         let group = self.instances[exec.instance as usize].group;
         let model = self.model;
@@ -547,9 +550,7 @@ impl<O: Observer> World<'_, O> {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {
-            self.give_back(exec.balancer, exec.instance, exec.affinity);
-            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
-            self.note_ending(now, parent, &exec, outcome, ending);
+            self.ends_behind_balancer(now, parent, &exec, (outcome, ending));
         }
         self.tasks.push_back(Task::Up(parent, outcome));
         match exec.stage {

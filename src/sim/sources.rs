@@ -312,6 +312,9 @@ impl<O: Observer> World<'_, O> {
         let request =
             Request { client, request: request as u32, tenant: tenant as u32, user, at: now, key, route };
         let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
+        if self.frames.samples(key) {
+            self.frames.begin_trace(frame);
+        }
         let shape = &self.model.clients[client as usize];
         let call = Call {
             key,
