@@ -80,8 +80,8 @@ pub struct Record {
 }
 
 impl Recorder {
-    /// A recorder of so many meters, some of which are sums of others, with a series of `columns`, and with the occupancy
-    /// of the gauges `tracked`.
+    /// A recorder of so many meters, some of which are sums of others, with a series of `columns`, and with the
+    /// occupancy of the gauges `tracked`.
     pub fn new(sizes: Sizes, sums: &Sums, columns: Vec<Source>, tracked: &[u32]) -> Self {
         let sizes = Sizes { tracked: tracked.len(), ..sizes };
         Self {
