@@ -218,8 +218,10 @@ pub struct World<'m, O> {
     frames: Arena<Frame>,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
-    /// The settings that were in force before, in order of time.
+    /// The settings that were in force before, each once, in the order in which they were left last.
     past: Vec<usize>,
+    /// How often settings have changed.
+    changes: usize,
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
@@ -330,6 +332,7 @@ impl<'m, O: Observer> World<'m, O> {
             frames: Arena::new(),
             epoch: 0,
             past: Vec::new(),
+            changes: 0,
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
             groups: GroupState::all(model, epoch),
@@ -677,7 +680,11 @@ impl<'m, O: Observer> World<'m, O> {
     fn change_settings(&mut self, now: SimTime, change: u32) {
         let model = self.model;
         let epoch = self.script.transitions[self.epoch][change as usize] as usize;
-        self.past.push(std::mem::replace(&mut self.epoch, epoch));
+        let left = std::mem::replace(&mut self.epoch, epoch);
+        // A runbook that sets and undoes all day leaves the same few again and again.
+        self.past.retain(|past| *past != left);
+        self.past.push(left);
+        self.changes += 1;
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {
