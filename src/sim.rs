@@ -45,6 +45,7 @@ mod minds;
 mod network;
 mod nginx;
 mod ongoing;
+mod past;
 mod pods;
 mod poolers;
 mod pools;
@@ -62,11 +63,12 @@ mod spot;
 mod targets;
 mod tasks;
 mod throttling;
+mod tracing;
 mod troubles;
 mod versions;
 mod wires;
 
-use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
+use crate::base::{Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::family::AnyBudget;
 use crate::components::bulkhead::family::AnyBulkhead;
@@ -77,6 +79,7 @@ use crate::components::pool::family::AnyPool;
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
+use crate::metrics::trace::Traces;
 use crate::metrics::{Change, Observer, Watch};
 use crate::model::{Epoch, Group, HedgeDelay, LayerKind, Model, SlotUse};
 use autoscalers::AutoscalerState;
@@ -100,6 +103,7 @@ use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
 use tasks::TaskState;
 use throttling::ThrottleState;
+use tracing::Frames;
 
 /// Names a frame.
 pub(crate) type FrameId = Id<Frame>;
@@ -175,6 +179,8 @@ pub struct RunSummary {
     pub rest: Rest,
     /// Messages by queue.
     pub queues: Vec<crate::components::broker::Tally>,
+    /// What became of the sampled requests.
+    pub traces: Traces,
 }
 
 /// What a run still holds: nothing at all once the last request has ended and no caller is left behind.
@@ -215,13 +221,11 @@ pub struct World<'m, O> {
     streams: Streams,
     queue: EventQueue<Event>,
     tasks: VecDeque<Task>,
-    frames: Arena<Frame>,
+    frames: Frames,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
-    /// The settings that were in force before, each once, in the order in which they were left last.
-    past: Vec<usize>,
-    /// How often settings have changed.
-    changes: usize,
+    /// The settings that were in force before.
+    past: past::Past,
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
@@ -329,10 +333,9 @@ impl<'m, O: Observer> World<'m, O> {
             streams,
             queue: EventQueue::new(),
             tasks: VecDeque::new(),
-            frames: Arena::new(),
+            frames: Frames::new(),
             epoch: 0,
-            past: Vec::new(),
-            changes: 0,
+            past: past::Past::default(),
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
             groups: GroupState::all(model, epoch),
@@ -411,7 +414,7 @@ impl<'m, O: Observer> World<'m, O> {
     /// The settings that were in force before those that are.
     #[inline]
     fn previous_epoch(&self) -> usize {
-        self.past.last().copied().unwrap_or(0)
+        self.past.last().unwrap_or(0)
     }
 
     /// The settings of an instance, which are those of its version.
@@ -435,6 +438,7 @@ impl<'m, O: Observer> World<'m, O> {
         let rest = self.rest();
         // They add up, too.
         let queues = self.queues.iter().map(QueueState::tally).collect();
+        let traces = self.finish_traces();
         let summary = RunSummary {
             events: self.events,
             tallies: self.tallies,
@@ -442,6 +446,7 @@ impl<'m, O: Observer> World<'m, O> {
             stop,
             rest,
             queues,
+            traces,
         };
         (summary, self.observer)
     }
@@ -483,6 +488,7 @@ impl<'m, O: Observer> World<'m, O> {
                 at_instant = 0;
             }
             self.events += 1;
+            self.frames.now = now;
             at_instant += 1 + self.handle(now, event);
             if at_instant > AT_ONE_INSTANT_MAX {
                 return Stop::TimeStandsStill;
@@ -680,11 +686,7 @@ impl<'m, O: Observer> World<'m, O> {
     fn change_settings(&mut self, now: SimTime, change: u32) {
         let model = self.model;
         let epoch = self.script.transitions[self.epoch][change as usize] as usize;
-        let left = std::mem::replace(&mut self.epoch, epoch);
-        // A runbook that sets and undoes all day leaves the same few again and again.
-        self.past.retain(|past| *past != left);
-        self.past.push(left);
-        self.changes += 1;
+        self.past.leave(std::mem::replace(&mut self.epoch, epoch));
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {

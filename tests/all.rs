@@ -1,7 +1,7 @@
 //! All tests of whole systems in one program: three dozen of them took as many times as long to link, and on several
 //! cores the last test of each left the others idle. `cargo test --test all swarm::` runs those of one file.
 //!
-//! Programs of their own are `allocations.rs`, which counts those of the whole process, and `tidy.rs`.
+//! Programs of their own are `allocations.rs`, which counts those of the whole process, `floor.rs` and `tidy.rs`.
 
 mod alerts;
 mod bad_input;
