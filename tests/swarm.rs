@@ -7,7 +7,6 @@
 //! from a table (`swarm/faults.rs`): whoever adds a fault to the language adds a line there.
 
 use crate::support;
-use crate::support::ron;
 pub mod faults;
 pub mod shrink;
 
