@@ -45,6 +45,7 @@ mod minds;
 mod network;
 mod nginx;
 mod ongoing;
+mod past;
 mod pods;
 mod poolers;
 mod pools;
@@ -223,8 +224,8 @@ pub struct World<'m, O> {
     frames: Frames,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
-    /// The settings that were in force before, in order of time.
-    past: Vec<usize>,
+    /// The settings that were in force before.
+    past: past::Past,
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
@@ -334,7 +335,7 @@ impl<'m, O: Observer> World<'m, O> {
             tasks: VecDeque::new(),
             frames: Frames::new(),
             epoch: 0,
-            past: Vec::new(),
+            past: past::Past::default(),
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
             groups: GroupState::all(model, epoch),
@@ -413,7 +414,7 @@ impl<'m, O: Observer> World<'m, O> {
     /// The settings that were in force before those that are.
     #[inline]
     fn previous_epoch(&self) -> usize {
-        self.past.last().copied().unwrap_or(0)
+        self.past.last().unwrap_or(0)
     }
 
     /// The settings of an instance, which are those of its version.
@@ -685,7 +686,7 @@ impl<'m, O: Observer> World<'m, O> {
     fn change_settings(&mut self, now: SimTime, change: u32) {
         let model = self.model;
         let epoch = self.script.transitions[self.epoch][change as usize] as usize;
-        self.past.push(std::mem::replace(&mut self.epoch, epoch));
+        self.past.leave(std::mem::replace(&mut self.epoch, epoch));
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {
