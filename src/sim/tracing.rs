@@ -519,16 +519,20 @@ impl<O: Observer> World<'_, O> {
     #[inline(never)]
     fn trace_step_at(&mut self, at: usize, id: FrameId, pc: u32, key: u64) {
         let now = self.frames.now;
+        let instance = match self.frames.get(id).map(|frame| &frame.kind) {
+            Some(Kind::Exec(exec)) => Some(exec.instance),
+            Some(Kind::Branch(branch)) => Some(branch.instance),
+            _ => None,
+        };
         let leaf = match &self.model.steps[pc as usize] {
-            // The demand is a pure function of the key: drawing it once more changes nothing.
-            Step::Work(draw) => Some(What::Work { demand_ns: sample(draw, key).ns() }),
+            // A pure function of the key: drawing it once more changes nothing.
+            Step::Work(draw) => {
+                let slow = instance.map_or(1.0, |i| self.instances[i as usize].slow * self.cold(i));
+                Some(What::Work { work_ns: sample(draw, key).scaled(slow).ns() })
+            }
             Step::Wait(_) => Some(What::Pause),
             Step::Io { .. } => Some(What::Io),
             Step::Publish { queue, .. } => Some(What::Publish { queue: *queue }),
-            _ => None,
-        };
-        let instance = match self.frames.get(id) {
-            Some(Frame { kind: Kind::Exec(exec), .. }) => Some(exec.instance),
             _ => None,
         };
         let tracer = &mut self.frames.tracer;
