@@ -36,9 +36,15 @@ pub fn run(args: &RunArgs) -> Ending {
 fn played(args: &RunArgs, shard: Option<Shard>) -> Result<Ending, String> {
     let mut loader = Loader::default();
     let document = loader.load(&args.file, &args.play.sets);
-    let changes =
-        Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration, ..Changes::default() };
-    let changes = Changes { traces: sampling(args.traces), ..changes };
+    let changes = Changes {
+        seed: args.play.seed,
+        runs: args.play.runs,
+        duration: args.duration,
+        traces: sampling(args.traces),
+        // Only files have it, and ledgers for those who merge them.
+        hides_series: args.no_out && shard.is_none(),
+        ..Changes::default()
+    };
     let changes = args.precision.change(&mut loader, args.play.jobs, changes);
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {

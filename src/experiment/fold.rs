@@ -4,6 +4,7 @@ use super::alerts;
 use super::cascade;
 use super::doubts;
 use super::judge::{self, SubjectValue};
+use super::measures::SeriesKept;
 use super::objectives;
 use super::plan::{FaultMeasure, Plan, VariantPlan};
 use super::precision;
@@ -225,7 +226,7 @@ impl Fold {
     }
 
     fn series(&self, variant: &VariantPlan) -> Series {
-        if !variant.recorded.is_series {
+        if variant.recorded.series != SeriesKept::All {
             return Series::default();
         }
         let seconds = self.cells.len().checked_div(self.width).unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use super::fold::{Fold, RunData};
 use super::judge::Examined;
-use super::measures::Recorded;
+use super::measures::{Recorded, SeriesKept};
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
@@ -127,7 +127,8 @@ pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
 /// As [`play`], with traces of a share of the requests.
 pub fn play_traced(variant: &VariantPlan, seed: u64, run: u64, traces: f64) -> Played {
     let Recorded { columns, tracked, .. } = &variant.recorded;
-    let recorder = Recorder::new(variant.model.catalog.sizes(), columns.clone(), tracked);
+    let catalog = &variant.model.catalog;
+    let recorder = Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), tracked);
     let world = World::new(&variant.model, &variant.script, seed, run, recorder).traced(traces);
     let (summary, recorder) = world.run();
     Played { summary, record: recorder.finish(variant.script.end) }
@@ -333,7 +334,10 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         beyond: doubts::beyond(plan, variant, &played.record, &measured),
         theory,
         traces: played.summary.traces,
-        rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
+        rows: match variant.recorded.series {
+            SeriesKept::All => played.record.rows,
+            SeriesKept::None | SeriesKept::Unseen => Vec::new(),
+        },
         faults,
         alerts,
         cascades,

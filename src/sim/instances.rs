@@ -225,7 +225,6 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         let meters = &model.catalog.groups[group];
         if !arrival.is_check {
-            self.observer.arrival(meters.red);
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
             let version = usize::from(self.instances[arrival.instance as usize].version);
             if let Some(meters) = model.catalog.versions.get(version) {
@@ -521,9 +520,12 @@ impl<O: Observer> World<'_, O> {
             if model.costs.has_answers {
                 self.pay_answer(parent, &exec, outcome, latency);
             }
-            self.observer.outcome(meters.red, outcome, latency);
-            self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
-            self.observer.count(meters.finished);
+            // For the endpoint, its group, and the balancer if it measures what its targets do.
+            let red = match exec.measures_balancer && exec.balancer != NO_BALANCER {
+                true => self.model.catalog.balancers[exec.balancer as usize].sent.wrapping_add(exec.endpoint),
+                false => self.model.catalog.endpoints[exec.endpoint as usize],
+            };
+            self.observer.outcome(red, outcome, latency);
             self.note_version(exec.instance, outcome, latency);
             if outcome.is_success() && self.is_write(group, exec.endpoint) {
                 self.replicate(now, group, exec.run.key);
@@ -548,13 +550,7 @@ impl<O: Observer> World<'_, O> {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {
-            self.give_back(exec.balancer, exec.instance, exec.affinity);
-            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
-            self.note_ending(now, parent, &exec, outcome, ending);
-            if exec.measures_balancer {
-                let red = self.model.catalog.balancers[exec.balancer as usize].red;
-                self.observer.outcome(red, outcome, now.since(exec.at));
-            }
+            self.ends_behind_balancer(now, parent, &exec, (outcome, ending));
         }
         self.tasks.push_back(Task::Up(parent, outcome));
         match exec.stage {

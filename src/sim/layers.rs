@@ -34,7 +34,6 @@ impl<O: Observer> World<'_, O> {
     /// Begins a call for `parent`.
     pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
         let route = &self.model.routes[call.route as usize];
-        self.observer.count(self.model.catalog.edges[route.edge as usize].calls);
         if self.is_too_late(now, parent) {
             self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
             return;
