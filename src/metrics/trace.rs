@@ -196,6 +196,8 @@ pub enum Noted {
     Answered,
     /// A layer stopped waiting.
     GaveUp,
+    /// A layer failed before the call went on below it.
+    Failed,
 }
 
 impl Traces {

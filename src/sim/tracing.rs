@@ -443,6 +443,10 @@ impl Tracer {
                 self.entries[at].count += 1;
             }
             Class::Way => {
+                if !entry.is_past && entry.layer != NONE && !outcome.is_success() {
+                    // Nothing was below it yet: a pool got no connection, say.
+                    self.note(now, at, entry.layer, Noted::Failed);
+                }
                 self.leaf(now, at, entry.wait.map(What::Wait));
                 if entry.owns {
                     self.close(now, entry.span, end);

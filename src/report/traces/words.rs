@@ -170,6 +170,8 @@ pub fn note(names: &Names, note: &Note) -> String {
     match note.what {
         Noted::Rejected => format!("rejected by the {layer}"),
         Noted::Answered => format!("answered by the {layer}"),
+        Noted::Failed if layer == "pool" => "the pool got no connection".into(),
+        Noted::Failed => format!("failed at the {layer}"),
         Noted::GaveUp => format!("stopped waiting: {layer}"),
     }
 }
