@@ -486,9 +486,9 @@ impl<'m, O: Observer> World<'m, O> {
             if now != instant {
                 instant = now;
                 at_instant = 0;
+                self.frames.now = now;
             }
             self.events += 1;
-            self.frames.now = now;
             at_instant += 1 + self.handle(now, event);
             if at_instant > AT_ONE_INSTANT_MAX {
                 return Stop::TimeStandsStill;
