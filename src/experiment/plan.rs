@@ -61,6 +61,20 @@ pub struct Changes {
     pub warmup: Option<Warmup>,
     /// How the runs are played from which a warm-up is found.
     pub pilot: Pilot,
+    /// Which requests are traced.
+    pub traces: Sampling,
+}
+
+/// Which requests are traced.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Sampling {
+    /// None: for those who show no traces.
+    #[default]
+    Nothing,
+    /// As many as the experiment says.
+    AsWritten,
+    /// This share.
+    Share(f64),
 }
 
 /// The simulated time of a topology that is run on its own, and its warm-up.
@@ -92,6 +106,8 @@ pub struct Plan {
     pub recovery: RecoveryPlan,
     /// Where the values of theory come from; empty if there are none.
     pub theory_source: String,
+    /// The share of requests that is traced.
+    pub traces: f64,
 }
 
 /// What counts as recovered.
@@ -351,6 +367,11 @@ pub(super) fn plan_experiment(
             stable_s: experiment.recovery.stable.0,
             goodput: experiment.recovery.goodput.0,
             lost_request: experiment.recovery.lost_request,
+        },
+        traces: match changes.traces {
+            Sampling::Nothing => 0.0,
+            Sampling::AsWritten => experiment.traces.0,
+            Sampling::Share(share) => share,
         },
         theory_source: experiment.theory.as_ref().map_or_else(String::new, |t| t.source.clone()),
     })

@@ -10,6 +10,7 @@ use crate::components::pool::family::{AnyPool, AnyPoolConfig};
 use crate::components::pool::{ConnId, PassedTo, PoolAction};
 use crate::engine::Rank;
 use crate::metrics::Observer;
+use crate::metrics::trace::Wait;
 use crate::model::{Caller, LayerKind, Model, SlotUse};
 
 /// Where a pool's further counters are, from its first one.
@@ -397,6 +398,7 @@ impl<O: Observer> World<'_, O> {
         let cost = &self.settings().groups[state.group as usize].connect_cost;
         let Some(draw) = cost.as_ref().filter(|_| exec.own_connection) else { return false };
         let work = sample(draw, mix(key, salt("connect_cost"))).scaled(state.slow);
+        self.frames.waits(id, Wait::Connection);
         self.use_cpu(now, id, (instance, priority), work);
         true
     }

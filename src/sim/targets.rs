@@ -356,10 +356,6 @@ impl<O: Observer> World<'_, O> {
             self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
             self.note_ending(now, parent, exec, outcome, ending);
         }
-        if exec.measures_balancer {
-            let red = self.balancers[exec.balancer as usize].red;
-            self.observer.outcome(red, outcome, took);
-        }
     }
 
     /// An attempt ends, by its answer or by the balancer's patience.
