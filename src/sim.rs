@@ -649,8 +649,7 @@ impl<'m, O: Observer> World<'m, O> {
                             self.rate_limit_meters.push(slot.meters);
                         }
                         LayerKind::Cache { config, .. } if index == self.stores.len() => {
-                            let caller = model.edges[slot.edge as usize].caller;
-                            self.stores.push(CacheState::new(*config, slot, number, caller, layer.shared));
+                            self.stores.push(CacheState::new(*config, slot, number, model, layer.shared));
                         }
                         LayerKind::ConcurrencyLimit { config, .. } if index == self.limiters.len() => {
                             self.limiters.push(LimiterState::new(*config, slot.meters, now));
