@@ -18,6 +18,7 @@
 //! given up finds nobody. What follows from an event at the same instant is a `Task`, played first in, first out,
 //! before the next event: handlers never call each other in circles.
 
+mod asks;
 mod autoscalers;
 mod balanced;
 mod breakers;
@@ -220,11 +221,11 @@ pub struct World<'m, O> {
     epoch: usize,
     /// The settings that were in force before, in order of time.
     past: Vec<usize>,
-    sources: Vec<Source>,
+    sources: Vec<Source<'m>>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
     autoscalers: Vec<AutoscalerState>,
-    instances: Vec<Instance>,
+    instances: Vec<Instance<'m>>,
     /// The environments of functions.
     lambdas: Vec<Option<lambdas::LambdaState>>,
     /// The volumes of instances that have one.
@@ -395,6 +396,7 @@ impl<'m, O: Observer> World<'m, O> {
             net,
         };
         world.make_states();
+        world.settle_instances();
         world.start();
         world
     }
@@ -420,7 +422,7 @@ impl<'m, O: Observer> World<'m, O> {
     /// What the settings of an instance say of its group.
     #[inline]
     fn group_of(&self, instance: u32) -> &'m Group {
-        &self.settings_of(instance).groups[self.instances[instance as usize].group as usize]
+        self.instances[instance as usize].settings
     }
 
     /// Plays to the end and returns what the run was, and the observer.
@@ -678,6 +680,8 @@ impl<'m, O: Observer> World<'m, O> {
         let model = self.model;
         let epoch = self.script.transitions[self.epoch][change as usize] as usize;
         self.past.push(std::mem::replace(&mut self.epoch, epoch));
+        self.settle_instances();
+        self.settle_sources();
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {
