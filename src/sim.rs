@@ -26,6 +26,7 @@ mod caches;
 mod choosing;
 mod concurrency;
 mod connects;
+mod cores;
 mod costs;
 mod databases;
 mod deadlines;
@@ -63,11 +64,12 @@ mod spot;
 mod targets;
 mod tasks;
 mod throttling;
+mod tracing;
 mod troubles;
 mod versions;
 mod wires;
 
-use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
+use crate::base::{Id, Outcome, SimDuration, SimTime, Streams};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::family::AnyBudget;
 use crate::components::bulkhead::family::AnyBulkhead;
@@ -78,6 +80,7 @@ use crate::components::pool::family::AnyPool;
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
+use crate::metrics::trace::Traces;
 use crate::metrics::{Change, Observer, Watch};
 use crate::model::{Epoch, Group, HedgeDelay, LayerKind, Model, SlotUse};
 use autoscalers::AutoscalerState;
@@ -101,6 +104,7 @@ use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
 use tasks::TaskState;
 use throttling::ThrottleState;
+use tracing::Frames;
 
 /// Names a frame.
 pub(crate) type FrameId = Id<Frame>;
@@ -176,6 +180,8 @@ pub struct RunSummary {
     pub rest: Rest,
     /// Messages by queue.
     pub queues: Vec<crate::components::broker::Tally>,
+    /// What became of the sampled requests.
+    pub traces: Traces,
 }
 
 /// What a run still holds: nothing at all once the last request has ended and no caller is left behind.
@@ -216,7 +222,7 @@ pub struct World<'m, O> {
     streams: Streams,
     queue: EventQueue<Event>,
     tasks: VecDeque<Task>,
-    frames: Arena<Frame>,
+    frames: Frames,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
     /// The settings that were in force before, in order of time.
@@ -328,7 +334,7 @@ impl<'m, O: Observer> World<'m, O> {
             streams,
             queue: EventQueue::new(),
             tasks: VecDeque::new(),
-            frames: Arena::new(),
+            frames: Frames::new(),
             epoch: 0,
             past: Vec::new(),
             sources: Source::all(model, streams),
@@ -434,6 +440,7 @@ impl<'m, O: Observer> World<'m, O> {
         let rest = self.rest();
         // They add up, too.
         let queues = self.queues.iter().map(QueueState::tally).collect();
+        let traces = self.finish_traces();
         let summary = RunSummary {
             events: self.events,
             tallies: self.tallies,
@@ -441,6 +448,7 @@ impl<'m, O: Observer> World<'m, O> {
             stop,
             rest,
             queues,
+            traces,
         };
         (summary, self.observer)
     }
@@ -482,6 +490,7 @@ impl<'m, O: Observer> World<'m, O> {
                 at_instant = 0;
             }
             self.events += 1;
+            self.frames.now = now;
             at_instant += 1 + self.handle(now, event);
             if at_instant > AT_ONE_INSTANT_MAX {
                 return Stop::TimeStandsStill;
@@ -681,7 +690,6 @@ impl<'m, O: Observer> World<'m, O> {
         let epoch = self.script.transitions[self.epoch][change as usize] as usize;
         self.past.push(std::mem::replace(&mut self.epoch, epoch));
         self.settle_instances();
-        self.settle_sources();
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {
@@ -751,12 +759,6 @@ impl<'m, O: Observer> World<'m, O> {
     fn after(&mut self, delay: SimDuration, rank: Rank, event: Event) {
         let lane = self.queue.lane(delay, rank);
         self.queue.schedule_lane(lane, event);
-    }
-
-    /// Takes note of a completion in the run's fingerprint.
-    #[inline]
-    fn stamp(&mut self, now: SimTime, what: u64, outcome: Outcome) {
-        self.fingerprint = mix(self.fingerprint ^ now.ns(), (what << 3) | outcome as u64);
     }
 
     /// Whether an answer from `frame` would still reach a client or a balancer that waits for it, or a cache that

@@ -98,8 +98,9 @@ impl<O: Observer> World<'_, O> {
         self.instances[instance as usize].asks = self.asks_of(instance);
     }
 
-    /// Settings have changed: instances follow those of their versions.
+    /// Settings have changed: sources follow them, and instances those of their versions.
     pub(super) fn settle_instances(&mut self) {
+        self.settle_sources();
         for instance in 0..self.instances.len() as u32 {
             self.settle_instance(instance);
         }

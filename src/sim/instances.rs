@@ -1,4 +1,4 @@
-//! Instances: admission, workers, CPU and memory.
+//! Instances: admission and workers.
 
 use super::asks::Asks;
 use super::autoscalers::PodMeter;
@@ -18,6 +18,7 @@ use crate::components::lambda::Invocation;
 use crate::components::queue::{Called, Discipline, Entry, Newcomer, WaitQueue};
 use crate::components::shedding::Shedder;
 use crate::engine::Rank;
+use crate::metrics::trace::Wait;
 use crate::metrics::{Change, Observer};
 use crate::model::catalog::GroupMeters;
 use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model};
@@ -94,7 +95,7 @@ pub(super) struct Instance<'m> {
     /// Which version of its service it is.
     pub version: u16,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
-    busy_millicores: i64,
+    pub busy_millicores: i64,
 }
 
 /// How an execution ends.
@@ -247,7 +248,6 @@ impl<O: Observer> World<'_, O> {
         let state = &self.instances[instance as usize];
         let (meters, asks) = (state.meters, state.asks);
         if !arrival.is_check {
-            self.observer.arrival(meters.red);
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
         }
         if asks.has(Asks::ARRIVAL) {
@@ -455,6 +455,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// An execution takes a worker.
+    #[inline]
     fn take_worker(&mut self, now: SimTime, id: FrameId, instance: u32) {
         let state = &mut self.instances[instance as usize];
         let (settings, meters, asks) = (state.settings, state.meters, state.asks);
@@ -523,6 +524,7 @@ impl<O: Observer> World<'_, O> {
         match latency {
             // An external's own latency is replaced where its program waits.
             Some(fault) if !is_external => {
+                self.frames.waits(id, Wait::Fault);
                 let delay = self.fault_latency(fault, key).scaled(self.strength(fault));
                 self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
             }
@@ -564,6 +566,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
+        self.frames.ends(id, outcome);
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
         let model = self.model;
         let state = &self.instances[exec.instance as usize];
@@ -579,9 +582,12 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, meters.in_flight, -1);
         if !exec.is_check {
             let latency = now.since(exec.at);
-            self.observer.outcome(meters.red, outcome, latency);
-            self.observer.outcome(model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
-            self.observer.count(meters.finished);
+            // For the endpoint, its group, and the balancer if it measures what its targets do.
+            let red = match exec.measures_balancer && exec.balancer != NO_BALANCER {
+                true => model.catalog.balancers[exec.balancer as usize].sent.wrapping_add(exec.endpoint),
+                false => model.catalog.endpoints[exec.endpoint as usize],
+            };
+            self.observer.outcome(red, outcome, latency);
             if is_rare {
                 self.note_end(now, parent, &exec, outcome);
             }
@@ -606,13 +612,7 @@ impl<O: Observer> World<'_, O> {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {
-            self.give_back(exec.balancer, exec.instance, exec.affinity);
-            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
-            self.note_ending(now, parent, &exec, outcome, ending);
-            if exec.measures_balancer {
-                let red = self.model.catalog.balancers[exec.balancer as usize].red;
-                self.observer.outcome(red, outcome, now.since(exec.at));
-            }
+            self.ends_behind_balancer(now, parent, &exec, (outcome, ending));
         }
         self.tasks.push_back(Task::Up(parent, outcome));
         match exec.stage {
@@ -718,130 +718,6 @@ impl<O: Observer> World<'_, O> {
                 }
             }
         }
-    }
-
-    // ---- CPU and memory ----
-
-    /// Uses the CPU for a step of a program.
-    pub(super) fn use_cpu(
-        &mut self,
-        now: SimTime,
-        id: FrameId,
-        (instance, priority): (u32, u8),
-        work: SimDuration,
-    ) {
-        let state = &mut self.instances[instance as usize];
-        match &mut state.cpu {
-            Some(cpu) => {
-                if cpu.start(now, id, work, priority) || state.asks.has(Asks::CPU) {
-                    self.watch_cpu(now, instance);
-                }
-            }
-            None => {
-                let work = self.stolen(instance, work);
-                self.move_free_core(now, instance, 1);
-                self.set_free_core(id, true);
-                self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
-            }
-        }
-    }
-
-    /// Sets the alarm and the gauge of a CPU after a change.
-    #[inline]
-    pub(super) fn watch_cpu(&mut self, now: SimTime, instance: u32) {
-        if self.instances[instance as usize].asks.has(Asks::CPU) {
-            // First, as it may change the cores, and with them the alarm.
-            self.watch_runtime(now, instance);
-            let state = &mut self.instances[instance as usize];
-            if let (Some(cpu), Some(meter)) = (&state.cpu, &mut state.meter) {
-                meter.uses(now, cpu.busy_cores());
-            }
-        }
-        let state = &mut self.instances[instance as usize];
-        let Some(cpu) = &mut state.cpu else { return };
-        let busy = cpu.busy_millicores();
-        let before = std::mem::replace(&mut state.busy_millicores, busy);
-        if let Some(at) = cpu.alarm() {
-            self.queue.schedule(at, Rank::Completion, Event::Cpu { instance });
-        }
-        if busy != before {
-            self.observer.moved(now, state.meters.cpu, busy - before);
-        }
-    }
-
-    pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {
-        let state = &mut self.instances[instance as usize];
-        let Some(cpu) = &mut state.cpu else { return self.watch_cpu(now, instance) };
-        if !cpu.on_alarm(now) && !state.asks.has(Asks::CPU) {
-            return;
-        }
-        let first = cpu.complete(now);
-        if first.is_some() {
-            while let Some(job) = cpu.complete(now) {
-                self.tasks.push_back(Task::Advance(job));
-            }
-        }
-        self.watch_cpu(now, instance);
-        // Its turn is the first: nothing else can have followed from this event before.
-        if let Some(job) = first {
-            self.advance(now, job);
-        }
-    }
-
-    /// A step without a CPU is done.
-    pub(super) fn on_step_done(&mut self, now: SimTime, id: FrameId) {
-        self.release_free_core(now, id);
-        self.advance(now, id);
-    }
-
-    fn set_free_core(&mut self, id: FrameId, on: bool) -> Option<u32> {
-        match self.frames.get_mut(id).map(|f| &mut f.kind) {
-            Some(Kind::Exec(exec)) => std::mem::replace(&mut exec.on_free_core, on).then_some(exec.instance),
-            Some(Kind::Branch(branch)) => {
-                std::mem::replace(&mut branch.on_free_core, on).then_some(branch.instance)
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn release_free_core(&mut self, now: SimTime, id: FrameId) {
-        if let Some(instance) = self.set_free_core(id, false) {
-            self.move_free_core(now, instance, -1);
-        }
-    }
-
-    /// A core for everyone is used, or is not any more.
-    fn move_free_core(&mut self, now: SimTime, instance: u32, delta: i64) {
-        let state = &mut self.instances[instance as usize];
-        self.observer.moved(now, state.meters.cpu, delta * 1000);
-        if let Some(meter) = &mut state.meter {
-            meter.uses_free(now, delta);
-        }
-    }
-
-    pub(super) fn meter_requests(&mut self, now: SimTime, instance: u32) {
-        let state = &mut self.instances[instance as usize];
-        if let Some(meter) = &mut state.meter {
-            meter.holds(now, state.execs.len());
-        }
-    }
-
-    #[inline]
-    pub(super) fn take_memory(&mut self, now: SimTime, instance: u32, bytes: i64) {
-        if bytes == 0 {
-            return;
-        }
-        let state = &mut self.instances[instance as usize];
-        debug_assert!(state.taken.checked_add_signed(bytes).is_some(), "{} {bytes:+} bytes", state.taken);
-        state.taken = state.taken.saturating_add_signed(bytes);
-        self.observer.moved(now, state.meters.memory, bytes);
-    }
-
-    /// Whether an instance uses more memory than its limit.
-    pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
-        let state = &self.instances[instance as usize];
-        let leaked = || self.runtimes[instance as usize].leaked;
-        state.settings.memory.is_some_and(|m| m.base + state.taken + leaked() > m.limit)
     }
 
     // ---- what waits while an instance hangs ----

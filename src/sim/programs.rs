@@ -117,6 +117,9 @@ impl<O: Observer> World<'_, O> {
 
     /// A program goes on with its next step, and further until it waits or ends.
     pub(super) fn advance(&mut self, now: SimTime, id: FrameId) {
+        if self.frames.is_tracing() {
+            self.trace_program(now, id);
+        }
         let frame = self.frames.get_mut(id).map(|frame| &mut frame.kind);
         let (run, host, is_own) = match frame {
             Some(Kind::Exec(exec)) => {
@@ -171,6 +174,19 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// The step that a program begins now is traced, if it is one of those that `go_on` does not see.
+    #[cold]
+    fn trace_program(&mut self, now: SimTime, id: FrameId) {
+        let is_program = |frame: &Frame| matches!(frame.kind, Kind::Exec(_) | Kind::Branch(_));
+        if self.frames.get(id).is_some_and(is_program)
+            && let Some((run, host)) = self.runner(now, id)
+            && !self.instances[host.instance as usize].is_hung
+            && is_common(&self.model.steps[run.pc as usize])
+        {
+            self.trace_step(id, run.pc, run.key);
+        }
+    }
+
     /// How long work takes on an instance that is slow or cold.
     #[inline(never)]
     fn slowed_work(&self, instance: u32, demand: SimDuration) -> SimDuration {
@@ -182,6 +198,9 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         let mut pc = run.pc;
         loop {
+            if !is_common(&model.steps[pc as usize]) {
+                self.trace_step(id, pc, run.key);
+            }
             match &model.steps[pc as usize] {
                 Step::Work(_) | Step::Call(_) | Step::End => {
                     self.set_runner(id, |r| r.pc = pc);
@@ -420,6 +439,7 @@ impl<O: Observer> World<'_, O> {
         self.advance(now, id);
     }
 
+    #[inline]
     fn end_program(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(frame) = self.frames.get_mut(id) else { return };
         let parent = frame.parent;
@@ -428,6 +448,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Branch(branch) => {
                 // A branch of a join stays in its chain until the join ends.
                 branch.is_done = true;
+                self.frames.ends(id, outcome);
                 if outcome.is_success() {
                     self.pass_taint(id, parent);
                 }
@@ -532,6 +553,12 @@ impl<O: Observer> World<'_, O> {
             id = next;
         }
     }
+}
+
+/// Whether a step is one of those that most programs consist of.
+#[inline]
+fn is_common(step: &Step) -> bool {
+    matches!(step, Step::Work(_) | Step::Call(_) | Step::End)
 }
 
 /// Whether a `While` does one more round.

@@ -326,19 +326,23 @@ impl<O: Observer> World<'_, O> {
         };
         let Wish { request, route, tenant, .. } = wish;
         let meters = self.model.catalog.clients[client as usize];
-        self.observer.arrival(meters.red);
         self.observer.arrival(meters.requests + request);
         if !settings.tenants.is_empty() {
             self.observer.arrival(meters.tenants + tenant);
         }
-        let edge = self.model.routes[route as usize].edge as usize;
-        self.observer.arrival(self.model.catalog.edges[edge].red);
+        if meters.has_edges {
+            let edge = self.model.routes[route as usize].edge as usize;
+            self.observer.arrival(self.model.catalog.edges[edge].red);
+        }
         self.observer.moved(now, meters.in_flight, 1);
         let tally = &mut self.tallies[client as usize];
         tally.sent += 1;
         tally.in_flight += 1;
         let request = Request { client, request, tenant, user, at: now, key, route };
         let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
+        if self.frames.samples(key) {
+            self.frames.begin_trace(frame);
+        }
         let call = Call {
             key,
             route,
@@ -438,31 +442,36 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// Takes note of a completion in the run's fingerprint.
+    #[inline]
+    pub(super) fn stamp(&mut self, now: SimTime, what: u64, outcome: Outcome) {
+        self.fingerprint = mix(self.fingerprint ^ now.ns(), (what << 3) | outcome as u64);
+    }
+
     /// A request has its answer, or the client has given up.
     pub(super) fn end_request(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(Frame { kind: Kind::Request(request), .. }) = self.frames.remove(id) else { return };
         let client = request.client;
         let meters = self.model.catalog.clients[client as usize];
         let latency = now.since(request.at);
-        self.observer.outcome(meters.red, outcome, latency);
-        self.observer.outcome(meters.requests + request.request, outcome, latency);
+        let timer = meters.ended + 2 * request.request + u32::from(!outcome.is_success());
+        self.observer.outcome_apart(meters.requests + request.request, timer, outcome, latency);
         let settings = &self.settings().clients[client as usize];
         if !settings.tenants.is_empty() {
             self.observer.outcome(meters.tenants + request.tenant, outcome, latency);
         }
-        let edge = self.model.routes[request.route as usize].edge as usize;
-        self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+        if meters.has_edges {
+            let edge = self.model.routes[request.route as usize].edge as usize;
+            self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+        }
         if let Some(first) = self.model.catalog.wrong_answers
             && outcome.is_success()
             && self.wrong.get(id)
         {
             self.observer.count(first + client);
         }
-        if outcome.is_success() {
-            self.observer.timed(meters.success, latency);
-            if self.model.costs.has_answers {
-                self.pay_delivery(&request);
-            }
+        if outcome.is_success() && self.model.costs.has_answers {
+            self.pay_delivery(&request);
         }
         self.observer.moved(now, meters.in_flight, -1);
         let tally = &mut self.tallies[client as usize];
@@ -497,6 +506,7 @@ fn exponential(mean: f64, rng: &mut Rng) -> SimDuration {
 }
 
 /// Whether a candidate of a thinned Poisson process is a request (Lewis and Shedler 1979).
+#[inline]
 fn is_accepted(settings: &Client, source: &mut Source, now: SimTime) -> bool {
     let share = match &settings.arrivals {
         Arrivals::Rates(points) => {
@@ -517,6 +527,7 @@ fn highest(points: &[(f64, f64)]) -> f64 {
 }
 
 /// When the next request (or candidate for one) comes; `None` if none comes any more.
+#[inline]
 fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTime) -> Option<SimTime> {
     let bound = settings.profile.max() * source.spike;
     let poisson =

@@ -63,11 +63,14 @@ impl<J: Copy> Soonest<J> {
             self.far.push(new);
             return;
         }
+        // As `Vec::insert` would: of these few, most are moved by a step or two.
         let mut at = self.near.len();
+        self.near.push(new);
         while at > 0 && !new.is_before(&self.near[at - 1]) {
+            self.near[at] = self.near[at - 1];
             at -= 1;
         }
-        self.near.insert(at, new);
+        self.near[at] = new;
         if self.near.len() > NEAR_MAX {
             let last = self.near.remove(0);
             self.far.push(last);
