@@ -243,8 +243,10 @@ pub struct Draw {
     pub salt: u64,
 }
 
-/// A step of a program.
+/// A step of a program. Its kind is a byte of its own: hidden in the distribution of a draw, it would take ten
+/// instructions to find at every step.
 #[derive(Clone, Debug)]
+#[repr(u8)]
 pub enum Step {
     /// Uses the CPU.
     Work(Draw),

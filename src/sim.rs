@@ -18,6 +18,7 @@
 //! given up finds nobody. What follows from an event at the same instant is a `Task`, played first in, first out,
 //! before the next event: handlers never call each other in circles.
 
+mod asks;
 mod autoscalers;
 mod balanced;
 mod breakers;
@@ -25,6 +26,7 @@ mod caches;
 mod choosing;
 mod concurrency;
 mod connects;
+mod cores;
 mod costs;
 mod databases;
 mod deadlines;
@@ -68,7 +70,7 @@ mod troubles;
 mod versions;
 mod wires;
 
-use crate::base::{Id, Outcome, SimDuration, SimTime, Streams, mix};
+use crate::base::{Id, Outcome, SimDuration, SimTime, Streams};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::family::AnyBudget;
 use crate::components::bulkhead::family::AnyBulkhead;
@@ -226,11 +228,11 @@ pub struct World<'m, O> {
     epoch: usize,
     /// The settings that were in force before.
     past: past::Past,
-    sources: Vec<Source>,
+    sources: Vec<Source<'m>>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
     autoscalers: Vec<AutoscalerState>,
-    instances: Vec<Instance>,
+    instances: Vec<Instance<'m>>,
     /// The environments of functions.
     lambdas: Vec<Option<lambdas::LambdaState>>,
     /// The volumes of instances that have one.
@@ -401,6 +403,7 @@ impl<'m, O: Observer> World<'m, O> {
             net,
         };
         world.make_states();
+        world.settle_instances();
         world.start();
         world
     }
@@ -426,7 +429,7 @@ impl<'m, O: Observer> World<'m, O> {
     /// What the settings of an instance say of its group.
     #[inline]
     fn group_of(&self, instance: u32) -> &'m Group {
-        &self.settings_of(instance).groups[self.instances[instance as usize].group as usize]
+        self.instances[instance as usize].settings
     }
 
     /// Plays to the end and returns what the run was, and the observer.
@@ -686,6 +689,7 @@ impl<'m, O: Observer> World<'m, O> {
         let model = self.model;
         let epoch = self.script.transitions[self.epoch][change as usize] as usize;
         self.past.leave(std::mem::replace(&mut self.epoch, epoch));
+        self.settle_instances();
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {
@@ -755,12 +759,6 @@ impl<'m, O: Observer> World<'m, O> {
     fn after(&mut self, delay: SimDuration, rank: Rank, event: Event) {
         let lane = self.queue.lane(delay, rank);
         self.queue.schedule_lane(lane, event);
-    }
-
-    /// Takes note of a completion in the run's fingerprint.
-    #[inline]
-    fn stamp(&mut self, now: SimTime, what: u64, outcome: Outcome) {
-        self.fingerprint = mix(self.fingerprint ^ now.ns(), (what << 3) | outcome as u64);
     }
 
     /// Whether an answer from `frame` would still reach a client or a balancer that waits for it, or a cache that

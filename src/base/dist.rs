@@ -131,8 +131,18 @@ impl Dist {
     }
 
     /// The variate that the uniform number `u` of the open interval (0, 1) stands for: zero or more, and finite.
+    #[inline]
     pub fn variate(&self, u: f64) -> f64 {
         debug_assert!(u > 0.0 && u < 1.0);
+        // Most draws are of these two, and their values are zero or more, and finite, without a further look.
+        match self {
+            Self::Exponential { mean } => exponential_quantile(*mean, u),
+            Self::Constant(value) if *value >= 0.0 => *value,
+            _ => self.any_variate(u),
+        }
+    }
+
+    fn any_variate(&self, u: f64) -> f64 {
         let value = match self {
             Self::Gamma { shape, scale } => scale * gamma::variate(*shape, u),
             Self::Erlang { k, mean } => mean / f64::from(*k) * gamma::variate(f64::from(*k), u),
@@ -217,6 +227,7 @@ fn exponential_cdf(mean: f64, x: f64) -> f64 {
     -libm::expm1(-x / mean)
 }
 
+#[inline]
 fn exponential_quantile(mean: f64, p: f64) -> f64 {
     -mean * libm::log1p(-p)
 }

@@ -102,7 +102,8 @@ pub fn mix(key: u64, salt: u64) -> u64 {
 /// The uniform number in (0, 1) that a key stands for.
 #[inline]
 pub fn uniform_of(key: u64) -> f64 {
-    ((key >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
+    // By a signed number, from which the conversion is one instruction.
+    ((key >> 12) as i64 as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
 }
 
 #[cfg(test)]

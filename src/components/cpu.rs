@@ -29,14 +29,13 @@
 
 mod priority;
 pub mod quota;
-
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+mod running;
 
 use crate::base::{SimDuration, SimTime};
 use crate::components::queue::Line;
 use priority::Ranked;
 use quota::Quota;
+use running::{Running, Soonest};
 
 /// Progress at which it is set back to zero (2^40 ns, 18 minutes): so it stays exact to a thousandth of a
 /// nanosecond.
@@ -73,26 +72,19 @@ pub struct Cpu<J> {
     progress: f64,
     /// Growth of progress per nanosecond, with the jobs that run now.
     rate: f64,
-    running: BinaryHeap<Running<J>>,
+    /// Whether it is first come, first served on whole cores at speed 1, without quota and contention, and no more
+    /// jobs run than there are cores: then the rate is 1, and stays so, whoever comes and goes.
+    is_plain: bool,
+    running: Soonest<J>,
     waiting: Line<(J, SimDuration)>,
     /// Who waits under [`CpuDiscipline::Priority`].
     ranked: Ranked<J>,
     /// Jobs ever started to run (by priority: that ever came): breaks ties of completion.
     started: u64,
-    /// The earliest alarm that is set and has not rung.
-    alarm: Option<SimTime>,
-    /// A limit on what may be used in a period; see `cpu/quota.rs`.
-    quota: Option<Quota>,
-}
-
-/// A running job. Greater is done earlier, since the heap gives out its greatest.
-#[derive(Clone, Copy, Debug)]
-struct Running<J> {
-    /// Progress at which it is done.
-    done_at: f64,
-    /// The order of starting; by priority, the turn.
-    sequence: u64,
-    job: J,
+    /// The earliest alarm that is set and has not rung; `NEVER` if there is none.
+    alarm: SimTime,
+    /// A limit on what may be used in a period; see `cpu/quota.rs`. Most have none, and stay small.
+    quota: Option<Box<Quota>>,
 }
 
 impl<J: Copy + PartialEq> Cpu<J> {
@@ -108,11 +100,12 @@ impl<J: Copy + PartialEq> Cpu<J> {
             updated: SimTime::ZERO,
             progress: 0.0,
             rate: 0.0,
-            running: BinaryHeap::new(),
+            is_plain: false,
+            running: Soonest::new(),
             waiting: Line::new(),
             ranked: Ranked::new(),
             started: 0,
-            alarm: None,
+            alarm: SimTime::NEVER,
             quota: None,
         }
     }
@@ -129,14 +122,14 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// Limits what may be used in each period, from now on, or lifts the limit.
     pub fn set_quota(&mut self, now: SimTime, quota: Option<Quota>) {
         self.advance(now);
-        self.quota = quota;
+        self.quota = quota.map(Box::new);
         self.update_rate();
     }
 
     /// Whether all stands still because the quota of this period is used up.
     #[inline]
     pub fn is_throttled(&self) -> bool {
-        self.quota.as_ref().is_some_and(Quota::is_throttled)
+        self.quota.as_ref().is_some_and(|quota| quota.is_throttled())
     }
 
     /// Changes the speed: 1 is nominal, 0.5 takes twice as long, 0 is hung. Work done stays done.
@@ -174,32 +167,50 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// Cores that jobs occupy now, from 0 to all, whatever the speed: a hung job occupies its core.
     #[inline]
     pub fn busy_cores(&self) -> f64 {
+        if self.is_plain {
+            return self.running.len() as f64;
+        }
         if self.is_throttled() {
             return 0.0;
         }
         (self.running.len() as f64 * self.share()).min(self.cores)
     }
 
-    /// A job comes with `work`, in nanoseconds on one core at speed 1. `priority` counts under
-    /// [`CpuDiscipline::Priority`] only.
+    /// The same in whole thousandths of a core.
     #[inline]
-    pub fn start(&mut self, now: SimTime, job: J, work: SimDuration, priority: u8) {
+    pub fn busy_millicores(&self) -> i64 {
+        if self.is_plain { self.running.len() as i64 * 1000 } else { (self.busy_cores() * 1e3) as i64 }
+    }
+
+    /// A job comes with `work`, in nanoseconds on one core at speed 1. `priority` counts under
+    /// [`CpuDiscipline::Priority`] only. Answers whether the alarm and the cores in use may have changed.
+    #[inline]
+    pub fn start(&mut self, now: SimTime, job: J, work: SimDuration, priority: u8) -> bool {
         self.advance(now);
-        if self.discipline == CpuDiscipline::Priority {
-            return self.start_ranked(job, work, priority);
+        if self.is_plain {
+            let runs = self.running.len() < self.slots as usize;
+            if runs {
+                self.run(job, work);
+            } else {
+                self.waiting.push((job, work));
+            }
+            return runs;
         }
-        if self.running.len() < self.slots as usize {
+        if self.discipline == CpuDiscipline::Priority {
+            self.start_ranked(job, work, priority);
+        } else if self.running.len() < self.slots as usize {
             self.run(job, work);
             self.update_rate();
         } else {
             self.waiting.push((job, work));
         }
+        true
     }
 
     /// The earliest completion if nothing changes from now on; `None` if nothing runs or all is hung.
     #[inline]
     pub fn next_completion(&self) -> Option<SimTime> {
-        let next = self.running.peek()?;
+        let next = self.running.first()?;
         if self.rate <= 0.0 {
             return None;
         }
@@ -211,23 +222,30 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// The time at which the owner must call [`Cpu::on_alarm`], unless an earlier call is due already.
     #[inline]
     pub fn alarm(&mut self) -> Option<SimTime> {
-        let next = match (self.next_completion(), self.next_turn_of_quota()) {
-            (Some(done), Some(turn)) => done.min(turn),
-            (done, turn) => done.or(turn)?,
-        };
-        if self.alarm.is_some_and(|set| set <= next) {
+        let mut next = self.next_completion().unwrap_or(SimTime::NEVER);
+        if self.quota.is_some() {
+            next = next.min(self.next_turn_of_quota().unwrap_or(SimTime::NEVER));
+        }
+        if self.alarm <= next {
             return None;
         }
-        self.alarm = Some(next);
+        self.alarm = next;
         Some(next)
     }
 
-    /// An alarm rings. Jobs that are done must be taken out with [`Cpu::complete`], and the next alarm asked for.
+    /// An alarm rings. Answers whether there may be something to do: then jobs that are done must be taken out with
+    /// [`Cpu::complete`], and the next alarm asked for.
     #[inline]
-    pub fn on_alarm(&mut self, now: SimTime) {
-        if self.alarm.is_some_and(|set| set <= now) {
-            self.alarm = None;
+    pub fn on_alarm(&mut self, now: SimTime) -> bool {
+        // One that was forestalled: nobody is done before the one that is set, but for the last nanosecond of it.
+        if self.is_plain && self.alarm > now + SimDuration::from_ns(1) {
+            self.advance(now);
+            return false;
         }
+        if self.alarm <= now {
+            self.alarm = SimTime::NEVER;
+        }
+        true
     }
 
     /// Takes out one job that is done by `now`, and lets the next in line run; `None` if there is none.
@@ -236,7 +254,17 @@ impl<J: Copy + PartialEq> Cpu<J> {
         self.advance(now);
         // Less than a nanosecond to go: a fraction, or the noise of rounding. Who is not done by this measure has a
         // nanosecond to go at least, so its alarm lies ahead: no alarm rings twice at one instant for nothing.
-        let next = self.running.peek()?;
+        let next = self.running.first()?;
+        if self.is_plain {
+            if next.done_at - self.progress >= 1.0 {
+                return None;
+            }
+            let job = self.running.pop()?.job;
+            if let Some((job, work)) = self.waiting.pop() {
+                self.run(job, work);
+            }
+            return Some(job);
+        }
         // Who is done at the moment at which the quota is used up is done.
         let rate = if self.is_throttled() { self.speed * self.share() } else { self.rate };
         if next.done_at - self.progress >= rate {
@@ -312,13 +340,10 @@ impl<J: Copy + PartialEq> Cpu<J> {
     }
 
     /// Counts progress from zero again. Differences grow more exact by it, so the order of jobs stays.
+    #[cold]
     fn set_back(&mut self) {
-        let mut running = std::mem::take(&mut self.running).into_vec();
-        for job in &mut running {
-            job.done_at -= self.progress;
-        }
+        self.running.set_back(self.progress);
         self.progress = 0.0;
-        self.running = running.into();
     }
 
     #[inline]
@@ -353,7 +378,6 @@ impl<J: Copy + PartialEq> Cpu<J> {
         if self.cores >= among { 1.0 } else { self.cores / among }
     }
 
-    #[inline]
     fn update_rate(&mut self) {
         self.rate = if self.is_throttled() { 0.0 } else { self.speed * self.share() };
         if self.contention != (0.0, 0.0) {
@@ -361,6 +385,12 @@ impl<J: Copy + PartialEq> Cpu<J> {
             let (n, others) = (self.running.len() as f64, self.running.len().saturating_sub(1) as f64);
             self.rate /= 1.0 + sigma * others + kappa * n * others;
         }
+        self.is_plain = self.discipline == CpuDiscipline::Fifo
+            && self.cores == f64::from(self.slots)
+            && self.speed == 1.0
+            && self.contention == (0.0, 0.0)
+            && self.quota.is_none()
+            && self.running.len() <= self.slots as usize;
     }
 }
 
@@ -388,24 +418,6 @@ fn rounded_up(ns: f64) -> SimDuration {
     let whole = ns.max(0.0) as i64;
     let is_cut = (whole as f64) + NOISE_NS < ns;
     SimDuration::from_ns((whole as u64 + u64::from(is_cut)).min(SimDuration::MAX.ns()))
-}
-
-impl<J> PartialEq for Running<J> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl<J> Eq for Running<J> {}
-impl<J> PartialOrd for Running<J> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<J> Ord for Running<J> {
-    #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.done_at.total_cmp(&self.done_at).then(other.sequence.cmp(&self.sequence))
-    }
 }
 
 #[cfg(test)]

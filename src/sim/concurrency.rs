@@ -280,5 +280,6 @@ impl<O: Observer> World<'_, O> {
             self.observer.moved(now, gauge + IN_USE, -i64::from(old.limiter.in_use()));
         }
         state.door = Door::of(settings, state.execs.len(), now);
+        self.ask_anew(instance);
     }
 }

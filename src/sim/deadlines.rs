@@ -25,6 +25,11 @@ impl<T: Copy> FrameTable<T> {
         Self { values: Vec::new(), default, is_used }
     }
 
+    /// Whether any frame ever has another value.
+    pub fn is_used(&self) -> bool {
+        self.is_used
+    }
+
     /// The value of a frame. A frame that is gone may have its successor's.
     #[inline]
     pub fn get(&self, frame: FrameId) -> T {

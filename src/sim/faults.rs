@@ -172,6 +172,7 @@ impl<O: Observer> World<'_, O> {
         state.slow = slow;
         state.errors = 1.0 - healthy_share;
         state.latency = latency;
+        self.ask_anew(instance);
         self.set_volume_factor(instance, disk);
         self.runtimes[instance as usize].speed = speed;
         let was_hung = std::mem::replace(&mut self.runtimes[instance as usize].is_hung, hung);

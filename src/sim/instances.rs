@@ -1,5 +1,6 @@
-//! Instances: admission, workers, CPU and memory.
+//! Instances: admission and workers.
 
+use super::asks::Asks;
 use super::autoscalers::PodMeter;
 use super::concurrency::Door;
 use super::event::Event;
@@ -19,6 +20,7 @@ use crate::components::shedding::Shedder;
 use crate::engine::Rank;
 use crate::metrics::trace::Wait;
 use crate::metrics::{Change, Observer};
+use crate::model::catalog::GroupMeters;
 use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model};
 use std::collections::VecDeque;
 
@@ -39,9 +41,21 @@ pub(super) enum Condition {
 
 /// One instance of a group.
 #[derive(Debug)]
-pub(super) struct Instance {
+pub(super) struct Instance<'m> {
+    /// What its settings say, which are those of its version; to be changed with [`World::settle_instance`].
+    pub settings: &'m Group,
+    /// The first step of each endpoint's program, by the same settings.
+    pub programs: &'m [u32],
+    /// The meters of its group.
+    pub meters: &'m GroupMeters,
+    /// Where it has something rare that requests must be asked about.
+    pub asks: Asks,
+    /// What its group is.
+    pub kind: GroupKind,
     /// Its group.
     pub group: u32,
+    /// Its number within the group.
+    pub target: u32,
     /// How it is.
     pub condition: Condition,
     /// Raised whenever its process dies.
@@ -71,7 +85,7 @@ pub(super) struct Instance {
     /// When its draining ends, if it drains and has no longer than that.
     pub drain_ends: Option<SimTime>,
     /// What is measured for an autoscaler, if there is one.
-    pub meter: Option<PodMeter>,
+    pub meter: Option<Box<PodMeter>>,
     /// The limit at its door, if it has one.
     pub door: Option<Box<Door>>,
     /// How it is as a pod.
@@ -81,7 +95,7 @@ pub(super) struct Instance {
     /// Which version of its service it is.
     pub version: u16,
     /// CPU in use when the gauge was last moved, in thousandths of a core.
-    busy_millicores: i64,
+    pub busy_millicores: i64,
 }
 
 /// How an execution ends.
@@ -112,15 +126,22 @@ pub(super) struct Arrival {
     pub is_check: bool,
 }
 
-impl Instance {
-    pub fn all(model: &Model, epoch: &Epoch) -> Vec<Self> {
+impl<'m> Instance<'m> {
+    pub fn all(model: &'m Model, epoch: &'m Epoch) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
         for (group, (shape, settings)) in model.groups.iter().zip(&epoch.groups).enumerate() {
             let version = model.first_version(group as u32);
             for number in 0..shape.capacity {
                 let up = number < settings.replicas;
                 all.push(Self {
+                    // Those of its version are settled before the run begins.
+                    settings,
+                    programs: &epoch.programs,
+                    meters: &model.catalog.groups[group],
+                    asks: Asks::default(),
+                    kind: shape.kind,
                     group: group as u32,
+                    target: number,
                     condition: if up { Condition::Up } else { Condition::Off },
                     life: 0,
                     busy: 0,
@@ -135,7 +156,7 @@ impl Instance {
                     is_hung: false,
                     parked: VecDeque::new(),
                     drain_ends: None,
-                    meter: PodMeter::of(model, group as u32),
+                    meter: PodMeter::of(model, group as u32).map(Box::new),
                     door: Door::of(settings, 0, SimTime::ZERO),
                     pod: PodFlags::default(),
                     shedder: shedder(settings),
@@ -147,6 +168,7 @@ impl Instance {
         all
     }
 
+    #[inline]
     pub fn answers(&self) -> bool {
         matches!(self.condition, Condition::Up | Condition::Draining)
     }
@@ -221,51 +243,65 @@ impl<O: Observer> World<'_, O> {
 
     /// A request comes to an instance, and is refused, queued or started.
     pub(super) fn arrive(&mut self, now: SimTime, arrival: Arrival, call: &Call) {
-        let group = self.instances[arrival.instance as usize].group as usize;
-        let model = self.model;
-        let meters = &model.catalog.groups[group];
+        let instance = arrival.instance;
+        debug_assert_eq!(self.instances[instance as usize].asks, self.asks_of(instance));
+        let state = &self.instances[instance as usize];
+        let (meters, asks) = (state.meters, state.asks);
         if !arrival.is_check {
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
-            let version = usize::from(self.instances[arrival.instance as usize].version);
-            if let Some(meters) = model.catalog.versions.get(version) {
-                self.observer.arrival(meters.red);
-            }
         }
-        if model.costs.is_any && model.groups[group].kind == GroupKind::External {
-            self.pay_request(group as u32);
+        if asks.has(Asks::ARRIVAL) {
+            self.note_arrival(arrival);
         }
         self.observer.moved(now, meters.in_flight, 1);
         let id = self.new_exec(now, arrival, call);
-        if let Some(refusal) = self.refusal(now, id, (arrival.instance, arrival.is_check), call) {
+        let state = &self.instances[instance as usize];
+        let is_asked = asks.has(Asks::DOOR)
+            || state.condition != Condition::Up
+            || (asks.has(Asks::CONNECTION) && call.pool_layer == NO_POOL);
+        if is_asked && let Some(refusal) = self.refusal(now, id, (instance, arrival.is_check), call) {
             self.end(now, id, refusal, Ending::Done);
             return;
         }
-        let settings = self.group_of(arrival.instance);
-        let instance = &mut self.instances[arrival.instance as usize];
-        let has_worker = settings.workers.is_none_or(|workers| instance.busy < workers);
-        if has_worker && instance.queue.is_empty() && !instance.is_hung && instance.answers() {
-            match self.invoke(now, arrival.instance) {
-                Some(Invocation::Throttled) => self.end(now, id, Outcome::Rejected, Ending::Done),
-                Some(Invocation::Cold) => {
-                    self.take_worker(now, id, arrival.instance);
-                    self.initialise(now, id, arrival.instance, call.key);
-                }
-                Some(Invocation::Warm) | None => {
-                    self.take_worker(now, id, arrival.instance);
-                    self.begin(now, id);
-                }
-            }
-            return;
+        let state = &self.instances[instance as usize];
+        let has_worker = state.settings.workers.is_none_or(|workers| state.busy < workers);
+        if !has_worker || !state.queue.is_empty() || state.is_hung || !state.answers() {
+            return self.enqueue(now, id, arrival, call);
         }
-        self.enqueue(now, id, arrival, call);
+        if asks.has(Asks::WORKER) {
+            match self.invoke(now, instance) {
+                Some(Invocation::Throttled) => return self.end(now, id, Outcome::Rejected, Ending::Done),
+                Some(Invocation::Cold) => {
+                    self.take_worker(now, id, instance);
+                    return self.initialise(now, id, instance, call.key);
+                }
+                Some(Invocation::Warm) | None => {}
+            }
+        }
+        self.take_worker(now, id, instance);
+        self.begin_at(now, id, instance);
+    }
+
+    /// What is counted of a request that comes only for versions, and for what is outside the system.
+    #[cold]
+    fn note_arrival(&mut self, arrival: Arrival) {
+        let model = self.model;
+        let state = &self.instances[arrival.instance as usize];
+        let (group, kind) = (state.group, state.kind);
+        if !arrival.is_check
+            && let Some(meters) = model.catalog.versions.get(usize::from(state.version))
+        {
+            self.observer.arrival(meters.red);
+        }
+        if model.costs.is_any && kind == GroupKind::External {
+            self.pay_request(group);
+        }
     }
 
     /// A request for which there is no worker waits for one, or is turned away.
     fn enqueue(&mut self, now: SimTime, id: FrameId, arrival: Arrival, call: &Call) {
-        let settings = self.group_of(arrival.instance);
         let state = &mut self.instances[arrival.instance as usize];
-        let group = state.group as usize;
-        let meters = &self.model.catalog.groups[group];
+        let (group, settings, meters) = (state.group as usize, state.settings, state.meters);
         let newcomer = newcomer(
             settings,
             &self.model.groups[group],
@@ -296,11 +332,12 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    #[inline]
     fn new_exec(&mut self, now: SimTime, arrival: Arrival, call: &Call) -> FrameId {
-        let place = self.instances[arrival.instance as usize].execs.len() as u32;
+        let state = &self.instances[arrival.instance as usize];
         let exec = Exec {
             run: Runner {
-                pc: self.settings_of(arrival.instance).programs[arrival.endpoint as usize],
+                pc: state.programs[arrival.endpoint as usize],
                 route: u32::MAX,
                 key: call.key,
                 called_at: now,
@@ -311,7 +348,7 @@ impl<O: Observer> World<'_, O> {
             at: now,
             instance: arrival.instance,
             endpoint: arrival.endpoint,
-            place,
+            place: state.execs.len() as u32,
             balancer: arrival.balancer,
             held: 0,
             affinity: call.affinity,
@@ -328,13 +365,17 @@ impl<O: Observer> World<'_, O> {
         let id = self.push_frame(Frame::new(arrival.parent, Kind::Exec(exec)));
         let instance = &mut self.instances[arrival.instance as usize];
         instance.execs.push(id);
-        if let Some(door) = &mut instance.door {
+        if instance.asks.has(Asks::DOOR)
+            && let Some(door) = &mut instance.door
+        {
             door.push();
         }
-        if let (Some(meter), false) = (&mut instance.meter, arrival.is_check) {
-            meter.arrives();
+        if instance.asks.has(Asks::ARRIVAL) {
+            if let (Some(meter), false) = (&mut instance.meter, arrival.is_check) {
+                meter.arrives();
+            }
+            self.meter_requests(now, arrival.instance);
         }
-        self.meter_requests(now, arrival.instance);
         id
     }
 
@@ -414,26 +455,29 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// An execution takes a worker.
+    #[inline]
     fn take_worker(&mut self, now: SimTime, id: FrameId, instance: u32) {
-        let group = self.instances[instance as usize].group as usize;
-        let model = self.model;
-        let meters = &model.catalog.groups[group];
-        let settings = self.group_of(instance);
-        self.instances[instance as usize].busy += 1;
+        let state = &mut self.instances[instance as usize];
+        let (settings, meters, asks) = (state.settings, state.meters, state.asks);
+        state.busy += 1;
         self.observer.moved(now, meters.busy, 1);
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else { return };
         exec.stage = Stage::Running;
-        exec.held = settings.memory.map_or(0, |memory| memory.per_request);
-        let (held, waited) = (exec.held, now.since(exec.at));
         let pool_layer = exec.pool_layer;
-        if self.model.groups[group].kind == GroupKind::Service {
-            self.observer.timed(meters.wait, waited);
+        if state.kind == GroupKind::Service {
+            self.observer.timed(meters.wait, now.since(exec.at));
         }
-        self.take_memory(now, instance, held as i64);
-        if let Some(limit) = settings.request_timeout {
-            self.after(limit, Rank::Timer, Event::RequestTimeout(id));
+        if asks.has(Asks::WORKER) {
+            exec.held = settings.memory.map_or(0, |memory| memory.per_request);
+            let held = exec.held as i64;
+            self.take_memory(now, instance, held);
+            if let Some(limit) = settings.request_timeout {
+                self.after(limit, Rank::Timer, Event::RequestTimeout(id));
+            }
         }
-        if let Some(limit) = self.statement_timeout(pool_layer) {
+        if pool_layer != NO_POOL
+            && let Some(limit) = self.statement_timeout(pool_layer)
+        {
             self.after(limit, Rank::Timer, Event::RequestTimeout(id));
         }
     }
@@ -445,10 +489,26 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// An execution with a worker begins its program, unless memory has just killed its instance.
+    /// An execution with a worker begins its program.
     pub(super) fn begin(&mut self, now: SimTime, id: FrameId) {
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get(id) else { return };
-        let (instance, key) = (exec.instance, exec.run.key);
+        self.begin_at(now, id, exec.instance);
+    }
+
+    #[inline]
+    fn begin_at(&mut self, now: SimTime, id: FrameId, instance: u32) {
+        if self.instances[instance as usize].asks.has(Asks::BEGIN) {
+            self.begin_rarely(now, id, instance);
+        } else {
+            self.advance(now, id);
+        }
+    }
+
+    /// Begins a program unless memory has just killed the instance, or something else comes first.
+    #[inline(never)]
+    fn begin_rarely(&mut self, now: SimTime, id: FrameId, instance: u32) {
+        let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get(id) else { return };
+        let key = exec.run.key;
         self.runtime_request(now, instance);
         if self.is_out_of_memory(instance) {
             self.kill(now, instance, Change::OutOfMemory { instance });
@@ -459,7 +519,7 @@ impl<O: Observer> World<'_, O> {
             return self.not_begun(now, id, instance);
         }
         let state = &self.instances[instance as usize];
-        let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
+        let is_external = state.kind == GroupKind::External;
         let latency = state.latency;
         match latency {
             // An external's own latency is replaced where its program waits.
@@ -508,27 +568,28 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
         self.frames.ends(id, outcome);
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
-        let group = self.instances[exec.instance as usize].group;
         let model = self.model;
-        let meters = &model.catalog.groups[group as usize];
-        self.leave_door(now, &exec, outcome);
+        let state = &self.instances[exec.instance as usize];
+        let (meters, is_rare) = (state.meters, state.asks.has(Asks::END));
+        debug_assert_eq!(state.asks, self.asks_of(exec.instance));
+        if is_rare {
+            self.leave_door(now, &exec, outcome);
+        }
         self.forget(&exec);
-        self.meter_requests(now, exec.instance);
+        if is_rare {
+            self.meter_requests(now, exec.instance);
+        }
         self.observer.moved(now, meters.in_flight, -1);
         if !exec.is_check {
             let latency = now.since(exec.at);
-            if model.costs.has_answers {
-                self.pay_answer(parent, &exec, outcome, latency);
-            }
             // For the endpoint, its group, and the balancer if it measures what its targets do.
             let red = match exec.measures_balancer && exec.balancer != NO_BALANCER {
-                true => self.model.catalog.balancers[exec.balancer as usize].sent.wrapping_add(exec.endpoint),
-                false => self.model.catalog.endpoints[exec.endpoint as usize],
+                true => model.catalog.balancers[exec.balancer as usize].sent.wrapping_add(exec.endpoint),
+                false => model.catalog.endpoints[exec.endpoint as usize],
             };
             self.observer.outcome(red, outcome, latency);
-            self.note_version(exec.instance, outcome, latency);
-            if outcome.is_success() && self.is_write(group, exec.endpoint) {
-                self.replicate(now, group, exec.run.key);
+            if is_rare {
+                self.note_end(now, parent, &exec, outcome);
             }
             if outcome.is_success() && exec.run.demand > 0.0 {
                 let slowdown = latency.seconds() / f64::from(exec.run.demand);
@@ -541,12 +602,13 @@ impl<O: Observer> World<'_, O> {
             }
         }
         if exec.own_connection {
+            let group = self.instances[exec.instance as usize].group;
             self.count_connections(now, group, -1);
         }
-        if self.net.taints && outcome.is_success() {
+        if is_rare && self.net.taints && outcome.is_success() {
             self.taint_answer(id, exec.instance, exec.run.key, parent);
         }
-        if exec.is_check || self.net.has_wires {
+        if exec.is_check || (is_rare && self.net.has_wires) {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {
@@ -568,28 +630,48 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// Takes an execution out of its instance's list; the last one takes its place.
-    pub(super) fn forget(&mut self, exec: &Exec) {
-        let instance = &mut self.instances[exec.instance as usize];
-        if let Some(door) = &mut instance.door {
-            door.swap_remove(exec.place);
+    /// What is noted of an execution that ends where answers cost, or writes are replicated, or versions compared.
+    #[cold]
+    fn note_end(&mut self, now: SimTime, parent: FrameId, exec: &Exec, outcome: Outcome) {
+        let latency = now.since(exec.at);
+        if self.model.costs.has_answers {
+            self.pay_answer(parent, exec, outcome, latency);
         }
-        let execs = &mut instance.execs;
-        execs.swap_remove(exec.place as usize);
-        if let Some(moved) = execs.get(exec.place as usize).copied()
-            && let Some(Frame { kind: Kind::Exec(other), .. }) = self.frames.get_mut(moved)
-        {
-            other.place = exec.place;
+        self.note_version(exec.instance, outcome, latency);
+        let group = self.instances[exec.instance as usize].group;
+        if outcome.is_success() && self.is_write(group, exec.endpoint) {
+            self.replicate(now, group, exec.run.key);
         }
     }
 
+    /// Takes an execution out of its instance's list; the last one takes its place.
+    #[inline]
+    pub(super) fn forget(&mut self, exec: &Exec) {
+        let instance = &mut self.instances[exec.instance as usize];
+        if instance.asks.has(Asks::DOOR)
+            && let Some(door) = &mut instance.door
+        {
+            door.swap_remove(exec.place);
+        }
+        let Some(moved) = instance.execs.pop() else { return };
+        // Unless it was the last one itself.
+        if let Some(place) = instance.execs.get_mut(exec.place as usize) {
+            *place = moved;
+            if let Some(Frame { kind: Kind::Exec(other), .. }) = self.frames.get_mut(moved) {
+                other.place = exec.place;
+            }
+        }
+    }
+
+    #[inline]
     fn free_worker(&mut self, now: SimTime, id: FrameId, exec: &Exec, ending: Ending) {
         let instance = exec.instance;
-        let group = self.instances[instance as usize].group as usize;
-        let model = self.model;
-        let meters = &model.catalog.groups[group];
-        self.instances[instance as usize].busy -= 1;
-        self.leave_environment(now, instance);
+        let state = &mut self.instances[instance as usize];
+        state.busy -= 1;
+        let meters = state.meters;
+        if state.asks.has(Asks::END) {
+            self.leave_environment(now, instance);
+        }
         self.observer.moved(now, meters.busy, -1);
         if exec.on_free_core {
             self.move_free_core(now, instance, -1);
@@ -601,22 +683,21 @@ impl<O: Observer> World<'_, O> {
             self.watch_cpu(now, instance);
         }
         self.take_memory(now, instance, -(exec.held as i64));
-        if ending != Ending::Died {
+        if ending != Ending::Died && !self.instances[instance as usize].queue.is_empty() {
             self.serve_next(now, instance);
         }
     }
 
     /// Gives free workers to those who wait.
     pub(super) fn serve_next(&mut self, now: SimTime, instance: u32) {
-        let group = self.instances[instance as usize].group as usize;
-        let workers = self.group_of(instance).workers;
         loop {
             let state = &mut self.instances[instance as usize];
+            let (workers, meters) = (state.settings.workers, state.meters);
             if state.is_hung || !state.answers() || workers.is_some_and(|w| state.busy >= w) {
                 return;
             }
             let Some(next) = state.queue.pop(now) else { return };
-            self.observer.moved(now, self.model.catalog.groups[group].queue, -1);
+            self.observer.moved(now, meters.queue, -1);
             match next {
                 // They waited while their function hung.
                 Called::Serve(next) => match self.invoke(now, instance) {
@@ -632,122 +713,11 @@ impl<O: Observer> World<'_, O> {
                     }
                 },
                 Called::Shed(next) => {
-                    self.observer.count(self.model.catalog.groups[group].shed);
+                    self.observer.count(meters.shed);
                     self.end(now, next, Outcome::Rejected, Ending::Done);
                 }
             }
         }
-    }
-
-    // ---- CPU and memory ----
-
-    /// Uses the CPU for a step of a program.
-    pub(super) fn use_cpu(
-        &mut self,
-        now: SimTime,
-        id: FrameId,
-        (instance, priority): (u32, u8),
-        work: SimDuration,
-    ) {
-        match &mut self.instances[instance as usize].cpu {
-            Some(cpu) => {
-                cpu.start(now, id, work, priority);
-                self.watch_cpu(now, instance);
-            }
-            None => {
-                let work = self.stolen(instance, work);
-                self.move_free_core(now, instance, 1);
-                self.set_free_core(id, true);
-                self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
-            }
-        }
-    }
-
-    /// Sets the alarm and the gauge of a CPU after a change.
-    pub(super) fn watch_cpu(&mut self, now: SimTime, instance: u32) {
-        // First, as it may change the cores, and with them the alarm.
-        self.watch_runtime(now, instance);
-        let state = &mut self.instances[instance as usize];
-        let Some(cpu) = &mut state.cpu else { return };
-        let cores = cpu.busy_cores();
-        if let Some(meter) = &mut state.meter {
-            meter.uses(now, cores);
-        }
-        let busy = (cores * 1e3) as i64;
-        let before = std::mem::replace(&mut state.busy_millicores, busy);
-        if let Some(at) = cpu.alarm() {
-            self.queue.schedule(at, Rank::Completion, Event::Cpu { instance });
-        }
-        if busy != before {
-            self.observer.moved(now, self.model.catalog.groups[state.group as usize].cpu, busy - before);
-        }
-    }
-
-    pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {
-        if let Some(cpu) = &mut self.instances[instance as usize].cpu {
-            cpu.on_alarm(now);
-        }
-        while let Some(job) = self.instances[instance as usize].cpu.as_mut().and_then(|cpu| cpu.complete(now))
-        {
-            self.tasks.push_back(Task::Advance(job));
-        }
-        self.watch_cpu(now, instance);
-    }
-
-    /// A step without a CPU is done.
-    pub(super) fn on_step_done(&mut self, now: SimTime, id: FrameId) {
-        self.release_free_core(now, id);
-        self.advance(now, id);
-    }
-
-    fn set_free_core(&mut self, id: FrameId, on: bool) -> Option<u32> {
-        match self.frames.get_mut(id).map(|f| &mut f.kind) {
-            Some(Kind::Exec(exec)) => std::mem::replace(&mut exec.on_free_core, on).then_some(exec.instance),
-            Some(Kind::Branch(branch)) => {
-                std::mem::replace(&mut branch.on_free_core, on).then_some(branch.instance)
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn release_free_core(&mut self, now: SimTime, id: FrameId) {
-        if let Some(instance) = self.set_free_core(id, false) {
-            self.move_free_core(now, instance, -1);
-        }
-    }
-
-    /// A core for everyone is used, or is not any more.
-    fn move_free_core(&mut self, now: SimTime, instance: u32, delta: i64) {
-        let state = &mut self.instances[instance as usize];
-        self.observer.moved(now, self.model.catalog.groups[state.group as usize].cpu, delta * 1000);
-        if let Some(meter) = &mut state.meter {
-            meter.uses_free(now, delta);
-        }
-    }
-
-    pub(super) fn meter_requests(&mut self, now: SimTime, instance: u32) {
-        let state = &mut self.instances[instance as usize];
-        if let Some(meter) = &mut state.meter {
-            meter.holds(now, state.execs.len());
-        }
-    }
-
-    pub(super) fn take_memory(&mut self, now: SimTime, instance: u32, bytes: i64) {
-        if bytes == 0 {
-            return;
-        }
-        let state = &mut self.instances[instance as usize];
-        debug_assert!(state.taken.checked_add_signed(bytes).is_some(), "{} {bytes:+} bytes", state.taken);
-        state.taken = state.taken.saturating_add_signed(bytes);
-        self.observer.moved(now, self.model.catalog.groups[state.group as usize].memory, bytes);
-    }
-
-    /// Whether an instance uses more memory than its limit.
-    pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
-        let state = &self.instances[instance as usize];
-        let memory = self.group_of(instance).memory;
-        let leaked = self.runtimes[instance as usize].leaked;
-        memory.is_some_and(|m| m.base + state.taken + leaked > m.limit)
     }
 
     // ---- what waits while an instance hangs ----

@@ -273,6 +273,7 @@ impl<O: Observer> World<'_, O> {
         pod.back_off = BackOff::default();
         pod.probes = ProbeKind::ALL.map(Probe::new);
         self.instances[instance as usize].pod = PodFlags::default();
+        self.ask_anew(instance);
         self.update_ready(now, instance);
         self.schedule_probes(now, instance);
         self.runtime_launches(now, instance);
@@ -397,7 +398,9 @@ impl<O: Observer> World<'_, O> {
         }
         state.pod.refuses = true;
         state.pod.stays = false;
-        if state.execs.is_empty() {
+        let is_idle = state.execs.is_empty();
+        self.ask_anew(instance);
+        if is_idle {
             self.stop(now, instance);
         }
     }
@@ -427,6 +430,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         let group = state.group as usize;
         (state.pod.stays, state.pod.refuses) = (false, false);
+        self.ask_anew(instance);
         if std::mem::take(&mut self.pods[instance as usize].is_terminating)
             && let Some(meters) = &self.model.catalog.lives[group]
         {

@@ -1,5 +1,6 @@
 //! Programs: executions go on step by step, until they wait for something or end.
 
+use super::asks::Asks;
 use super::frame::{Branch, Call, Exec, Frame, Kind, NO_POOL, Rounds, Runner};
 use super::layers::sample;
 use super::{FrameId, Task, World};
@@ -27,15 +28,20 @@ pub(super) struct Host {
     pub is_keyed: bool,
 }
 
+impl Host {
+    #[inline]
+    fn of(exec: &Exec) -> Self {
+        let Exec { instance, affinity, priority, tenant, is_keyed, .. } = *exec;
+        Self { instance, affinity, priority, tenant, is_keyed }
+    }
+}
+
 impl<O: Observer> World<'_, O> {
     /// The program that a frame runs, and where; `None` if it is gone, or its process is.
     #[inline]
     pub(super) fn runner(&mut self, now: SimTime, id: FrameId) -> Option<(Runner, Host)> {
         let (run, host, life) = match &self.frames.get(id)?.kind {
-            Kind::Exec(e) => {
-                let Exec { instance, affinity, priority, tenant, is_keyed, .. } = *e;
-                (e.run, Host { instance, affinity, priority, tenant, is_keyed }, None)
-            }
+            Kind::Exec(e) => (e.run, Host::of(e), None),
             Kind::Branch(b) => {
                 let Branch { instance, affinity, priority, tenant, is_keyed, .. } = *b;
                 (b.run, Host { instance, affinity, priority, tenant, is_keyed }, Some(b.life))
@@ -111,37 +117,100 @@ impl<O: Observer> World<'_, O> {
 
     /// A program goes on with its next step, and further until it waits or ends.
     pub(super) fn advance(&mut self, now: SimTime, id: FrameId) {
-        let Some((run, host)) = self.runner(now, id) else { return self.connection_made(now, id) };
-        if self.instances[host.instance as usize].is_hung {
-            self.park(host.instance, Task::Advance(id));
-            return;
+        if self.frames.is_tracing() {
+            self.trace_program(now, id);
         }
+        let frame = self.frames.get_mut(id).map(|frame| &mut frame.kind);
+        let (run, host, is_own) = match frame {
+            Some(Kind::Exec(exec)) => {
+                let host = Host::of(exec);
+                (&mut exec.run, host, true)
+            }
+            Some(Kind::Branch(branch)) => {
+                let Branch { instance, affinity, priority, tenant, is_keyed, life, .. } = *branch;
+                if life != self.instances[instance as usize].life {
+                    return self.forget_program(now, id);
+                }
+                (&mut branch.run, Host { instance, affinity, priority, tenant, is_keyed }, false)
+            }
+            _ => return self.connection_made(now, id),
+        };
+        let state = &self.instances[host.instance as usize];
+        let is_asked = state.asks.has(Asks::STEP);
+        if is_asked && state.is_hung {
+            return self.park(host.instance, Task::Advance(id));
+        }
+        // Most steps are these three, for which the frame is looked up once.
+        match &self.model.steps[run.pc as usize] {
+            Step::Work(draw) => {
+                run.pc += 1;
+                let demand = sample(draw, run.key);
+                if is_own {
+                    run.demand += demand.seconds() as f32;
+                } else {
+                    self.ask_for(id, demand);
+                }
+                let work = if is_asked { self.slowed_work(host.instance, demand) } else { demand };
+                self.use_cpu(now, id, (host.instance, host.priority), work);
+            }
+            Step::Call(route) => {
+                run.pc += 1;
+                run.route = *route;
+                run.called_at = now;
+                let key = run.key;
+                self.call_from(now, id, *route, key, host);
+            }
+            Step::End => {
+                let outcome = if run.degraded { Outcome::Degraded } else { Outcome::Ok };
+                if self.net.is_used && self.is_read_slowly(now, id) {
+                    return;
+                }
+                self.end_program(now, id, outcome);
+            }
+            _ => {
+                let run = *run;
+                self.go_on(now, id, run, host);
+            }
+        }
+    }
+
+    /// The step that a program begins now is traced, if it is one of those that `go_on` does not see.
+    #[cold]
+    fn trace_program(&mut self, now: SimTime, id: FrameId) {
+        let is_program = |frame: &Frame| matches!(frame.kind, Kind::Exec(_) | Kind::Branch(_));
+        if self.frames.get(id).is_some_and(is_program)
+            && let Some((run, host)) = self.runner(now, id)
+            && !self.instances[host.instance as usize].is_hung
+            && is_common(&self.model.steps[run.pc as usize])
+        {
+            self.trace_step(id, run.pc, run.key);
+        }
+    }
+
+    /// How long work takes on an instance that is slow or cold.
+    #[inline(never)]
+    fn slowed_work(&self, instance: u32, demand: SimDuration) -> SimDuration {
+        slowed(demand, self.instances[instance as usize].slow * self.cold(instance))
+    }
+
+    /// A program goes on with steps that are rarer, up to one that is not, or that it waits at.
+    fn go_on(&mut self, now: SimTime, id: FrameId, run: Runner, host: Host) {
         let model = self.model;
         let mut pc = run.pc;
         loop {
-            self.trace_step(id, pc, run.key);
+            if !is_common(&model.steps[pc as usize]) {
+                self.trace_step(id, pc, run.key);
+            }
             match &model.steps[pc as usize] {
-                Step::Work(draw) => {
-                    self.set_runner(id, |r| r.pc = pc + 1);
-                    let demand = sample(draw, run.key);
-                    self.ask_for(id, demand);
-                    let slow = self.instances[host.instance as usize].slow * self.cold(host.instance);
-                    let work = slowed(demand, slow);
-                    return self.use_cpu(now, id, (host.instance, host.priority), work);
+                Step::Work(_) | Step::Call(_) | Step::End => {
+                    self.set_runner(id, |r| r.pc = pc);
+                    return self.advance(now, id);
                 }
                 Step::Wait(draw) => {
                     self.set_runner(id, |r| r.pc = pc + 1);
                     let delay = self.wait_time(host.instance, draw, run.key);
                     self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
                     return;
-                }
-                Step::Call(route) => {
-                    self.set_runner(id, |r| {
-                        r.pc = pc + 1;
-                        r.route = *route;
-                        r.called_at = now;
-                    });
-                    return self.call_from(now, id, *route, run.key, host);
                 }
                 Step::Parallel { branches, need, salt } => {
                     self.set_runner(id, |r| r.pc = pc + 1);
@@ -237,17 +306,6 @@ impl<O: Observer> World<'_, O> {
                     }
                 }
                 Step::Jump(to) => pc = *to,
-                Step::End => {
-                    let degraded = self.runner(now, id).is_some_and(|(r, _)| r.degraded);
-                    let outcome = if degraded { Outcome::Degraded } else { Outcome::Ok };
-                    if self.net.is_used {
-                        self.set_runner(id, |r| r.pc = pc);
-                        if self.is_read_slowly(now, id) {
-                            return;
-                        }
-                    }
-                    return self.end_program(now, id, outcome);
-                }
             }
         }
     }
@@ -265,7 +323,7 @@ impl<O: Observer> World<'_, O> {
     /// How long a wait takes, faults included.
     fn wait_time(&self, instance: u32, draw: &crate::model::Draw, key: u64) -> SimDuration {
         let state = &self.instances[instance as usize];
-        let is_external = self.model.groups[state.group as usize].kind == GroupKind::External;
+        let is_external = state.kind == GroupKind::External;
         let time = match state.latency {
             Some(fault) if is_external => {
                 let (own, struck) = (sample(draw, key), self.fault_latency(fault, key));
@@ -277,14 +335,15 @@ impl<O: Observer> World<'_, O> {
         slowed(time, state.slow)
     }
 
+    #[inline]
     fn call_from(&mut self, now: SimTime, id: FrameId, route: u32, key: u64, host: Host) {
         let place = &self.model.routes[route as usize];
-        let (group, owner) = self.place_of(host.instance);
+        let state = &self.instances[host.instance as usize];
         let call = Call {
             key: mix(key, place.salt),
             route,
-            owner,
-            life: self.life_of(group, owner),
+            owner: state.target,
+            life: state.life,
             affinity: host.affinity,
             pool_layer: NO_POOL,
             priority: host.priority,
@@ -297,7 +356,6 @@ impl<O: Observer> World<'_, O> {
 
     /// Starts a program inside a program.
     pub(super) fn branch(&mut self, parent: FrameId, start: u32, key: u64, host: Host, next: FrameId) {
-        let (group, target) = self.place_of(host.instance);
         let branch = Branch {
             run: Runner {
                 pc: start,
@@ -309,7 +367,7 @@ impl<O: Observer> World<'_, O> {
                 is_read: false,
             },
             instance: host.instance,
-            life: self.life_of(group, target),
+            life: self.instances[host.instance as usize].life,
             affinity: host.affinity,
             priority: host.priority,
             tenant: host.tenant,
@@ -353,14 +411,20 @@ impl<O: Observer> World<'_, O> {
 
     /// The call of a program has its answer.
     pub(super) fn answered(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
-        let Some((run, host)) = self.runner(now, id) else { return };
-        if self.instances[host.instance as usize].is_hung {
-            self.park(host.instance, Task::Up(id, outcome));
+        let (instance, route, called_at) = match self.frames.get(id).map(|frame| &frame.kind) {
+            Some(Kind::Exec(exec)) => (exec.instance, exec.run.route, exec.run.called_at),
+            _ => match self.runner(now, id) {
+                Some((run, host)) => (host.instance, run.route, run.called_at),
+                None => return,
+            },
+        };
+        if self.instances[instance as usize].is_hung {
+            self.park(instance, Task::Up(id, outcome));
             return;
         }
-        let edge = self.model.routes[run.route as usize].edge as usize;
+        let edge = self.model.routes[route as usize].edge as usize;
         let red = self.model.catalog.edges[edge].red;
-        self.observer.outcome(red, outcome, now.since(run.called_at));
+        self.observer.outcome(red, outcome, now.since(called_at));
         self.resume(now, id, outcome);
     }
 
@@ -375,6 +439,7 @@ impl<O: Observer> World<'_, O> {
         self.advance(now, id);
     }
 
+    #[inline]
     fn end_program(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(frame) = self.frames.get_mut(id) else { return };
         let parent = frame.parent;
@@ -488,6 +553,12 @@ impl<O: Observer> World<'_, O> {
             id = next;
         }
     }
+}
+
+/// Whether a step is one of those that most programs consist of.
+#[inline]
+fn is_common(step: &Step) -> bool {
+    matches!(step, Step::Work(_) | Step::Call(_) | Step::End)
 }
 
 /// Whether a `While` does one more round.

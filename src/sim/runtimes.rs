@@ -57,6 +57,11 @@ pub(super) struct RuntimeState {
 }
 
 impl RuntimeState {
+    /// Whether its group never has anything of this.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     pub fn all(model: &Model) -> Vec<Self> {
         let mut all = Vec::with_capacity(model.instances as usize);
         for (group, shape) in model.groups.iter().enumerate() {
@@ -177,6 +182,9 @@ impl<O: Observer> World<'_, O> {
         let is = runtime.is_hung || runtime.is_paused || runtime.is_loop_busy;
         let was = std::mem::replace(&mut self.instances[instance as usize].is_hung, is);
         self.hung = self.hung + u32::from(is) - u32::from(was);
+        if is != was {
+            self.ask_anew(instance);
+        }
         if was && !is {
             self.unpark(instance);
         }

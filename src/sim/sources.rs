@@ -9,7 +9,7 @@ use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, uniform_of};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::profile::line;
-use crate::model::{Arrivals, Client, Model};
+use crate::model::{Arrivals, Client, ClientShape, Model};
 use std::collections::BTreeSet;
 
 /// Salts of what belongs to a request.
@@ -28,7 +28,11 @@ const REGULAR_STEPS: f64 = 8.0;
 
 /// What a client population's source remembers.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct Source<'m> {
+    /// The settings in force.
+    settings: &'m Client,
+    /// Whether all its requests are alike: of one kind, without tenants, keys and sites.
+    is_plain: bool,
     /// Draws the moments of requests.
     rng: Rng,
     /// The key of the population's requests.
@@ -62,11 +66,13 @@ pub(super) struct Source {
     paused: BTreeSet<u32>,
 }
 
-impl Source {
-    pub fn all(model: &Model, streams: Streams) -> Vec<Self> {
-        let make = |name: &String| {
-            let path = format!("clients.{name}");
+impl<'m> Source<'m> {
+    pub fn all(model: &'m Model, streams: Streams) -> Vec<Self> {
+        let make = |(shape, settings): (&ClientShape, &'m Client)| {
+            let path = format!("clients.{}", shape.name);
             Self {
+                settings,
+                is_plain: is_plain(shape, settings),
                 rng: streams.stream(&path, "arrivals"),
                 key: streams.key(&path, "requests"),
                 sent: 0,
@@ -85,11 +91,38 @@ impl Source {
                 paused: BTreeSet::new(),
             }
         };
-        model.clients.iter().map(|c| make(&c.name)).collect()
+        model.clients.iter().zip(&model.epochs[0].clients).map(make).collect()
     }
 }
 
+/// What a request asks for.
+struct Wish {
+    /// Which request of the mix.
+    request: u32,
+    route: u32,
+    tenant: u32,
+    /// The number of the tenant among those of all populations.
+    tenant_number: u8,
+    priority: u8,
+    key: Option<u32>,
+}
+
+/// Whether all requests of a population are alike.
+fn is_plain(shape: &ClientShape, settings: &Client) -> bool {
+    let has_tenants = !settings.tenants.is_empty() || !shape.tenant_numbers.is_empty();
+    settings.mix.len() == 1 && settings.sites.is_empty() && settings.keys.is_none() && !has_tenants
+}
+
 impl<O: Observer> World<'_, O> {
+    /// Settings have changed: sources follow them.
+    pub(super) fn settle_sources(&mut self) {
+        let clients = self.model.clients.iter().zip(&self.model.epochs[self.epoch].clients);
+        for (source, (shape, settings)) in self.sources.iter_mut().zip(clients) {
+            source.settings = settings;
+            source.is_plain = is_plain(shape, settings);
+        }
+    }
+
     /// Schedules a population's first requests.
     pub(super) fn start_source(&mut self, now: SimTime, client: u32) {
         let settings = &self.settings().clients[client as usize];
@@ -159,20 +192,20 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn schedule_arrival(&mut self, now: SimTime, client: u32) {
-        let settings = &self.settings().clients[client as usize];
         let source = &mut self.sources[client as usize];
-        let Some(at) = next_arrival(settings, source, now, self.script.end) else { return };
+        let Some(at) = next_arrival(source.settings, source, now, self.script.end) else { return };
         let generation = source.generation;
         self.queue.schedule(at, Rank::Arrival, Event::Arrive { client, generation });
     }
 
     /// An open population sends its next request.
     pub(super) fn on_arrive(&mut self, now: SimTime, client: u32, generation: u32) {
-        if self.sources[client as usize].generation != generation {
+        let source = &mut self.sources[client as usize];
+        if source.generation != generation {
             return;
         }
-        let settings = &self.settings().clients[client as usize];
-        let accepted = is_accepted(settings, &mut self.sources[client as usize], now);
+        let settings = source.settings;
+        let accepted = is_accepted(settings, source, now);
         self.schedule_arrival(now, client);
         if !accepted {
             return;
@@ -283,7 +316,51 @@ impl<O: Observer> World<'_, O> {
     // ---- requests ----
 
     fn send(&mut self, now: SimTime, client: u32, user: u32, key: u64, affinity: u64) {
-        let settings = &self.settings().clients[client as usize];
+        let source = &self.sources[client as usize];
+        let settings = source.settings;
+        let wish = if source.is_plain {
+            let (route, priority) = (settings.mix[0].1, settings.priority);
+            Wish { request: 0, route, tenant: 0, tenant_number: 0, priority, key: None }
+        } else {
+            self.wish(now, client, key)
+        };
+        let Wish { request, route, tenant, .. } = wish;
+        let meters = self.model.catalog.clients[client as usize];
+        self.observer.arrival(meters.requests + request);
+        if !settings.tenants.is_empty() {
+            self.observer.arrival(meters.tenants + tenant);
+        }
+        if meters.has_edges {
+            let edge = self.model.routes[route as usize].edge as usize;
+            self.observer.arrival(self.model.catalog.edges[edge].red);
+        }
+        self.observer.moved(now, meters.in_flight, 1);
+        let tally = &mut self.tallies[client as usize];
+        tally.sent += 1;
+        tally.in_flight += 1;
+        let request = Request { client, request, tenant, user, at: now, key, route };
+        let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
+        if self.frames.samples(key) {
+            self.frames.begin_trace(frame);
+        }
+        let call = Call {
+            key,
+            route,
+            owner: 0,
+            life: 0,
+            affinity: wish.key.unwrap_or((affinity >> 32) as u32),
+            pool_layer: NO_POOL,
+            priority: wish.priority,
+            tenant: wish.tenant_number,
+            is_keyed: wish.key.is_some(),
+        };
+        self.call(now, call, frame);
+    }
+
+    /// What the owner of a key asks for, by the mix, the tenants and the keys of the population.
+    #[inline(never)]
+    fn wish(&mut self, now: SimTime, client: u32, key: u64) -> Wish {
+        let settings = self.sources[client as usize].settings;
         let request = pick(&settings.mix, |(sum, _)| *sum, mix(key, MIX));
         let shares = &self.sources[client as usize].tenants;
         let tenant = match shares.is_empty() {
@@ -295,39 +372,15 @@ impl<O: Observer> World<'_, O> {
             Some(Some((site, routes))) => routes[self.region_of(now, *site, key)],
             _ => settings.mix[request].1,
         };
-        let asked = settings.keys.as_ref().map(|keys| keys.pick(uniform_of(mix(key, KEY))));
-        let meters = self.model.catalog.clients[client as usize];
-        self.observer.arrival(meters.requests + request as u32);
-        if !settings.tenants.is_empty() {
-            self.observer.arrival(meters.tenants + tenant as u32);
-        }
-        if meters.has_edges {
-            let edge = self.model.routes[route as usize].edge as usize;
-            self.observer.arrival(self.model.catalog.edges[edge].red);
-        }
-        self.observer.moved(now, meters.in_flight, 1);
-        let tally = &mut self.tallies[client as usize];
-        tally.sent += 1;
-        tally.in_flight += 1;
-        let request =
-            Request { client, request: request as u32, tenant: tenant as u32, user, at: now, key, route };
-        let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
-        if self.frames.samples(key) {
-            self.frames.begin_trace(frame);
-        }
-        let shape = &self.model.clients[client as usize];
-        let call = Call {
-            key,
+        let numbers = &self.model.clients[client as usize].tenant_numbers;
+        Wish {
+            request: request as u32,
             route,
-            owner: 0,
-            life: 0,
-            affinity: asked.unwrap_or((affinity >> 32) as u32),
-            pool_layer: NO_POOL,
+            tenant: tenant as u32,
+            tenant_number: numbers.get(tenant).copied().unwrap_or(0),
             priority,
-            tenant: shape.tenant_numbers.get(tenant).copied().unwrap_or(0),
-            is_keyed: asked.is_some(),
-        };
-        self.call(now, call, frame);
+            key: settings.keys.as_ref().map(|keys| keys.pick(uniform_of(mix(key, KEY)))),
+        }
     }
 
     /// A request beside those that the population's arrivals make.
@@ -389,6 +442,12 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// Takes note of a completion in the run's fingerprint.
+    #[inline]
+    pub(super) fn stamp(&mut self, now: SimTime, what: u64, outcome: Outcome) {
+        self.fingerprint = mix(self.fingerprint ^ now.ns(), (what << 3) | outcome as u64);
+    }
+
     /// A request has its answer, or the client has given up.
     pub(super) fn end_request(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(Frame { kind: Kind::Request(request), .. }) = self.frames.remove(id) else { return };
@@ -447,6 +506,7 @@ fn exponential(mean: f64, rng: &mut Rng) -> SimDuration {
 }
 
 /// Whether a candidate of a thinned Poisson process is a request (Lewis and Shedler 1979).
+#[inline]
 fn is_accepted(settings: &Client, source: &mut Source, now: SimTime) -> bool {
     let share = match &settings.arrivals {
         Arrivals::Rates(points) => {
@@ -467,6 +527,7 @@ fn highest(points: &[(f64, f64)]) -> f64 {
 }
 
 /// When the next request (or candidate for one) comes; `None` if none comes any more.
+#[inline]
 fn next_arrival(settings: &Client, source: &mut Source, now: SimTime, end: SimTime) -> Option<SimTime> {
     let bound = settings.profile.max() * source.spike;
     let poisson =

@@ -196,7 +196,13 @@ impl Frames {
         }
     }
 
-    /// Whether a request is sampled.
+    /// Whether any request that is sampled is in flight.
+    #[inline]
+    pub fn is_tracing(&self) -> bool {
+        self.traced != 0
+    }
+
+    /// Whether the request of a key is sampled.
     #[inline]
     pub fn samples(&self, key: u64) -> bool {
         self.tracer.below != 0 && mix(key, TRACES) <= self.tracer.below

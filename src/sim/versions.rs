@@ -73,6 +73,7 @@ impl<'m, O: Observer> World<'m, O> {
             return;
         }
         self.instances[instance as usize].version = version;
+        self.settle_instance(instance);
         let settings = self.settings_of(instance);
         let (group, target) = self.place_of(instance);
         self.instances[instance as usize].queue =

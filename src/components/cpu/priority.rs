@@ -11,7 +11,8 @@
 //! Source: preemptive resume priority queues (Cobham, Priority assignment in waiting line problems, 1954; White and
 //! Christie, Queuing with preemptive priorities or with breakdown, 1958).
 
-use super::{Cpu, Running, float};
+use super::running::Running;
+use super::{Cpu, float};
 use crate::base::SimDuration;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -175,7 +176,7 @@ mod tests {
 
         /// Time goes by: those who run get their share.
         fn until(&mut self, ns: u64) {
-            for running in &self.cpu.running {
+            for running in self.cpu.running.iter() {
                 self.jobs[running.job].got += self.cpu.rate * (ns - self.now) as f64;
             }
             self.now = ns;

@@ -1,0 +1,175 @@
+//! Who runs on a processor, in order of completion.
+//!
+//! Few jobs run at once on most processors: first come, first served never has more than there are cores. A short
+//! sorted list is faster than a heap for those: who comes is put in its place by comparing from the end, and who is
+//! done is the last one. Where many share a processor, those who are done later lie in a heap behind the list.
+
+use std::collections::BinaryHeap;
+
+/// Jobs that the sorted list holds at most.
+const NEAR_MAX: usize = 16;
+
+/// A running job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running<J> {
+    /// Progress at which it is done.
+    pub done_at: f64,
+    /// The order of starting; by priority, the turn.
+    pub sequence: u64,
+    pub job: J,
+}
+
+impl<J> Running<J> {
+    /// Whether it is done before another: earlier, or at the same progress and started before.
+    #[inline]
+    fn is_before(&self, other: &Self) -> bool {
+        self.done_at < other.done_at || (self.done_at == other.done_at && self.sequence < other.sequence)
+    }
+}
+
+/// The running jobs; the order of completion is total, so that how they are kept does not matter.
+#[derive(Clone, Debug)]
+pub(super) struct Soonest<J> {
+    /// The first to be done, the very first one last.
+    near: Vec<Running<J>>,
+    /// Those who are done after all of the list; none while that is empty.
+    far: BinaryHeap<Running<J>>,
+}
+
+impl<J: Copy> Soonest<J> {
+    pub fn new() -> Self {
+        Self { near: Vec::new(), far: BinaryHeap::new() }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.near.len() + self.far.len()
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.near.is_empty()
+    }
+
+    /// Who is done first.
+    #[inline]
+    pub fn first(&self) -> Option<&Running<J>> {
+        self.near.last()
+    }
+
+    #[inline]
+    pub fn push(&mut self, new: Running<J>) {
+        if !self.far.is_empty() && !self.near.first().is_some_and(|last| new.is_before(last)) {
+            self.far.push(new);
+            return;
+        }
+        // As `Vec::insert` would: of these few, most are moved by a step or two.
+        let mut at = self.near.len();
+        self.near.push(new);
+        while at > 0 && !new.is_before(&self.near[at - 1]) {
+            self.near[at] = self.near[at - 1];
+            at -= 1;
+        }
+        self.near[at] = new;
+        if self.near.len() > NEAR_MAX {
+            let last = self.near.remove(0);
+            self.far.push(last);
+        }
+    }
+
+    #[inline]
+    pub fn pop(&mut self) -> Option<Running<J>> {
+        let first = self.near.pop();
+        if self.near.is_empty() && !self.far.is_empty() {
+            self.refill();
+        }
+        first
+    }
+
+    /// Takes half a list from the heap.
+    #[cold]
+    fn refill(&mut self) {
+        while self.near.len() < NEAR_MAX / 2
+            && let Some(next) = self.far.pop()
+        {
+            self.near.push(next);
+        }
+        self.near.reverse();
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Running<J>> {
+        self.near.iter().chain(self.far.iter())
+    }
+
+    /// Keeps those for whom `stays` holds.
+    pub fn retain(&mut self, mut stays: impl FnMut(&Running<J>) -> bool) {
+        self.near.retain(&mut stays);
+        self.far.retain(stays);
+        if self.near.is_empty() {
+            self.refill();
+        }
+    }
+
+    /// Takes `progress` from the moment of each: differences grow more exact by it, so the order stays.
+    pub fn set_back(&mut self, progress: f64) {
+        let mut all = std::mem::take(&mut self.far).into_vec();
+        for job in self.near.iter_mut().chain(&mut all) {
+            job.done_at -= progress;
+        }
+        self.far = all.into();
+    }
+}
+
+impl<J> PartialEq for Running<J> {
+    fn eq(&self, other: &Self) -> bool {
+        !self.is_before(other) && !other.is_before(self)
+    }
+}
+impl<J> Eq for Running<J> {}
+impl<J> PartialOrd for Running<J> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+/// Greater is done earlier, since the heap gives out its greatest.
+impl<J> Ord for Running<J> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.done_at.total_cmp(&self.done_at).then(other.sequence.cmp(&self.sequence))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn gives_out_in_order_of_completion(
+            steps in prop::collection::vec((0u32..40, prop::bool::weighted(0.6), 0u32..60), 1..300),
+        ) {
+            let (mut ours, mut plain) = (Soonest::new(), Vec::new());
+            for (number, (done_at, comes, gone)) in steps.into_iter().enumerate() {
+                if comes {
+                    let done_at = f64::from(done_at);
+                    ours.push(Running { done_at, sequence: number as u64, job: number });
+                    plain.push((done_at, number));
+                    plain.sort_by(|a, b| a.partial_cmp(b).unwrap());
+                } else if gone < 50 {
+                    let expected = (!plain.is_empty()).then(|| plain.remove(0).1);
+                    prop_assert_eq!(ours.pop().map(|r| r.job), expected);
+                } else {
+                    let goes = |job: usize| job % 4 == gone as usize % 4;
+                    ours.retain(|r| !goes(r.job));
+                    plain.retain(|(_, job)| !goes(*job));
+                }
+                prop_assert_eq!(ours.len(), plain.len());
+                prop_assert_eq!(ours.first().map(|r| r.job), plain.first().map(|p| p.1));
+                prop_assert_eq!(ours.is_empty(), plain.is_empty());
+            }
+            while let Some(first) = ours.pop() {
+                prop_assert_eq!(first.job, plain.remove(0).1);
+            }
+        }
+    }
+}

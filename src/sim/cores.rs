@@ -1,0 +1,133 @@
+//! The CPU and the memory of instances, as requests use them.
+
+use super::asks::Asks;
+use super::event::Event;
+use super::frame::Kind;
+use super::{FrameId, Task, World};
+use crate::base::{SimDuration, SimTime};
+use crate::engine::Rank;
+use crate::metrics::Observer;
+
+impl<O: Observer> World<'_, O> {
+    /// Uses the CPU for a step of a program.
+    pub(super) fn use_cpu(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        (instance, priority): (u32, u8),
+        work: SimDuration,
+    ) {
+        let state = &mut self.instances[instance as usize];
+        match &mut state.cpu {
+            Some(cpu) => {
+                if cpu.start(now, id, work, priority) || state.asks.has(Asks::CPU) {
+                    self.watch_cpu(now, instance);
+                }
+            }
+            None => {
+                let work = self.stolen(instance, work);
+                self.move_free_core(now, instance, 1);
+                self.set_free_core(id, true);
+                self.queue.schedule(now + work, Rank::Completion, Event::StepDone(id));
+            }
+        }
+    }
+
+    /// Sets the alarm and the gauge of a CPU after a change.
+    #[inline]
+    pub(super) fn watch_cpu(&mut self, now: SimTime, instance: u32) {
+        if self.instances[instance as usize].asks.has(Asks::CPU) {
+            // First, as it may change the cores, and with them the alarm.
+            self.watch_runtime(now, instance);
+            let state = &mut self.instances[instance as usize];
+            if let (Some(cpu), Some(meter)) = (&state.cpu, &mut state.meter) {
+                meter.uses(now, cpu.busy_cores());
+            }
+        }
+        let state = &mut self.instances[instance as usize];
+        let Some(cpu) = &mut state.cpu else { return };
+        let busy = cpu.busy_millicores();
+        let before = std::mem::replace(&mut state.busy_millicores, busy);
+        if let Some(at) = cpu.alarm() {
+            self.queue.schedule(at, Rank::Completion, Event::Cpu { instance });
+        }
+        if busy != before {
+            self.observer.moved(now, state.meters.cpu, busy - before);
+        }
+    }
+
+    pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {
+        let state = &mut self.instances[instance as usize];
+        let Some(cpu) = &mut state.cpu else { return self.watch_cpu(now, instance) };
+        if !cpu.on_alarm(now) && !state.asks.has(Asks::CPU) {
+            return;
+        }
+        let first = cpu.complete(now);
+        if first.is_some() {
+            while let Some(job) = cpu.complete(now) {
+                self.tasks.push_back(Task::Advance(job));
+            }
+        }
+        self.watch_cpu(now, instance);
+        // Its turn is the first: nothing else can have followed from this event before.
+        if let Some(job) = first {
+            self.advance(now, job);
+        }
+    }
+
+    /// A step without a CPU is done.
+    pub(super) fn on_step_done(&mut self, now: SimTime, id: FrameId) {
+        self.release_free_core(now, id);
+        self.advance(now, id);
+    }
+
+    fn set_free_core(&mut self, id: FrameId, on: bool) -> Option<u32> {
+        match self.frames.get_mut(id).map(|f| &mut f.kind) {
+            Some(Kind::Exec(exec)) => std::mem::replace(&mut exec.on_free_core, on).then_some(exec.instance),
+            Some(Kind::Branch(branch)) => {
+                std::mem::replace(&mut branch.on_free_core, on).then_some(branch.instance)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn release_free_core(&mut self, now: SimTime, id: FrameId) {
+        if let Some(instance) = self.set_free_core(id, false) {
+            self.move_free_core(now, instance, -1);
+        }
+    }
+
+    /// A core for everyone is used, or is not any more.
+    pub(super) fn move_free_core(&mut self, now: SimTime, instance: u32, delta: i64) {
+        let state = &mut self.instances[instance as usize];
+        self.observer.moved(now, state.meters.cpu, delta * 1000);
+        if let Some(meter) = &mut state.meter {
+            meter.uses_free(now, delta);
+        }
+    }
+
+    pub(super) fn meter_requests(&mut self, now: SimTime, instance: u32) {
+        let state = &mut self.instances[instance as usize];
+        if let Some(meter) = &mut state.meter {
+            meter.holds(now, state.execs.len());
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_memory(&mut self, now: SimTime, instance: u32, bytes: i64) {
+        if bytes == 0 {
+            return;
+        }
+        let state = &mut self.instances[instance as usize];
+        debug_assert!(state.taken.checked_add_signed(bytes).is_some(), "{} {bytes:+} bytes", state.taken);
+        state.taken = state.taken.saturating_add_signed(bytes);
+        self.observer.moved(now, state.meters.memory, bytes);
+    }
+
+    /// Whether an instance uses more memory than its limit.
+    pub(super) fn is_out_of_memory(&self, instance: u32) -> bool {
+        let state = &self.instances[instance as usize];
+        let leaked = || self.runtimes[instance as usize].leaked;
+        state.settings.memory.is_some_and(|m| m.base + state.taken + leaked() > m.limit)
+    }
+}
