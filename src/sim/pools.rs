@@ -119,7 +119,8 @@ impl<O: Observer> World<'_, O> {
             pool.shown.1 += 1;
             self.observer.timed(pool.wait, SimDuration::ZERO);
             self.observer.moved(now, pool.gauge + IN_USE, 1);
-            let state = LayerState::Pool { conn, since: now, waiting: false, is_client: false, is_kept: false };
+            let state =
+                LayerState::Pool { conn, since: now, waiting: false, is_client: false, is_kept: false };
             let id = self.push_frame(Frame::new(parent, Kind::Layer { layer, call: *call, state }));
             call.pool_layer = layer;
             return Passage::Through(id);

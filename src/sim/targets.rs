@@ -260,14 +260,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     #[inline(never)]
-    fn balance_with_care(
-        &mut self,
-        now: SimTime,
-        call: Call,
-        parent: FrameId,
-        balancer: u32,
-        endpoint: u32,
-    ) {
+    fn balance_with_care(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
         if self.settings().balancers[balancer as usize].product.watches() {
             return self.enter_balanced(now, call, parent, balancer);
         }
@@ -282,14 +275,7 @@ impl<O: Observer> World<'_, O> {
 
     /// There is no target, unless one is started by the request itself.
     #[cold]
-    fn balance_to_nobody(
-        &mut self,
-        now: SimTime,
-        call: Call,
-        parent: FrameId,
-        balancer: u32,
-        endpoint: u32,
-    ) {
+    fn balance_to_nobody(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
         let group = self.model.balancers[balancer as usize].group;
         let Some(target) = self.activated(now, group) else {
             let meters = &self.model.catalog.balancers[balancer as usize];
