@@ -48,8 +48,9 @@ pub(super) struct CacheState {
 impl CacheState {
     pub fn new(config: CacheConfig, slot: &SlotUse, number: u32, model: &Model, shared: bool) -> Self {
         let caller = model.edges[slot.edge as usize].caller;
-        let by_chance = |layer: &Layer| {
-            matches!(&layer.kind, LayerKind::Cache { config, .. } if config.eviction == Eviction::Random)
+        let by_chance = |layer: &Layer| match &layer.kind {
+            LayerKind::Cache { config, .. } => config.eviction == Eviction::Random,
+            _ => false,
         };
         let home = match caller {
             Caller::Group(group) if !shared => Some((group, number - slot.first)),
