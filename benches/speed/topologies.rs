@@ -53,39 +53,68 @@ pub fn pending(count: u32, per_second: u32) -> String {
     )
 }
 
-/// A topology of 10,000 lines: services in tiers that call the next tier through policies, with databases below.
+/// A topology of so many lines: services in tiers that call the next tier through policies, with a database below.
 pub fn lines(wanted: usize) -> String {
-    // A service takes 10 lines and a policy 8; the rest is frame.
+    /// Services of a tier, and lines that a service and its policy take.
     const TIER: usize = 20;
-    let services = (wanted - 40) / 18;
-    let mut text = String::from("Topology(\n    name: \"lines\",\n    clients: {\n");
-    text +=
-        "        \"users\": Clients(\n            arrivals: Poisson(\"100/s\"),\n            requests: {\n";
-    (0..TIER).for_each(|n| writeln!(text, "                \"s{n}/serve\": 1,").expect("a string"));
-    text += "            },\n        ),\n    },\n    services: {\n";
+    const EACH: usize = 18;
+    let services = (wanted - 40) / EACH;
+    let (mut requests, mut apps, mut policies) = (String::new(), String::new(), String::new());
+    for n in 0..TIER {
+        let _ = writeln!(requests, r#"                "s{n}/serve": 1,"#);
+    }
     for n in 0..services {
         let below = n + TIER;
-        let call = if below < services {
-            format!("Call(\"s{below}/serve\", \"p{n}\")")
-        } else {
-            format!("Call(\"db/read\", \"p{n}\")")
-        };
+        let to = if below < services { format!("s{below}/serve") } else { "db/read".to_string() };
         let _ = write!(
-            text,
-            "        \"s{n}\": Service(\n            replicas: 3,\n            workers: 8,\n            cpu: Cpu(\n                \
-             cores: 2,\n            ),\n            endpoints: {{\n                \"serve\": [ \
-             Work(Exponential(\"2ms\")), {call} ],\n            }},\n        ),\n"
+            apps,
+            r#"        "s{n}": Service(
+            replicas: 3,
+            workers: 8,
+            cpu: Cpu(
+                cores: 2,
+            ),
+            endpoints: {{
+                "serve": [ Work(Exponential("2ms")), Call("{to}", "p{n}") ],
+            }},
+        ),
+"#
+        );
+        let _ = write!(
+            policies,
+            r#"        "p{n}": [
+            Timeout("2s"),
+            Retry(
+                max: 1,
+            ),
+            Bulkhead(50),
+            Pool(max: 20),
+        ],
+"#
         );
     }
-    text += "    },\n    databases: {\n        \"db\": Database(\n            cores: 16,\n            max_connections: 5000,\n";
-    text += "            queries: { \"read\": [ Work(\"1ms\") ] },\n        ),\n    },\n    policies: {\n";
-    for n in 0..services {
-        let _ = write!(
-            text,
-            "        \"p{n}\": [\n            Timeout(\"2s\"),\n            Retry(\n                max: 1,\n            \
-             ),\n            Bulkhead(50),\n            Pool(max: 20),\n        ],\n"
-        );
-    }
-    text += "    },\n)\n";
-    text
+    format!(
+        r#"Topology(
+    name: "lines",
+    clients: {{
+        "users": Clients(
+            arrivals: Poisson("100/s"),
+            requests: {{
+{requests}            }},
+        ),
+    }},
+    services: {{
+{apps}    }},
+    databases: {{
+        "db": Database(
+            cores: 16,
+            max_connections: 5000,
+            queries: {{ "read": [ Work("1ms") ] }},
+        ),
+    }},
+    policies: {{
+{policies}    }},
+)
+"#
+    )
 }

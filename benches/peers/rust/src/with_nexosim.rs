@@ -1,5 +1,5 @@
-//! With nexosim 1.0, on one thread: models with ports. Clients choose the instance themselves (a port for each) and call
-//! off their timeout when the answer comes.
+//! With nexosim 1.0, on one thread: models with ports. Clients choose the instance themselves (a port for each) and
+//! call off their timeout when the answer comes.
 
 use crate::{APP_MEAN, CORES, DB_MEAN, Found, INSTANCES, MM1_MEAN, MM1_RATE, POOL, RATE, TIMEOUT};
 use nexosim::model::{Context, Model, schedulable};
