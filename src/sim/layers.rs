@@ -109,6 +109,8 @@ impl<O: Observer> World<'_, O> {
         mix(key, u64::from(done))
     }
 
+    // Inlined into the one loop that calls it: most layers only put a frame in place.
+    #[inline(always)]
     fn enter(&mut self, now: SimTime, call: &mut Call, parent: FrameId, layer: u32) -> Passage {
         let model = self.model;
         let slot = self.slot(layer, call);
@@ -190,15 +192,19 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Whether the process that made a call, and this layer with its state, has been killed since.
+    #[inline]
     pub(super) fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
-        !self.model.layers[layer as usize].shared && self.is_caller_gone(call)
+        self.anybody_killed && !self.model.layers[layer as usize].shared && self.is_caller_dead(call)
     }
 
     /// Whether the process that made a call has been killed since.
+    #[inline]
     pub(super) fn is_caller_gone(&self, call: &Call) -> bool {
-        if !self.anybody_killed {
-            return false;
-        }
+        self.anybody_killed && self.is_caller_dead(call)
+    }
+
+    #[inline(never)]
+    fn is_caller_dead(&self, call: &Call) -> bool {
         let edge = self.model.routes[call.route as usize].edge as usize;
         match self.model.edges[edge].caller {
             Caller::Client(_) => false,
@@ -209,9 +215,11 @@ impl<O: Observer> World<'_, O> {
     /// The instance whose process keeps this layer, if it hangs: what reaches the layer waits until it goes on.
     #[inline]
     pub(super) fn hung_caller(&self, layer: u32, call: &Call) -> Option<u32> {
-        if self.hung == 0 {
-            return None;
-        }
+        if self.hung == 0 { None } else { self.hung_host(layer, call) }
+    }
+
+    #[inline(never)]
+    fn hung_host(&self, layer: u32, call: &Call) -> Option<u32> {
         // Of a retry only the budget is shared.
         let place = &self.model.layers[layer as usize];
         if place.shared && !matches!(place.kind, LayerKind::Retry { .. }) {
@@ -257,6 +265,12 @@ impl<O: Observer> World<'_, O> {
             let parent = frame.parent;
             match &frame.kind {
                 Kind::Layer { layer, call, state } => {
+                    if self.hung == 0 && self.model.layers[*layer as usize].kind.only_times() {
+                        self.frames.remove(id);
+                        self.pass_on(id, parent);
+                        id = parent;
+                        continue;
+                    }
                     let (layer, call, state) = (*layer, *call, *state);
                     if let Some(instance) = self.hung_caller(layer, &call) {
                         return self.park(instance, Task::Up(id, outcome));
