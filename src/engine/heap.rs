@@ -45,17 +45,19 @@ impl Siblings {
     /// compiler takes conditional moves. Equal halves are rare (one time and rank, or no child at all).
     #[inline(always)]
     fn least(&self) -> (usize, Key) {
-        let [a, b, c, d] = self.0.map(Key::high);
+        let (a, b) = (self.0[0].high(), self.0[1].high());
+        let (c, d) = (self.0[2].high(), self.0[3].high());
         let (left, right) = (a.min(b), c.min(d));
         if a == b || c == d || left == right {
             return self.least_of_ties();
         }
         let (left_place, right_place) = (usize::from(b < a), 2 + usize::from(d < c));
         let place = if right < left { right_place } else { left_place };
-        (place, self.0[place])
+        (place, self.0[place % 4])
     }
 
     #[cold]
+    #[inline(never)]
     fn least_of_ties(&self) -> (usize, Key) {
         let [a, b, c, d] = self.0;
         let (left, right) = (a.min(b), c.min(d));
@@ -150,16 +152,19 @@ impl KeyHeap {
 
     /// Lets the hole at the root sink to the bottom along the least children, then `key` rise from there.
     fn sink(&mut self, key: Key) {
-        let mut hole = ROOT;
-        while let Some(children) = self.lines.get(hole - 2) {
-            let (place, least) = children.least();
-            if least == Key::NONE {
+        let lines = self.lines.as_mut_slice();
+        let (mut line, mut place) = (ROOT / 4, ROOT % 4);
+        loop {
+            let below = 4 * line + place - 2;
+            let Some(children) = lines.get(below) else { break };
+            let (next, least) = children.least();
+            if least.high() == Key::NONE.high() {
                 break;
             }
-            *self.at(hole) = least;
-            hole = 4 * (hole - 2) + place;
+            lines[line].0[place % 4] = least;
+            (line, place) = (below, next);
         }
-        self.rise(hole, key);
+        self.rise(4 * line + place, key);
     }
 
     /// Puts `key` at the hole at `position`, or above it, moving greater parents down.

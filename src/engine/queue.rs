@@ -88,9 +88,18 @@ impl<E: Copy> EventQueue<E> {
     #[inline]
     pub fn schedule(&mut self, at: SimTime, rank: Rank, event: E) {
         debug_assert!(at >= self.now, "nothing can be scheduled for {at}: it is {} already", self.now);
-        let slot = self.slab.insert(event);
+        let Some(slot) = self.slab.insert(event) else { return self.schedule_anew(at, rank, event) };
         let key = self.next_key(at.max(self.now).min(SimTime::NEVER), rank, slot);
         self.keys.insert_newest(key);
+    }
+
+    /// As [`schedule`](Self::schedule), when no slot is free. Apart, and the last thing done there, as all that is then
+    /// left of it needs no register saved.
+    #[cold]
+    #[inline(never)]
+    fn schedule_anew(&mut self, at: SimTime, rank: Rank, event: E) {
+        self.slab.grow(event);
+        self.schedule(at, rank, event);
     }
 
     /// The lane of one delay and rank, opened if there is none yet.
@@ -257,18 +266,22 @@ struct Slab<E> {
 }
 
 impl<E: Copy> Slab<E> {
+    /// The slot where an event now waits; `None` if none is free.
     #[inline]
-    fn insert(&mut self, event: E) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.events[slot as usize] = event;
-            return slot;
-        }
+    fn insert(&mut self, event: E) -> Option<u32> {
+        let slot = self.free.pop()?;
+        *self.events.get_mut(slot as usize)? = event;
+        Some(slot)
+    }
+
+    /// One more free slot, with whatever event in it.
+    fn grow(&mut self, event: E) {
         let slot = self.events.len() as u32;
         debug_assert!(slot < LANE, "at most 2^31 events can be pending");
         self.events.push(event);
         // Room to free every slot, so that removing never allocates.
         self.free.reserve(self.events.capacity());
-        slot
+        self.free.push(slot);
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use crate::components::tcp::backed_off;
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
+use std::ops::Range;
 
 /// How often a message is sent again before it is given up as delivered.
 const RETRANSMITS_MAX: u32 = 15;
@@ -31,6 +32,7 @@ pub(super) enum Passage {
 
 impl<O: Observer> World<'_, O> {
     /// Begins a call for `parent`.
+    #[inline]
     pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
         let route = &self.model.routes[call.route as usize];
         self.observer.count(self.model.catalog.edges[route.edge as usize].calls);
@@ -38,13 +40,12 @@ impl<O: Observer> World<'_, O> {
             self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
             return;
         }
-        self.down(now, call, parent, route.layers.start);
+        self.down(now, call, parent, route.layers.clone());
     }
 
-    /// Takes a call down from `layer` on.
-    fn down(&mut self, now: SimTime, mut call: Call, mut parent: FrameId, mut layer: u32) {
-        let end = self.model.routes[call.route as usize].layers.end;
-        while layer < end {
+    /// Takes a call down through `layers`.
+    fn down(&mut self, now: SimTime, mut call: Call, mut parent: FrameId, layers: Range<u32>) {
+        for layer in layers {
             match self.enter(now, &mut call, parent, layer) {
                 Passage::Through(frame) => parent = frame,
                 Passage::Waits => return,
@@ -60,7 +61,6 @@ impl<O: Observer> World<'_, O> {
                     return;
                 }
             }
-            layer += 1;
         }
         self.route(now, call, parent);
     }
@@ -94,7 +94,8 @@ impl<O: Observer> World<'_, O> {
             LayerState::Pool { .. } => self.note_pool(&mut call, layer),
             _ => {}
         }
-        self.down(now, call, frame, layer + 1);
+        let end = self.model.routes[call.route as usize].layers.end;
+        self.down(now, call, frame, layer + 1..end);
     }
 
     /// The key of an attempt: each has random numbers of its own, and the first has the call's. Where one retry
