@@ -23,6 +23,7 @@ mod schema;
 mod shard;
 mod submit;
 mod sweep;
+mod trace;
 mod tune;
 mod validate;
 
@@ -81,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Capacity(args) => capacity::capacity(args),
         Command::Compare(args) => compare::compare(args),
         Command::Rare(args) => rare::rare(args),
+        Command::Trace(args) => trace::trace(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held

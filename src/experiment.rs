@@ -30,6 +30,7 @@ pub mod study;
 pub mod sweep;
 pub mod team;
 pub mod theory;
+pub mod traces;
 pub mod tune;
 pub mod warmup;
 

@@ -12,6 +12,8 @@ pub mod pairs;
 pub mod recorder;
 pub mod rules;
 pub mod selection;
+pub mod sums;
+pub mod trace;
 
 pub use estimate::{Estimate, Proportion};
 pub use gauge::TimeAverage;
@@ -20,3 +22,4 @@ pub use meters::{Meters, Red, Sizes, Source};
 pub use observer::{Change, Observer};
 pub use recorder::{Record, Recorder, Window};
 pub use rules::{Bound, Rows, Rule, Watch};
+pub use sums::Sums;

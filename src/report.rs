@@ -15,8 +15,10 @@ pub mod plot;
 pub mod rare;
 pub mod series_csv;
 pub mod sweep;
+pub mod traces;
 pub mod tune;
 pub mod validation;
+pub mod waterfall;
 mod words;
 
 #[cfg(test)]

@@ -63,11 +63,12 @@ mod targets;
 mod tasks;
 mod throttling;
 mod todo;
+mod tracing;
 mod troubles;
 mod versions;
 mod wires;
 
-use crate::base::{Arena, Id, Outcome, SimDuration, SimTime, Streams, mix};
+use crate::base::{Id, Outcome, SimDuration, SimTime, Streams, mix};
 use crate::components::breaker::family::AnyBreaker;
 use crate::components::budget::family::AnyBudget;
 use crate::components::bulkhead::family::AnyBulkhead;
@@ -78,6 +79,7 @@ use crate::components::pool::family::AnyPool;
 use crate::components::rate_limit::RateLimiter;
 use crate::components::throttling::Throttle;
 use crate::engine::{EventQueue, Rank};
+use crate::metrics::trace::Traces;
 use crate::metrics::{Change, Observer, Watch};
 use crate::model::{Epoch, Group, HedgeDelay, LayerKind, Model, SlotUse};
 use autoscalers::AutoscalerState;
@@ -101,6 +103,7 @@ use targets::{BalancerState, GroupState};
 use tasks::TaskState;
 use throttling::ThrottleState;
 use todo::{Task, Tasks};
+use tracing::Frames;
 
 /// Names a frame.
 pub(crate) type FrameId = Id<Frame>;
@@ -147,6 +150,8 @@ pub struct RunSummary {
     pub rest: Rest,
     /// Messages by queue.
     pub queues: Vec<crate::components::broker::Tally>,
+    /// What became of the sampled requests.
+    pub traces: Traces,
 }
 
 /// What a run still holds: nothing at all once the last request has ended and no caller is left behind.
@@ -187,7 +192,7 @@ pub struct World<'m, O> {
     streams: Streams,
     queue: EventQueue<Event>,
     tasks: Tasks,
-    frames: Arena<Frame>,
+    frames: Frames,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
     /// The settings that were in force before, in order of time.
@@ -302,7 +307,7 @@ impl<'m, O: Observer> World<'m, O> {
             streams,
             queue: EventQueue::new(),
             tasks: Tasks::default(),
-            frames: Arena::new(),
+            frames: Frames::new(),
             epoch: 0,
             past: Vec::new(),
             sources: Source::all(model, streams),
@@ -408,6 +413,7 @@ impl<'m, O: Observer> World<'m, O> {
         let rest = self.rest();
         // They add up, too.
         let queues = self.queues.iter().map(QueueState::tally).collect();
+        let traces = self.finish_traces();
         let summary = RunSummary {
             events: self.events,
             tallies: self.tallies,
@@ -415,6 +421,7 @@ impl<'m, O: Observer> World<'m, O> {
             stop,
             rest,
             queues,
+            traces,
         };
         (summary, self.observer)
     }
@@ -456,6 +463,7 @@ impl<'m, O: Observer> World<'m, O> {
                 at_instant = 0;
             }
             self.events += 1;
+            self.frames.now = now;
             at_instant += 1 + self.handle(now, event);
             if at_instant > AT_ONE_INSTANT_MAX {
                 return Stop::TimeStandsStill;

@@ -120,7 +120,8 @@ fn the_columns_that_alerts_need_are_enough() {
     let variant = &plan.variants[0];
     let columns = alert_columns(&variant.alerts);
     assert_eq!(columns.len(), 2);
-    let recorder = Recorder::new(variant.model.catalog.sizes(), columns.clone(), &[]);
+    let catalog = &variant.model.catalog;
+    let recorder = Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), &[]);
     let (_, recorder) = World::new(&variant.model, &variant.script, plan.seed, 0, recorder).run();
     let record = recorder.finish(plan.end);
     assert_eq!(record.rows.len(), 2 * 300);

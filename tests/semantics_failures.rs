@@ -95,7 +95,8 @@ fn without_a_series_nothing_is_recorded_second_by_second() {
         + &failures("up: Exponential(mean: \"1000s\"), down: Exponential(mean: \"50s\")");
     let plan = Files::new(&idle(10, ""), Some(&whole_experiment(&fields))).plan();
     let variant = &plan.variants[0];
-    let recorder = Recorder::new(variant.model.catalog.sizes(), Vec::new(), &[]);
+    let catalog = &variant.model.catalog;
+    let recorder = Recorder::new(catalog.sizes(), &catalog.sums, Vec::new(), &[]);
     let (_, recorder) = World::new(&variant.model, &variant.script, 42, 0, recorder).run();
     let record = recorder.finish(plan.end);
     assert!(record.rows.is_empty());

@@ -109,13 +109,14 @@ fn rooms_know_only_whom_they_may() {
 }
 
 /// What is kept of a run can be written to a file, so that other machines can play a part of them.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 7] = [
     "src/experiment/cascade/path.rs",
     "src/experiment/fold.rs",
     "src/experiment/judge.rs",
     "src/experiment/ledger.rs",
     "src/experiment/results.rs",
     "src/metrics/histogram.rs",
+    "src/metrics/trace.rs",
 ];
 
 #[test]

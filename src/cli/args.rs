@@ -11,9 +11,10 @@ use super::rare::RareArgs;
 use super::shard::ShardArgs;
 use super::submit::SubmitArgs;
 use super::sweep::SweepArgs;
+use super::trace::TraceArgs;
 use super::tune::TuneArgs;
 use crate::base::SimDuration;
-use crate::base::units::parse_duration;
+use crate::base::units::{parse_duration, parse_ratio};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -56,6 +57,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// Which variant is better, and is the difference real? Compares variants on the same random numbers.
     Compare(CompareArgs),
+    /// Why was this request slow? Shows what the slowest sampled requests waited for, step by step.
+    Trace(TraceArgs),
     /// How often do failures coincide so that the system is out, however rare that is?
     Rare(RareArgs),
 }
@@ -74,6 +77,9 @@ pub struct RunArgs {
     /// Simulated time of each run, such as 10m.
     #[arg(long, value_parser = duration)]
     pub duration: Option<SimDuration>,
+    /// Writes what became of a share of the requests, such as 0.1%, to traces.jsonl (OTLP, for Jaeger and the like).
+    #[arg(long, value_name = "SHARE", value_parser = traced_share, conflicts_with = "no_out")]
+    pub traces: Option<f64>,
     /// Folder for summary, series, events and plots [default: out/NAME]
     #[arg(long, conflicts_with = "no_out")]
     pub out: Option<PathBuf>,
@@ -166,6 +172,11 @@ impl Color {
         }
         .write_global();
     }
+}
+
+/// A share of the requests.
+pub fn traced_share(text: &str) -> Result<f64, String> {
+    parse_ratio(text).map_err(|e| e.to_string())
 }
 
 /// A length of simulated time.

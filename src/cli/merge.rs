@@ -3,7 +3,7 @@
 use super::deliver::{DeliverArgs, Format};
 use super::precision::PrecisionArgs;
 use super::progress::Bar;
-use super::run::{folder, report, reproducing};
+use super::run::{folder, report, reproducing, sampling, traces_again};
 use super::{Ending, message, run_failed, show_diagnostics};
 use crate::base::SimDuration;
 use crate::experiment::ledger::{Header, Ledger, LedgerError};
@@ -63,6 +63,7 @@ fn merged(args: &MergeArgs) -> Result<Ending, String> {
     let duration = asked.duration_ns.map(SimDuration::from_ns);
     let changes =
         Changes { seed: Some(header.seed), runs: Some(header.runs), duration, ..Changes::default() };
+    let changes = Changes { traces: sampling(asked.traces), ..changes };
     let precision = PrecisionArgs::again_as(asked);
     let changes = precision.change(&mut loader, None, changes);
     let planned = document.and_then(|document| plan(&mut loader, document, &changes));
@@ -80,7 +81,8 @@ fn merged(args: &MergeArgs) -> Result<Ending, String> {
     };
     let Some(result) = outcome.result else { return Err("no run is there for all variants".into()) };
     let folder = (!args.no_out).then(|| folder(args.out.as_deref(), &plan.name));
-    let line = reproducing(&asked.file, &asked.sets, plan.seed, plan.runs, duration, &precision);
+    let mut line = reproducing(&asked.file, &asked.sets, plan.seed, plan.runs, duration, &precision);
+    line.push_str(&traces_again(asked.traces));
     Ok(report(&result, folder.as_deref(), &args.deliver, args.quiet, line))
 }
 

@@ -9,11 +9,12 @@ use super::progress::Bar;
 use super::{Ending, interrupt, message, run_failed, shard, show_diagnostics, threads, width};
 use crate::base::SimDuration;
 use crate::experiment::ledger::{Asked, Header};
+use crate::experiment::plan::Sampling;
 use crate::experiment::results::Verdict;
 use crate::experiment::run::{Outcome, RunError, run_keeping};
 use crate::experiment::shards::Shard;
 use crate::experiment::{Changes, ExperimentResult, Plan, plan};
-use crate::report::{events_jsonl, human, json, plot, series_csv};
+use crate::report::{events_jsonl, human, json, plot, series_csv, traces};
 use crate::spec::load::Loader;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -35,8 +36,15 @@ pub fn run(args: &RunArgs) -> Ending {
 fn played(args: &RunArgs, shard: Option<Shard>) -> Result<Ending, String> {
     let mut loader = Loader::default();
     let document = loader.load(&args.file, &args.play.sets);
-    let changes =
-        Changes { seed: args.play.seed, runs: args.play.runs, duration: args.duration, ..Changes::default() };
+    let changes = Changes {
+        seed: args.play.seed,
+        runs: args.play.runs,
+        duration: args.duration,
+        traces: sampling(args.traces),
+        // Only files have it, and ledgers for those who merge them.
+        hides_series: args.no_out && shard.is_none(),
+        ..Changes::default()
+    };
     let changes = args.precision.change(&mut loader, args.play.jobs, changes);
     let plan = document.and_then(|d| plan(&mut loader, d, &changes));
     if show_diagnostics(&loader) {
@@ -46,7 +54,11 @@ fn played(args: &RunArgs, shard: Option<Shard>) -> Result<Ending, String> {
         message("error: interrupted before the first run\n");
         return Ok(Ending::Interrupted);
     }
-    let Some(plan) = plan else { return Ok(Ending::Wrong) };
+    let Some(mut plan) = plan else { return Ok(Ending::Wrong) };
+    if args.no_out && plan.traces > 0.0 {
+        plan.traces = 0.0;
+        message("note: the file asks for traces, and --no-out writes none\n");
+    }
     let header = || Ok::<_, String>(Header::new(&plan, asked(args, &loader)?));
     if let Some(shard) = shard {
         return shard::play(args, &plan, header()?, shard);
@@ -99,8 +111,14 @@ fn asked(args: &RunArgs, loader: &Loader) -> Result<Asked, String> {
         file: text(&args.file)?,
         sets: args.play.sets.clone(),
         duration_ns: args.duration.map(SimDuration::ns),
+        traces: args.traces,
         texts: texts.collect::<Result<_, String>>()?,
     })
+}
+
+/// Which requests are traced: the share that a flag gives, or that of the file.
+pub fn sampling(share: Option<f64>) -> Sampling {
+    share.map_or(Sampling::AsWritten, Sampling::Share)
 }
 
 /// Where the results of a plan go.
@@ -181,6 +199,9 @@ fn outputs(result: &ExperimentResult) -> anyhow::Result<Vec<Output>> {
     if result.variants.iter().any(|v| !v.series.times_s.is_empty()) {
         outputs.insert(1, ("timeseries.csv".to_string(), series_csv::write(result)));
     }
+    if result.variants.iter().any(|v| v.traces.is_some()) {
+        outputs.push(("traces.jsonl".to_string(), traces::write(result)));
+    }
     for plot in plot::all(result)? {
         outputs.push((format!("{}.svg", plot.file_stem), plot.svg.into_bytes()));
         outputs.push((format!("{}.png", plot.file_stem), plot.png));
@@ -205,7 +226,14 @@ fn ending(result: &ExperimentResult) -> Ending {
 /// The command that gives the same bytes again.
 fn reproduce(args: &RunArgs, plan: &Plan) -> String {
     let file = args.file.display().to_string();
-    reproducing(&file, &args.play.sets, plan.seed, plan.runs, args.duration, &args.precision)
+    let mut line = reproducing(&file, &args.play.sets, plan.seed, plan.runs, args.duration, &args.precision);
+    line.push_str(&traces_again(args.traces));
+    line
+}
+
+/// The flag again, behind a space.
+pub fn traces_again(share: Option<f64>) -> String {
+    share.map_or(String::new(), |share| format!(" --traces {share}"))
 }
 
 /// As [`reproduce`], of what a ledger remembers as well.

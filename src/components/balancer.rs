@@ -307,6 +307,35 @@ impl Balancer {
         }
     }
 
+    /// Looks at the clock, and chooses; from numbers of its own that begin with a seed, for policies that draw. Only
+    /// for a balancer without slow starts and zones.
+    #[inline]
+    pub fn pick_at(&mut self, now: SimTime, seed: Option<u64>, key: u64) -> Option<u32> {
+        debug_assert!(self.slow_start.len() == 0 && self.zones.is_none());
+        self.targets.now = now;
+        match &mut self.policy {
+            Policy::RoundRobin(policy) if !self.targets.eligible.is_empty() => {
+                Some(policy.pick(&self.targets.eligible))
+            }
+            // What does not draw does not care for the seed.
+            _ => self.pick(&mut Rng::from_seed(seed.unwrap_or(0)), key),
+        }
+    }
+
+    /// A request to a target ended: [`Balancer::give_back`], [`Balancer::on_end`] and [`Balancer::observe`] at once.
+    #[inline]
+    pub fn on_answer(&mut self, now: SimTime, target: u32, key: u64, took: SimDuration) {
+        if self.zones.is_none() && !self.policy.minds_answers() {
+            let outstanding = &mut self.targets.outstanding[target as usize];
+            debug_assert!(*outstanding > 0);
+            *outstanding = outstanding.saturating_sub(1);
+        } else {
+            self.give_back(target, key);
+            self.on_end(target);
+            self.observe(now, target, took);
+        }
+    }
+
     /// The connection to a target that was lent for a request with this key is idle again; for policies that mind.
     #[inline]
     pub fn give_back(&mut self, target: u32, key: u64) {
@@ -499,6 +528,12 @@ impl Policy {
             | Self::HaproxyHash(..)
             | Self::Connections(_) => {}
         }
+    }
+
+    /// Whether the end of a request tells the policy more than that one less is in flight.
+    #[inline]
+    fn minds_answers(&self) -> bool {
+        matches!(self, Self::LeastConn(_) | Self::PeakEwma(_) | Self::Connections(_))
     }
 
     /// More or less is in flight to a target.

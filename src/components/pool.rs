@@ -117,6 +117,15 @@ pub enum PoolAction<W> {
     },
 }
 
+/// Who has a connection that came back.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum PassedTo<W> {
+    /// Nobody: it is idle.
+    Nobody,
+    /// The first in line.
+    Waiter(W),
+}
+
 /// A pool of connections for waiters named by tokens `W`.
 #[derive(Clone, Debug)]
 pub struct Pool<W> {
@@ -224,6 +233,41 @@ impl<W: Copy + PartialEq> Pool<W> {
     pub fn acquire(&mut self, now: SimTime, waiter: W, out: &mut Vec<PoolAction<W>>) {
         self.waiters.push(Waiter { token: waiter, since: now });
         self.dispense(out);
+    }
+
+    /// Lends an idle connection at once, if nobody waits: what [`Pool::acquire`] does nearly always, without the line
+    /// and the list of actions. `None` changes nothing, and leaves it to that.
+    #[inline]
+    pub fn lend_at_once(&mut self) -> Option<ConnId> {
+        if !self.waiters.is_empty() {
+            return None;
+        }
+        let conn = *self.idle.last()?;
+        let c = self.conns.get_mut(conn).filter(|c| c.epoch == self.epoch)?;
+        c.state = State::InUse;
+        self.idle.pop();
+        self.in_use += 1;
+        Some(conn)
+    }
+
+    /// Takes a connection back, and lends it to the first in line: what [`Pool::release`] does nearly always. `None`
+    /// changes nothing, and leaves it to that.
+    #[inline]
+    pub fn pass_on(&mut self, now: SimTime, conn: ConnId) -> Option<PassedTo<W>> {
+        if self.reaper_due.is_none() || self.config.max_uses.is_some() {
+            return None;
+        }
+        let epoch = self.epoch;
+        let c = self.conns.get_mut(conn).filter(|c| c.state == State::InUse && c.epoch == epoch)?;
+        c.uses += 1;
+        if let Some(waiter) = self.waiters.pop() {
+            return Some(PassedTo::Waiter(waiter.token));
+        }
+        c.state = State::Idle;
+        c.expires = now + self.config.idle_timeout;
+        self.idle.push(conn);
+        self.in_use -= 1;
+        Some(PassedTo::Nobody)
     }
 
     /// A waiter's patience is over, `acquire_timeout` after it came. True if it still waited: it is gone now.

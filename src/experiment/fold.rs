@@ -4,6 +4,7 @@ use super::alerts;
 use super::cascade;
 use super::doubts;
 use super::judge::{self, SubjectValue};
+use super::measures::SeriesKept;
 use super::objectives;
 use super::plan::{FaultMeasure, Plan, VariantPlan};
 use super::precision;
@@ -13,7 +14,9 @@ use super::results::{
 };
 use super::stationary;
 use super::theory;
+use super::traces;
 use crate::metrics::estimate::binomial;
+use crate::metrics::trace::Traces;
 use crate::metrics::{Estimate, Histogram, Proportion};
 use crate::sim::Stop;
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,8 @@ pub struct RunData {
     pub subjects: Vec<SubjectValue>,
     /// What each value of theory is.
     pub theory: Vec<Option<f64>>,
+    /// The requests that were sampled.
+    pub traces: Traces,
 }
 
 fn at_its_end() -> Stop {
@@ -101,6 +106,7 @@ pub struct Fold {
     objectives: Vec<Vec<Vec<Option<f64>>>>,
     subjects: Vec<Vec<SubjectValue>>,
     theory: Vec<Vec<Option<f64>>>,
+    traces: traces::Kept,
 }
 
 /// One metric in one second, over runs.
@@ -152,6 +158,7 @@ impl Fold {
             objectives: Vec::new(),
             subjects: vec![Vec::new(); subjects(variant)],
             theory: vec![Vec::new(); variant.theory.len()],
+            traces: traces::Kept::default(),
         }
     }
 
@@ -194,6 +201,7 @@ impl Fold {
         for (all, value) in self.theory.iter_mut().zip(data.theory) {
             all.push(value);
         }
+        self.traces.add(run, data.traces);
     }
 
     fn add_log(&mut self, log: RunLog) {
@@ -218,7 +226,7 @@ impl Fold {
     }
 
     fn series(&self, variant: &VariantPlan) -> Series {
-        if !variant.recorded.is_series {
+        if variant.recorded.series != SeriesKept::All {
             return Series::default();
         }
         let seconds = self.cells.len().checked_div(self.width).unwrap_or(0);
@@ -282,6 +290,7 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
         let stationary = stationary::results(variant, &fold.levels, plan.end.since(plan.warmup).seconds());
         warnings.extend(stationary::warnings(&variant.name, &stationary));
         warnings.extend(log_dropped(variant, &fold, runs));
+        warnings.extend(fold.traces.warnings(&variant.name));
         let during = std::mem::take(&mut fold.during);
         variants.push(VariantResult {
             name: variant.name.clone(),
@@ -308,6 +317,7 @@ pub fn result(plan: &Plan, folds: Vec<Fold>) -> ExperimentResult {
             measures: judge::measures(variant, &fold.subjects),
             fingerprints: fold.fingerprints,
             log: fold.logs,
+            traces: fold.traces.book(variant, plan.traces),
             stationary,
         });
     }

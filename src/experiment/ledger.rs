@@ -19,7 +19,7 @@ use std::ops::Range;
 use xxhash_rust::xxh64::xxh64;
 
 /// What every ledger begins with; the number is the version of the format.
-const MARK: &[u8; 16] = b"brownout runs 2\n";
+const MARK: &[u8; 16] = b"brownout runs 3\n";
 
 /// How runs draw their random numbers. Changes when the same seed gives other runs.
 pub const RANDOM: &str = "xoshiro256++ keyed by (seed, run, path, purpose), variates by libm 0.2.16";
@@ -77,6 +77,8 @@ pub struct Asked {
     pub warmup_ns: AskedWarmup,
     /// The precision that the command line wants, as a share, and of what.
     pub precision: AskedPrecision,
+    /// The share of requests that is traced, if the command line gave it.
+    pub traces: Option<f64>,
     /// Every file that was read: path and bytes, in order of path.
     pub texts: Vec<(String, Vec<u8>)>,
 }
@@ -150,6 +152,10 @@ impl Header {
             Some((within, of)) => format!("--precision {within} of `{}`", of.join("` `")),
             None => "the runs of the file".to_string(),
         };
+        let traces = |asked: &Asked| match asked.traces {
+            Some(share) => format!("--traces {share}"),
+            None => "the traces of the file".to_string(),
+        };
         let differs = |found: String, expected: String| (found != expected).then_some((found, expected));
         let found = [
             differs(format!("brownout {}", self.brownout), format!("brownout {}", expected.brownout)),
@@ -160,6 +166,7 @@ impl Header {
             differs(duration(a), duration(b)),
             differs(warmup(a), warmup(b)),
             differs(precision(a), precision(b)),
+            differs(traces(a), traces(b)),
             differs(sets(a), sets(b)),
             differs(format!("file {}", a.file), format!("file {}", b.file)),
         ];

@@ -19,15 +19,35 @@ pub struct Recorded {
     pub columns: Vec<Source>,
     /// Gauges whose every move is looked at.
     pub tracked: Vec<u32>,
-    /// Whether the columns are those of all metrics, in order of path, and are reported.
-    pub is_series: bool,
+    /// What of the time series is kept.
+    pub series: SeriesKept,
+}
+
+/// What is kept of the time series of an experiment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SeriesKept {
+    /// The experiment has none: seconds are told apart only if something that is asked for needs them.
+    #[default]
+    None,
+    /// Seconds are told apart as for a series, so that all numbers are the same, but nobody sees it: only the columns
+    /// that something needs are kept.
+    Unseen,
+    /// All metrics, in order of path, for reports.
+    All,
 }
 
 impl Recorded {
-    /// All metrics second by second, or nothing yet.
-    pub fn new(model: &Model, is_series: bool) -> Self {
-        let metrics = model.catalog.metrics.iter().filter(|_| is_series);
-        Self { columns: metrics.map(|m| m.source).collect(), tracked: Vec::new(), is_series }
+    /// What the series needs; nothing of what is asked beside it yet.
+    pub fn new(model: &Model, series: SeriesKept) -> Self {
+        let columns = match series {
+            SeriesKept::None => Vec::new(),
+            // Whether requests pile up is told from these.
+            SeriesKept::Unseen => {
+                model.catalog.clients.iter().map(|c| Source::Level(c.in_flight, 1.0)).collect()
+            }
+            SeriesKept::All => model.catalog.metrics.iter().map(|m| m.source).collect(),
+        };
+        Self { columns, tracked: Vec::new(), series }
     }
 
     /// The column of a metric.

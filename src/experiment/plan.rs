@@ -13,7 +13,7 @@ use super::alerts::{self, AlertMeasure, AlertPlan};
 use super::cascade;
 use super::doubts::{self, PercentilePlan};
 use super::impact::{self, ImpactColumns};
-use super::measures::{FormulaPlan, Recorded, Subject, find_fault};
+use super::measures::{FormulaPlan, Recorded, SeriesKept, Subject, find_fault};
 use super::objectives::{self, Slo};
 use super::precision::{self, PrecisePlan, PrecisionChange};
 use super::stationary;
@@ -32,6 +32,7 @@ use crate::spec::node::{self, Node};
 use crate::spec::quantity::Seconds;
 use crate::spec::runs::{Runs, Warmup};
 use crate::spec::source::{Span, Spanned};
+use crate::spec::topology::Topology;
 use timeline::{Happenings, Stage};
 
 /// What the command line, or a question about an experiment, changes about it.
@@ -49,6 +50,8 @@ pub struct Changes {
     pub variant: Option<String>,
     /// Whether all metrics are kept second by second; as the experiment says if not given.
     pub series: Option<bool>,
+    /// Whether nobody looks at the series: then only what else is asked for is kept of it. No other number changes.
+    pub hides_series: bool,
     /// What else happens, to every variant.
     pub timeline: Vec<At>,
     /// What else is expected of every variant.
@@ -61,6 +64,20 @@ pub struct Changes {
     pub warmup: Option<Warmup>,
     /// How the runs are played from which a warm-up is found.
     pub pilot: Pilot,
+    /// Which requests are traced.
+    pub traces: Sampling,
+}
+
+/// Which requests are traced.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Sampling {
+    /// None: for those who show no traces.
+    #[default]
+    Nothing,
+    /// As many as the experiment says.
+    AsWritten,
+    /// This share.
+    Share(f64),
 }
 
 /// The simulated time of a topology that is run on its own, and its warm-up.
@@ -92,6 +109,8 @@ pub struct Plan {
     pub recovery: RecoveryPlan,
     /// Where the values of theory come from; empty if there are none.
     pub theory_source: String,
+    /// The share of requests that is traced.
+    pub traces: f64,
 }
 
 /// What counts as recovered.
@@ -257,7 +276,7 @@ pub struct WindowPlan {
 /// Plans what a document asks for; mistakes are left in the loader's diagnostics.
 pub fn plan(loader: &mut Loader, document: Document, changes: &Changes) -> Option<Plan> {
     let plan = match document {
-        Document::Topology(node) => plan_topology(loader, &node, changes),
+        Document::Topology(node) => plan_topology(loader, node, changes),
         Document::Experiment(document) => plan_experiment(loader, &document, changes),
     };
     // Mistakes that were found while reading, such as a key that is given twice, forbid a plan as well.
@@ -265,8 +284,8 @@ pub fn plan(loader: &mut Loader, document: Document, changes: &Changes) -> Optio
 }
 
 /// A quick look at a topology: an experiment that only looks.
-fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<Plan> {
-    let topology = loader.topology(node)?;
+fn plan_topology(loader: &mut Loader, node: Node, changes: &Changes) -> Option<Plan> {
+    let topology = loader.topology(&node)?;
     if topology.clients.is_empty() {
         loader.diagnostics.push(check::no_clients(&topology));
         return None;
@@ -283,15 +302,10 @@ fn plan_topology(loader: &mut Loader, node: &Node, changes: &Changes) -> Option<
     let source = loader.sources.add("a quick look", &text, std::path::Path::new("."));
     let tree = node::parse(source, &text, &mut loader.diagnostics)?;
     let mut experiment: Experiment = loader.decode(&tree)?;
-    experiment.name = Some(topology.name);
-    let document = ExperimentDocument {
-        experiment,
-        tree,
-        topology: node.clone(),
-        pinned: Vec::new(),
-        pinned_of: Vec::new(),
-    };
-    plan_experiment(loader, &document, &Changes { duration: None, ..changes.clone() })
+    experiment.name = Some(topology.name.clone());
+    let document =
+        ExperimentDocument { experiment, tree, topology: node, pinned: Vec::new(), pinned_of: Vec::new() };
+    plan_known(loader, &document, &Changes { duration: None, ..changes.clone() }, Some(topology))
 }
 
 /// Plans an experiment; mistakes are left in the loader's diagnostics.
@@ -299,6 +313,16 @@ pub(super) fn plan_experiment(
     loader: &mut Loader,
     document: &ExperimentDocument,
     changes: &Changes,
+) -> Option<Plan> {
+    plan_known(loader, document, changes, None)
+}
+
+/// The same; `known` is the document's topology, if that has been decoded and checked before.
+fn plan_known(
+    loader: &mut Loader,
+    document: &ExperimentDocument,
+    changes: &Changes,
+    known: Option<Topology>,
 ) -> Option<Plan> {
     let mut experiment = document.experiment.clone();
     if let Some(duration) = changes.duration {
@@ -311,7 +335,7 @@ pub(super) fn plan_experiment(
     if let Some(warmup) = changes.warmup {
         experiment.warmup = warmup;
     }
-    let base = loader.topology(&document.topology)?;
+    let base = known.or_else(|| loader.topology(&document.topology))?;
     precision::change(&mut experiment, changes, &base, loader);
     let found = check::experiment(&experiment, &base);
     let usable = !found.has_errors();
@@ -327,8 +351,9 @@ pub(super) fn plan_experiment(
     }
     let warmup = SimTime::ZERO + experiment.warmup.stated();
     let mut variants = Vec::new();
+    let mut base = Some(base);
     for name in variant_names(loader, &experiment, changes)? {
-        variants.extend(plan_variant(loader, &experiment, document, changes, &name));
+        variants.extend(plan_variant(loader, &experiment, document, changes, &name, &mut base));
     }
     if loader.diagnostics.has_errors() {
         return None;
@@ -351,6 +376,11 @@ pub(super) fn plan_experiment(
             stable_s: experiment.recovery.stable.0,
             goodput: experiment.recovery.goodput.0,
             lost_request: experiment.recovery.lost_request,
+        },
+        traces: match changes.traces {
+            Sampling::Nothing => 0.0,
+            Sampling::AsWritten => experiment.traces.0,
+            Sampling::Share(share) => share,
         },
         theory_source: experiment.theory.as_ref().map_or_else(String::new, |t| t.source.clone()),
     })
@@ -394,21 +424,24 @@ fn plan_variant(
     document: &ExperimentDocument,
     changes: &Changes,
     name: &str,
+    base: &mut Option<Topology>,
 ) -> Option<VariantPlan> {
     let [warmup, end] =
         [experiment.warmup.stated(), experiment.duration.duration()].map(|length| SimTime::ZERO + length);
     let mut node = document.topology.clone();
-    if let Some(variant) = experiment.variants.get(name) {
-        loader.apply(&mut node, &overrides(&variant.0.set));
-    }
-    loader.apply(&mut node, &document.pinned_for(name));
+    let set = experiment.variants.get(name).map_or_else(Vec::new, |variant| overrides(&variant.0.set));
+    let pinned = document.pinned_for(name);
+    // Decoding is most of the start of a large system: it is done once if nothing is set.
+    let known = if set.is_empty() && pinned.is_empty() { base.take() } else { None };
+    loader.apply(&mut node, &set);
+    loader.apply(&mut node, &pinned);
     let happenings = Happenings::new(experiment, name);
     let (changing, numbers) = happenings.changes(loader);
     let mut script = Script { end, ..Script::default() };
-    let states = changing.states(loader, &node, &mut script)?;
+    let states = changing.states(loader, node, known, &mut script)?;
     let count = states.topologies.len();
     let versions = deployments::versions(loader, &states.nodes, &happenings.deploys())?;
-    let mut topologies = states.topologies.clone();
+    let mut topologies = states.topologies;
     topologies.extend(versions.topologies);
     let mut model = match compile::compile_versions(&topologies, count, &versions.deployed) {
         Ok(model) => model,
@@ -433,7 +466,7 @@ fn plan_variant(
         model.catalog = std::mem::take(&mut model.catalog).with_wrong_answers(&model.clients);
     }
     let alerts = alerts::plan(experiment, &model, &mut loader.diagnostics);
-    let stage = Stage { topology: &states.topologies[0], model: &model, alerts: &alerts, warmup };
+    let stage = Stage { topology: &topologies[0], model: &model, alerts: &alerts, warmup };
     let faults = timeline::script(&happenings, &numbers, &stage, &mut script, &mut loader.diagnostics);
     failures.iter().for_each(|(name, failure)| script.push_failure(name, failure, &model));
     let stolen = timeline_instances::stolen_from(&script.faults);
@@ -442,9 +475,14 @@ fn plan_variant(
         model.catalog = catalog.with_stolen(&model.groups, |group| stolen.contains(&group));
     }
     let objectives = recovery_objectives(experiment, &model);
+    let series = match experiment.series {
+        true if changes.hides_series => SeriesKept::Unseen,
+        true => SeriesKept::All,
+        false => SeriesKept::None,
+    };
     let mut planned = VariantPlan {
         name: name.to_string(),
-        recorded: Recorded::new(&model, experiment.series),
+        recorded: Recorded::new(&model, series),
         slos: objectives::plan(experiment, &model),
         alerts,
         model,

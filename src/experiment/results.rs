@@ -1,5 +1,6 @@
 //! What an experiment found: plain data, ready for any report.
 
+use super::traces::TraceBook;
 use crate::base::units::Unit;
 use crate::metrics::{Estimate, Proportion};
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,8 @@ pub struct VariantResult {
     /// Whether client populations settled, in order of name; those of which that cannot be told are left out, and all
     /// are if something strikes or the load changes over time.
     pub stationary: Vec<StationaryResult>,
+    /// The sampled requests; `None` if none were to be sampled.
+    pub traces: Option<TraceBook>,
 }
 
 /// How precise an answer became that was to be precise.

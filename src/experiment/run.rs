@@ -2,7 +2,7 @@
 
 use super::fold::{Fold, RunData};
 use super::judge::Examined;
-use super::measures::Recorded;
+use super::measures::{Recorded, SeriesKept};
 use super::plan::{Plan, VariantPlan};
 use super::recovery;
 use super::results::ExperimentResult;
@@ -121,9 +121,15 @@ pub struct Played {
 
 /// Plays one run of a variant.
 pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
+    play_traced(variant, seed, run, 0.0)
+}
+
+/// As [`play`], with traces of a share of the requests.
+pub fn play_traced(variant: &VariantPlan, seed: u64, run: u64, traces: f64) -> Played {
     let Recorded { columns, tracked, .. } = &variant.recorded;
-    let recorder = Recorder::new(variant.model.catalog.sizes(), columns.clone(), tracked);
-    let world = World::new(&variant.model, &variant.script, seed, run, recorder);
+    let catalog = &variant.model.catalog;
+    let recorder = Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), tracked);
+    let world = World::new(&variant.model, &variant.script, seed, run, recorder).traced(traces);
     let (summary, recorder) = world.run();
     Played { summary, record: recorder.finish(variant.script.end) }
 }
@@ -288,7 +294,7 @@ impl<'p> Folding<'p> {
 
 /// Plays a run and keeps what is asked of it.
 pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
-    let played = play(variant, plan.seed, u64::from(run));
+    let played = play_traced(variant, plan.seed, u64::from(run), plan.traces);
     let measured = merged(&played.record.windows, plan.warmup, plan.end, variant);
     let metrics = &variant.model.catalog.metrics;
     let alerts = alerts::examine(&variant.alerts, &variant.recorded.columns, &played.record.rows);
@@ -327,7 +333,11 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
         levels: stationary::levels(variant, &played.record, plan.warmup, plan.end),
         beyond: doubts::beyond(plan, variant, &played.record, &measured),
         theory,
-        rows: if variant.recorded.is_series { played.record.rows } else { Vec::new() },
+        traces: played.summary.traces,
+        rows: match variant.recorded.series {
+            SeriesKept::All => played.record.rows,
+            SeriesKept::None | SeriesKept::Unseen => Vec::new(),
+        },
         faults,
         alerts,
         cascades,

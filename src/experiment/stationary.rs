@@ -8,6 +8,7 @@
 //! at least half of the mean level, too, which that of a queue without bounds is unless the warm-up took more than 60 %
 //! of the run.
 
+use super::measures::SeriesKept;
 use super::plan::VariantPlan;
 use super::results::StationaryResult;
 use crate::base::SimTime;
@@ -109,7 +110,7 @@ pub fn is_calm(variant: &VariantPlan) -> bool {
 
 /// Makes sure that levels of the parts of the measured time can be told: from the series, or else from windows.
 pub fn record(variant: &mut VariantPlan, from: SimTime, to: SimTime) {
-    if variant.recorded.is_series || !is_calm(variant) || to <= from {
+    if variant.recorded.series != SeriesKept::None || !is_calm(variant) || to <= from {
         return;
     }
     let part = |at: usize| from + to.since(from).scaled(at as f64 / SEGMENTS as f64);
@@ -124,9 +125,9 @@ pub fn levels(variant: &VariantPlan, record: &Record, from: SimTime, to: SimTime
     if !is_calm(variant) {
         return Vec::new();
     }
-    let of_client = |gauge: u32| match variant.recorded.is_series {
-        true => of_series(variant, record, gauge, from, to),
-        false => of_windows(record, gauge, from, to),
+    let of_client = |gauge: u32| match variant.recorded.series {
+        SeriesKept::All | SeriesKept::Unseen => of_series(variant, record, gauge, from, to),
+        SeriesKept::None => of_windows(record, gauge, from, to),
     };
     variant.model.catalog.clients.iter().map(|client| of_client(client.in_flight)).collect()
 }

@@ -16,7 +16,8 @@ const AHEAD: usize = 8;
 /// the number of threads and not by that of pieces, and no thread waits for the slowest of a batch.
 #[derive(Debug)]
 pub struct Team {
-    pool: rayon::ThreadPool,
+    /// None for one: the thread that takes does the work itself, so that one job is one thread.
+    pool: Option<rayon::ThreadPool>,
     jobs: usize,
 }
 
@@ -27,8 +28,8 @@ impl Team {
     /// If they cannot be started.
     pub fn new(jobs: usize) -> Result<Self, RunError> {
         let jobs = jobs.max(1);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
-        Ok(Self { pool: pool.map_err(|_| RunError::Threads { jobs })?, jobs })
+        let pool = (jobs > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(jobs).build());
+        Ok(Self { pool: pool.transpose().map_err(|_| RunError::Threads { jobs })?, jobs })
     }
 
     /// Does `work` for every unit and hands the results to `take`, with the number of the unit, in order. After an
@@ -42,9 +43,12 @@ impl Team {
         work: impl Fn(&U) -> R + Sync,
         mut take: impl FnMut(usize, R) -> Result<(), E>,
     ) -> Result<(), E> {
+        let Some(pool) = &self.pool else {
+            return units.iter().enumerate().try_for_each(|(number, unit)| take(number, work(unit)));
+        };
         let (sender, receiver) = mpsc::channel();
         let work = &work;
-        self.pool.in_place_scope(|scope| {
+        pool.in_place_scope(|scope| {
             let mut begun = 0;
             let begin = |number: usize| {
                 let sender = sender.clone();

@@ -19,6 +19,15 @@ const SUB_BITS: u32 = 7;
 const SUB: usize = 1 << SUB_BITS;
 /// Buckets that share a word of bits.
 const WORD: usize = u64::BITS as usize;
+/// So many buckets of a word in use, and it is quicker to go through all of them than from bit to bit.
+const DENSE: u32 = 10;
+
+/// What a float's bits are shifted by to leave those that number a bucket.
+const FLOAT_SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - SUB_BITS;
+/// That number for the float 2^7, whose bucket is number 128.
+const FLOAT_FIRST: usize = ((f64::MAX_EXP as usize - 1 + SUB_BITS as usize) << SUB_BITS) - SUB;
+/// Whole numbers up to here are floats.
+const FLOAT_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// A histogram of lengths of time in whole nanoseconds, of any size up to `u64::MAX`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +43,15 @@ pub struct Histogram {
     sum_squares: u128,
     min_ns: u64,
     max_ns: u64,
+    /// The range of values for which nothing has to be looked at; may be too small.
+    #[serde(skip, default = "nothing")]
+    usual_from: u64,
+    #[serde(skip)]
+    usual_to: u64,
+}
+
+fn nothing() -> u64 {
+    u64::MAX
 }
 
 impl Default for Histogram {
@@ -47,6 +65,8 @@ impl Default for Histogram {
             sum_squares: 0,
             min_ns: u64::MAX,
             max_ns: 0,
+            usual_from: nothing(),
+            usual_to: 0,
         }
     }
 }
@@ -72,9 +92,42 @@ impl Histogram {
     }
 
     /// Counts one value of `ns` nanoseconds.
+    ///
+    /// Every request comes here several times. So all that is rare is in a function of its own, and what is left are
+    /// under thirty instructions without a call. Rare are a value that is the least or the greatest so far, is below
+    /// 128 ns or needs more digits than a float has, one in an octave without room, and a sum that does not fit.
     #[inline]
     pub fn record(&mut self, ns: u64) {
+        let (squares, is_over) = self.sum_squares.overflowing_add(u128::from(ns) * u128::from(ns));
+        if ns < self.usual_from || ns > self.usual_to || is_over {
+            return self.record_rare(ns);
+        }
+        // The exponent of a float and the first bits after its point are the number of the octave and of the bucket in
+        // it: half the instructions of counting leading zeros and shifting.
+        let index =
+            (((ns as i64 as f64).to_bits() >> FLOAT_SHIFT) as usize).wrapping_sub(self.first + FLOAT_FIRST);
+        let Some(n) = self.buckets.get_mut(index) else { return self.record_rare(ns) };
+        *n += 1;
+        if *n == 1 {
+            self.mark(index);
+        }
+        self.count += 1;
+        self.sum_ns += u128::from(ns);
+        self.sum_squares = squares;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_rare(&mut self, ns: u64) {
         self.record_n(ns, 1);
+        self.usual_from = self.min_ns.max(SUB as u64);
+        self.usual_to = self.max_ns.min(FLOAT_MAX);
+    }
+
+    /// Notes that a bucket is in use.
+    #[inline]
+    fn mark(&mut self, index: usize) {
+        self.used[index / WORD] |= 1 << (index % WORD);
     }
 
     /// Counts `n` values of `ns` nanoseconds each.
@@ -99,18 +152,38 @@ impl Histogram {
         self.sum_squares = self.sum_squares.saturating_add(other.sum_squares);
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
-        for (bucket, n) in other.nonempty() {
-            self.add(bucket, n);
+        let (Some(from), Some(to)) =
+            (other.used.iter().position(|u| *u != 0), other.used.iter().rposition(|u| *u != 0))
+        else {
+            return;
+        };
+        for word in [from, to] {
+            let bucket = other.first + word * WORD;
+            if bucket.wrapping_sub(self.first) >= self.buckets.len() {
+                self.grow(bucket);
+            }
+        }
+        // Whole octaves are whole words.
+        let start = (other.first + from * WORD - self.first) / WORD;
+        let theirs = other.used[from..=to].iter().zip(other.buckets[from * WORD..].chunks_exact(WORD));
+        let mine = self.used[start..].iter_mut().zip(self.buckets[start * WORD..].chunks_exact_mut(WORD));
+        for ((used, counts), (more, added)) in mine.zip(theirs) {
+            *used |= more;
+            if more.count_ones() > DENSE {
+                counts.iter_mut().zip(added).for_each(|(mine, theirs)| *mine += theirs);
+            } else {
+                bits_of(*more).for_each(|bit| counts[bit] += added[bit]);
+            }
         }
     }
 
     /// Forgets all values and keeps the memory.
     pub fn clear(&mut self) {
         let (mut buckets, mut used) = (std::mem::take(&mut self.buckets), std::mem::take(&mut self.used));
-        for (word, bits) in used.iter_mut().enumerate() {
-            while *bits != 0 {
-                buckets[word * WORD + bits.trailing_zeros() as usize] = 0;
-                *bits &= *bits - 1;
+        for (used, counts) in used.iter_mut().zip(buckets.chunks_exact_mut(WORD)) {
+            if *used != 0 {
+                *used = 0;
+                counts.fill(0);
             }
         }
         *self = Self { buckets, used, first: self.first, ..Self::default() };
@@ -188,7 +261,15 @@ impl Histogram {
     /// from the top, as most questions are about the tail.
     fn bucket_of_rank(&self, rank: u64) -> Option<(usize, u64, u64)> {
         let mut below = self.count;
-        for (word, &used) in self.used.iter().enumerate().rev() {
+        for (word, (&used, counts)) in self.used.iter().zip(self.buckets.chunks_exact(WORD)).enumerate().rev()
+        {
+            if used.count_ones() > DENSE {
+                let sum: u64 = counts.iter().sum();
+                if below - sum >= rank {
+                    below -= sum;
+                    continue;
+                }
+            }
             let mut bits = used;
             while bits != 0 {
                 let bit = bits.ilog2() as usize;
@@ -247,13 +328,7 @@ impl Histogram {
     /// Buckets in use with their counts, in order of value.
     fn nonempty(&self) -> impl Iterator<Item = (usize, u64)> {
         self.used.iter().enumerate().flat_map(move |(word, &used)| {
-            let mut bits = used;
-            std::iter::from_fn(move || {
-                let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
-                bits &= bits - 1;
-                let index = word * WORD + bit;
-                Some((self.first + index, self.buckets[index]))
-            })
+            bits_of(used).map(move |bit| (self.first + word * WORD + bit, self.buckets[word * WORD + bit]))
         })
     }
 
@@ -264,9 +339,8 @@ impl Histogram {
         if bucket.wrapping_sub(self.first) >= self.buckets.len() {
             self.grow(bucket);
         }
-        let index = bucket - self.first;
-        self.buckets[index] += n;
-        self.used[index / WORD] |= 1 << (index % WORD);
+        self.buckets[bucket - self.first] += n;
+        self.mark(bucket - self.first);
     }
 
     /// Makes room for the octave of `bucket`, and for all between it and those in use.
@@ -288,6 +362,15 @@ impl Histogram {
         used.resize((end - first) / WORD, 0);
         (self.buckets, self.used, self.first) = (grown, used, first);
     }
+}
+
+/// The numbers of the bits that are set, from the lowest up.
+fn bits_of(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        bits &= bits - 1;
+        Some(bit)
+    })
 }
 
 fn seconds(ns: u64) -> f64 {
@@ -325,6 +408,21 @@ mod tests {
             next = u128::from(least) + u128::from(width);
         }
         assert_eq!(next, 1 << 64);
+    }
+
+    #[test]
+    fn usual_and_rare_values_are_counted_alike() {
+        let (mut usual, mut rare) = (Histogram::new(), Histogram::new());
+        for exponent in 0..64 {
+            let octave = 1u64 << exponent;
+            let bucket = octave >> SUB_BITS;
+            for offset in [0, 1, 2, bucket, bucket.saturating_sub(1), octave >> 1, octave - 1] {
+                let ns = octave.saturating_add(offset);
+                (0..3).for_each(|_| usual.record(ns));
+                rare.record_n(ns, 3);
+                assert_eq!(facts(&usual), facts(&rare), "{ns}");
+            }
+        }
     }
 
     #[test]

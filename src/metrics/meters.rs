@@ -72,6 +72,43 @@ pub enum Source {
     GoodputLess(u32, u32),
 }
 
+impl Source {
+    /// The timer that it is computed from, if it is one.
+    pub fn timer(self) -> Option<u32> {
+        match self {
+            Self::TimerMean(timer)
+            | Self::TimerQuantile(timer, _)
+            | Self::TimerMax(timer)
+            | Self::TimerMin(timer)
+            | Self::TimerVariance(timer)
+            | Self::TimerSquare(timer)
+            | Self::TimerAbove(timer, _)
+            | Self::TimerCount(timer) => Some(timer),
+            _ => None,
+        }
+    }
+}
+
+impl Histogram {
+    /// Computes a metric of a timer that has these values; `None` for other metrics.
+    pub fn value(&self, source: Source) -> Option<f64> {
+        match source {
+            Source::TimerMean(_) => self.mean(),
+            Source::TimerQuantile(_, q) => self.quantile(q),
+            Source::TimerMax(_) => self.quantile(1.0),
+            Source::TimerMin(_) => self.min_ns().map(|ns| ns as f64 / 1e9),
+            Source::TimerVariance(_) => self.variance(),
+            Source::TimerSquare(_) => {
+                let (n, mean) = (self.count() as f64, self.mean()?);
+                Some(self.variance().unwrap_or(0.0) * (n - 1.0) / n + mean * mean)
+            }
+            Source::TimerAbove(_, ns) => self.fraction_above(ns),
+            Source::TimerCount(_) => Some(self.count() as f64),
+            _ => None,
+        }
+    }
+}
+
 /// Arrivals and outcomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Red {
@@ -85,6 +122,12 @@ impl Red {
     /// Requests ended.
     pub fn ended(&self) -> u64 {
         self.outcomes.iter().sum()
+    }
+
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        self.arrivals += other.arrivals;
+        self.outcomes.iter_mut().zip(other.outcomes).for_each(|(mine, theirs)| *mine += theirs);
     }
 
     /// Requests ended well.
@@ -151,10 +194,7 @@ impl Meters {
     pub fn merge(&mut self, other: &Self) {
         self.seconds += other.seconds;
         for (mine, theirs) in self.reds.iter_mut().zip(&other.reds) {
-            mine.arrivals += theirs.arrivals;
-            for (m, t) in mine.outcomes.iter_mut().zip(theirs.outcomes) {
-                *m += t;
-            }
+            mine.add(theirs);
         }
         for (mine, theirs) in self.timers.iter_mut().zip(&other.timers) {
             if !theirs.is_empty() {
@@ -185,6 +225,9 @@ impl Meters {
 
     /// Computes a metric; `None` where it has no value, such as a latency without requests.
     pub fn value(&self, source: Source) -> Option<f64> {
+        if let Some(timer) = source.timer() {
+            return self.timers[timer as usize].value(source);
+        }
         let per_second = |count: u64| (self.seconds > 0.0).then(|| count as f64 / self.seconds);
         match source {
             Source::Rate(red) => per_second(self.reds[red as usize].arrivals),
@@ -198,18 +241,14 @@ impl Meters {
             Source::OutcomeRate(red, outcome) => {
                 per_second(self.reds[red as usize].outcomes[outcome as usize])
             }
-            Source::TimerMean(timer) => self.timers[timer as usize].mean(),
-            Source::TimerQuantile(timer, q) => self.timers[timer as usize].quantile(q),
-            Source::TimerMax(timer) => self.timers[timer as usize].quantile(1.0),
-            Source::TimerMin(timer) => self.timers[timer as usize].min_ns().map(|ns| ns as f64 / 1e9),
-            Source::TimerVariance(timer) => self.timers[timer as usize].variance(),
-            Source::TimerSquare(timer) => {
-                let timer = &self.timers[timer as usize];
-                let (n, mean) = (timer.count() as f64, timer.mean()?);
-                Some(timer.variance().unwrap_or(0.0) * (n - 1.0) / n + mean * mean)
-            }
-            Source::TimerAbove(timer, ns) => self.timers[timer as usize].fraction_above(ns),
-            Source::TimerCount(timer) => Some(self.timers[timer as usize].count() as f64),
+            Source::TimerMean(_)
+            | Source::TimerQuantile(..)
+            | Source::TimerMax(_)
+            | Source::TimerMin(_)
+            | Source::TimerVariance(_)
+            | Source::TimerSquare(_)
+            | Source::TimerAbove(..)
+            | Source::TimerCount(_) => None,
             Source::Level(gauge, factor) => {
                 (self.seconds > 0.0).then(|| self.levels[gauge as usize].area / self.seconds * factor)
             }
@@ -273,17 +312,21 @@ impl Gauges {
     #[inline]
     pub fn add(&mut self, now: SimTime, gauge: u32, delta: i64) {
         self.now[gauge as usize].add(now, delta);
-        self.track(now, gauge);
+        if !self.tracked.is_empty() {
+            self.track(now, gauge);
+        }
     }
 
     /// Puts a gauge at a level.
     #[inline]
     pub fn set(&mut self, now: SimTime, gauge: u32, level: u64) {
         self.now[gauge as usize].set(now, level);
-        self.track(now, gauge);
+        if !self.tracked.is_empty() {
+            self.track(now, gauge);
+        }
     }
 
-    #[inline]
+    #[cold]
     fn track(&mut self, now: SimTime, gauge: u32) {
         for (tracked, tracker) in &mut self.tracked {
             if *tracked == gauge {

@@ -272,6 +272,8 @@ pub trait Observer {
     fn arrival(&mut self, _red: u32) {}
     /// A request of a red ends after `latency`.
     fn outcome(&mut self, _red: u32, _outcome: Outcome, _latency: SimDuration) {}
+    /// A request of a red ends; its latency is for another timer than that of the red.
+    fn outcome_apart(&mut self, _red: u32, _timer: u32, _outcome: Outcome, _latency: SimDuration) {}
     /// A timer has measured.
     fn timed(&mut self, _timer: u32, _time: SimDuration) {}
     /// A gauge moves.

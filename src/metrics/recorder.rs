@@ -3,6 +3,7 @@
 use super::meters::{Gauges, Meters, Sizes, Source};
 use super::observer::{Change, Observer};
 use super::rules::Rows;
+use super::sums::Sums;
 use crate::base::{Outcome, SimDuration, SimTime};
 
 /// The most lines that the log of one run keeps.
@@ -25,8 +26,14 @@ pub struct Window {
 #[derive(Debug)]
 pub struct Recorder {
     sizes: Sizes,
-    /// What happened since the last second or window ended.
+    /// What is not recorded as it is the sum of what is.
+    sums: Sums,
+    /// Which timer has the values of each timer in the second of the last row.
+    views: Vec<u32>,
+    /// What happened since the last second or window ended, but for times of zero.
     recent: Meters,
+    /// Times of zero since then, of each timer: many a wait is none.
+    zeros: Vec<u64>,
     recent_from: SimTime,
     gauges: Gauges,
     window: Meters,
@@ -58,12 +65,16 @@ pub struct Record {
 }
 
 impl Recorder {
-    /// A recorder of so many meters, with a series of `columns`, and with the occupancy of the gauges `tracked`.
-    pub fn new(sizes: Sizes, columns: Vec<Source>, tracked: &[u32]) -> Self {
+    /// A recorder of so many meters, some of which are sums of others, with a series of `columns`, and with the occupancy
+    /// of the gauges `tracked`.
+    pub fn new(sizes: Sizes, sums: &Sums, columns: Vec<Source>, tracked: &[u32]) -> Self {
         let sizes = Sizes { tracked: tracked.len(), ..sizes };
         Self {
             sizes,
+            sums: sums.clone(),
+            views: (0..sizes.timers as u32).collect(),
             recent: Meters::new(sizes),
+            zeros: vec![0; sizes.timers],
             recent_from: SimTime::ZERO,
             gauges: Gauges::new(sizes.gauges, tracked),
             window: Meters::new(sizes),
@@ -88,27 +99,33 @@ impl Recorder {
     fn settle(&mut self, now: SimTime) {
         self.recent.seconds = now.since(self.recent_from).seconds();
         self.gauges.cut(now, &mut self.recent);
+        for (zeros, timer) in self.zeros.iter_mut().zip(&mut self.recent.timers) {
+            if *zeros > 0 {
+                timer.record_n(0, std::mem::take(zeros));
+            }
+        }
         self.recent_from = now;
-    }
-
-    fn absorb(&mut self) {
-        self.window.merge(&self.recent);
-        self.recent.clear();
     }
 
     /// Writes the row of the second that ends now.
     fn write_row(&mut self, now: SimTime) {
         self.settle(now);
-        let begun = self.begun.take().map(|mut begun| {
+        self.window.merge(&self.recent);
+        let mut begun = self.begun.take().map(|mut begun| {
             begun.merge(&self.recent);
             begun
         });
-        let second = begun.as_deref().unwrap_or(&self.recent);
-        for source in &self.columns {
-            self.rows.push(second.value(*source).unwrap_or(f64::NAN));
-        }
+        let second = begun.as_deref_mut().unwrap_or(&mut self.recent);
+        self.sums.view(second, &mut self.views);
+        self.rows.extend(self.columns.iter().map(|source| {
+            let value = match source.timer() {
+                Some(timer) => second.timers[self.views[timer as usize] as usize].value(*source),
+                None => second.value(*source),
+            };
+            value.unwrap_or(f64::NAN)
+        }));
         self.last_row = now;
-        self.absorb();
+        self.recent.clear();
     }
 }
 
@@ -120,13 +137,21 @@ impl Observer for Recorder {
 
     #[inline]
     fn outcome(&mut self, red: u32, outcome: Outcome, latency: SimDuration) {
+        self.outcome_apart(red, red, outcome, latency);
+    }
+
+    #[inline]
+    fn outcome_apart(&mut self, red: u32, timer: u32, outcome: Outcome, latency: SimDuration) {
         self.recent.reds[red as usize].outcomes[outcome as usize] += 1;
-        self.recent.timers[red as usize].record(latency.ns());
+        self.recent.timers[timer as usize].record(latency.ns());
     }
 
     #[inline]
     fn timed(&mut self, timer: u32, time: SimDuration) {
-        self.recent.timers[timer as usize].record(time.ns());
+        match time.ns() {
+            0 => self.zeros[timer as usize] += 1,
+            ns => self.recent.timers[timer as usize].record(ns),
+        }
     }
 
     #[inline]
@@ -180,9 +205,11 @@ impl Observer for Recorder {
             if self.wants_seconds() && self.last_row < now {
                 self.begun.get_or_insert_with(|| Box::new(Meters::new(self.sizes))).merge(&self.recent);
             }
-            self.absorb();
+            self.window.merge(&self.recent);
+            self.recent.clear();
         }
-        let meters = std::mem::replace(&mut self.window, Meters::new(self.sizes));
+        let mut meters = std::mem::replace(&mut self.window, Meters::new(self.sizes));
+        self.sums.add_up(&mut meters);
         self.windows.push(Window { from: self.window_from, to: now, meters });
         self.window_from = now;
     }

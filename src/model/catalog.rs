@@ -16,15 +16,17 @@ mod lives;
 pub mod queues;
 mod runtimes;
 pub mod sites;
+mod sums;
 pub mod versions;
 
 use super::{Caller, EdgeShape, GroupKind, GroupShape, LayerKind, Model, SlotUse};
 use crate::base::Outcome;
 use crate::base::units::Unit;
-use crate::metrics::{Sizes, Source};
+use crate::metrics::{Sizes, Source, Sums};
 use crate::spec::diagnostic::nearest_help;
 pub use lives::LifeMeters;
 pub use runtimes::RuntimeMeters;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A metric.
 #[derive(Clone, Debug)]
@@ -68,7 +70,7 @@ pub struct GroupMeters {
     pub connections: u32,
     /// Counter: requests finished for nobody.
     pub nobody: u32,
-    /// Counter: requests finished.
+    /// Counter: requests finished. Those that the red of the group says have ended.
     pub finished: u32,
     /// Counter: instances killed, by crash, memory or restart.
     pub kills: u32,
@@ -123,6 +125,9 @@ pub struct BalancerMeters {
     pub red: u32,
     /// Red: health checks.
     pub checks: u32,
+    /// Red, added to the number of an endpoint: what the endpoint's instances answered of the requests through the
+    /// balancer. Such an answer is recorded there alone, for the endpoint and for the balancer.
+    pub sent: u32,
     /// Gauge: targets believed healthy.
     pub healthy: u32,
     /// Gauge: targets registered.
@@ -162,6 +167,11 @@ pub struct ClientMeters {
     pub tenants: u32,
     /// Timer: requests that ended well.
     pub success: u32,
+    /// Timer: requests of the first kind that ended well; then those that did not; then the same of the other kinds.
+    /// They are recorded here alone, for the population and for the kind.
+    pub ended: u32,
+    /// Whether the edges that its requests take record them, too: not if each kind always takes the same.
+    pub has_edges: bool,
     /// Gauge: requests in flight.
     pub in_flight: u32,
 }
@@ -173,7 +183,7 @@ pub struct EdgeMeters {
     pub red: u32,
     /// Counter: attempts sent to the callee.
     pub attempts: u32,
-    /// Counter: calls begun.
+    /// Counter: calls begun. Those that the red of the edge says have arrived.
     pub calls: u32,
     /// Counter: attempts made again by a retry layer.
     pub retries: u32,
@@ -250,6 +260,8 @@ pub struct Catalog {
     pub gauges: u32,
     /// How many counters.
     pub counters: u32,
+    /// Meters that nobody records, or not all of it, as they are sums of others.
+    pub sums: Sums,
     /// All metrics, in order of path.
     pub metrics: Vec<Metric>,
 }
@@ -393,9 +405,13 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     for (index, group) in model.groups.iter().enumerate() {
         b.group(index, group, model);
     }
+    let mut pairs = BTreeMap::new();
+    model.edges.iter().for_each(|e| *pairs.entry((e.caller, e.callee)).or_insert(0) += 1);
+    let path_of = |edge: &EdgeShape| path_of_edge(model, edge, pairs[&(edge.caller, edge.callee)] > 1);
     for (index, edge) in model.edges.iter().enumerate() {
-        b.edge(index, &edge_path(model, edge));
+        b.edge(index, &path_of(edge));
     }
+    let mut taken = BTreeSet::new();
     for slot in slots {
         let kind = &model.layers[slot.layer as usize].kind;
         let path = match kind {
@@ -403,9 +419,9 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
             LayerKind::Pool { sessions: Some(_), .. } => {
                 format!("databases.{}", model.groups[slot.callee_group as usize].name)
             }
-            _ => edge_path(model, &model.edges[slot.edge as usize]),
+            _ => path_of(&model.edges[slot.edge as usize]),
         };
-        b.layer(slot, kind, &path, slots);
+        b.layer(slot, kind, &path, slots, &mut taken);
     }
     for (index, autoscaler) in model.autoscalers.iter().enumerate() {
         b.autoscaler(&autoscaler.name, &model.epochs[0].autoscalers[index]);
@@ -419,18 +435,24 @@ pub fn build(model: &Model, slots: &[SlotUse]) -> Catalog {
     b.versions(model);
     model.queues.iter().for_each(|queue| b.queue(queue));
     model.sites.iter().for_each(|site| b.site(site));
+    b.sums(model);
     b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
     b.catalog
 }
 
 /// The path of an edge: `services.api.calls.db`, with `:policy` where one callee is called through several.
 pub(crate) fn edge_path(model: &Model, edge: &EdgeShape) -> String {
+    let same = model.edges.iter().filter(|e| e.caller == edge.caller && e.callee == edge.callee).count();
+    path_of_edge(model, edge, same > 1)
+}
+
+/// The same, where it is known whether the callee is called through several policies.
+fn path_of_edge(model: &Model, edge: &EdgeShape, is_one_of_several: bool) -> String {
     let family = match edge.caller {
         Caller::Client(_) => "clients",
         Caller::Group(_) => "services",
     };
-    let same = model.edges.iter().filter(|e| e.caller == edge.caller && e.callee == edge.callee).count();
-    let policy = match (same > 1, edge.policy.as_str()) {
+    let policy = match (is_one_of_several, edge.policy.as_str()) {
         (false, _) => String::new(),
         (true, "") => ":direct".to_string(),
         (true, name) => format!(":{name}"),
@@ -472,9 +494,12 @@ impl Builder {
             self.catalog.reds += client.tenants.len() as u32;
             self.catalog.clients.push(ClientMeters { red, requests, tenants, ..Default::default() });
         }
-        for _ in &model.balancers {
+        for balancer in &model.balancers {
             let (red, checks) = (self.red(), self.red());
-            self.catalog.balancers.push(BalancerMeters { red, checks, ..Default::default() });
+            let endpoints = &model.groups[balancer.group as usize].endpoints;
+            let sent = self.catalog.reds.wrapping_sub(endpoints.start);
+            self.catalog.reds += endpoints.len() as u32;
+            self.catalog.balancers.push(BalancerMeters { red, checks, sent, ..Default::default() });
         }
         for _ in &model.groups {
             let red = self.red();
@@ -554,8 +579,11 @@ impl Builder {
     fn client(&mut self, index: usize, name: &str, requests: &[String], tenants: &[String]) {
         let path = format!("clients.{name}");
         let (success, in_flight) = (self.timer(), self.gauge());
+        let ended = self.catalog.timers;
+        self.catalog.timers += 2 * requests.len() as u32;
         let meters = &mut self.catalog.clients[index];
         meters.success = success;
+        meters.ended = ended;
         meters.in_flight = in_flight;
         let meters = *meters;
         self.red_metrics(&path, meters.red, "requests of this population");

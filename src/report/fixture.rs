@@ -38,6 +38,7 @@ pub fn tiny() -> ExperimentResult {
         latency: Vec::new(),
         log: vec![RunLog { run: 0, lines: vec![line], dropped: 7 }],
         stationary: Vec::new(),
+        traces: None,
     };
     ExperimentResult {
         name: "tiny".into(),
@@ -195,6 +196,7 @@ fn variant(name: &str, b: Behavior) -> VariantResult {
         latency: vec![LatencyCurve { client: "users".into(), points: curve(b) }],
         log: Vec::new(),
         stationary: Vec::new(),
+        traces: None,
     }
 }
 

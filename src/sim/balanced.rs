@@ -279,10 +279,16 @@ impl<O: Observer> World<'_, O> {
         outcome: Outcome,
         ending: Ending,
     ) {
-        let why = self.cause_of(exec, ending);
-        self.note_cause(parent, why);
+        self.note_cause(parent, self.cause_of(exec, ending));
         let is_alb = matches!(self.settings().balancers[exec.balancer as usize].product, Product::Alb(_));
-        if is_alb && why != Cause::Answered && outcome == Outcome::Error {
+        if is_alb && outcome == Outcome::Error {
+            self.note_broken(exec, ending);
+        }
+    }
+
+    /// An ALB's request ends in an error: it answers itself if the target did not.
+    pub(super) fn note_broken(&mut self, exec: &Exec, ending: Ending) {
+        if self.cause_of(exec, ending) != Cause::Answered {
             self.observer.count(self.model.catalog.balancers[exec.balancer as usize].http_502);
         }
     }

@@ -17,6 +17,7 @@ use crate::components::lambda::Invocation;
 use crate::components::queue::{Called, Discipline, Entry, Newcomer, WaitQueue};
 use crate::components::shedding::Shedder;
 use crate::engine::Rank;
+use crate::metrics::trace::Wait;
 use crate::metrics::{Change, Observer};
 use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model};
 use std::collections::VecDeque;
@@ -224,7 +225,6 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         let meters = &model.catalog.groups[group];
         if !arrival.is_check {
-            self.observer.arrival(meters.red);
             self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
             let version = usize::from(self.instances[arrival.instance as usize].version);
             if let Some(meters) = model.catalog.versions.get(version) {
@@ -464,6 +464,7 @@ impl<O: Observer> World<'_, O> {
         match latency {
             // An external's own latency is replaced where its program waits.
             Some(fault) if !is_external => {
+                self.frames.waits(id, Wait::Fault);
                 let delay = self.fault_latency(fault, key).scaled(self.strength(fault));
                 self.queue.schedule(now + delay, Rank::Completion, Event::StepDone(id));
             }
@@ -505,6 +506,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
+        self.frames.ends(id, outcome);
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
         let group = self.instances[exec.instance as usize].group;
         let model = self.model;
@@ -518,9 +520,12 @@ impl<O: Observer> World<'_, O> {
             if model.costs.has_answers {
                 self.pay_answer(parent, &exec, outcome, latency);
             }
-            self.observer.outcome(meters.red, outcome, latency);
-            self.observer.outcome(self.model.catalog.endpoints[exec.endpoint as usize], outcome, latency);
-            self.observer.count(meters.finished);
+            // For the endpoint, its group, and the balancer if it measures what its targets do.
+            let red = match exec.measures_balancer && exec.balancer != NO_BALANCER {
+                true => self.model.catalog.balancers[exec.balancer as usize].sent.wrapping_add(exec.endpoint),
+                false => self.model.catalog.endpoints[exec.endpoint as usize],
+            };
+            self.observer.outcome(red, outcome, latency);
             self.note_version(exec.instance, outcome, latency);
             if outcome.is_success() && self.is_write(group, exec.endpoint) {
                 self.replicate(now, group, exec.run.key);
@@ -545,13 +550,7 @@ impl<O: Observer> World<'_, O> {
             self.note_cause(parent, self.cause_of(&exec, ending));
         }
         if exec.balancer != NO_BALANCER {
-            self.give_back(exec.balancer, exec.instance, exec.affinity);
-            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
-            self.note_ending(now, parent, &exec, outcome, ending);
-            if exec.measures_balancer {
-                let red = self.model.catalog.balancers[exec.balancer as usize].red;
-                self.observer.outcome(red, outcome, now.since(exec.at));
-            }
+            self.ends_behind_balancer(now, parent, &exec, (outcome, ending));
         }
         self.tasks.push_back(Task::Up(parent, outcome));
         match exec.stage {

@@ -6,6 +6,7 @@ use crate::base::{SimTime, mix};
 use crate::components::lambda::{Environments, Invocation};
 use crate::engine::Rank;
 use crate::metrics::Observer;
+use crate::metrics::trace::Wait;
 use crate::model::{Epoch, GroupShape, Model};
 
 /// The environments of a function, and what its gauge shows.
@@ -46,6 +47,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn initialise(&mut self, now: SimTime, id: FrameId, instance: u32, key: u64) {
         let Some((_, init)) = &self.group_of(instance).lambda else { return };
         let time = super::layers::sample(init, mix(key, u64::from(instance)));
+        self.frames.waits(id, Wait::ColdStart);
         self.queue.schedule(now + time, Rank::Completion, Event::StepDone(id));
     }
 

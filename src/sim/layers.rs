@@ -9,6 +9,7 @@ use crate::components::outlier::Cause;
 use crate::components::tcp::backed_off;
 use crate::engine::Rank;
 use crate::metrics::Observer;
+use crate::metrics::trace::Noted;
 use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
 use std::ops::Range;
 
@@ -35,7 +36,6 @@ impl<O: Observer> World<'_, O> {
     #[inline]
     pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
         let route = &self.model.routes[call.route as usize];
-        self.observer.count(self.model.catalog.edges[route.edge as usize].calls);
         if self.is_too_late(now, parent) {
             self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
             return;
@@ -50,6 +50,7 @@ impl<O: Observer> World<'_, O> {
                 Passage::Through(frame) => parent = frame,
                 Passage::Waits => return,
                 Passage::Rejected => {
+                    self.frames.noted(parent, layer, Noted::Rejected);
                     let wait = match self.model.layers[layer as usize].kind {
                         LayerKind::RateLimit { retry_after, .. } => retry_after,
                         _ => None,
@@ -57,6 +58,7 @@ impl<O: Observer> World<'_, O> {
                     return self.reject_until(parent, wait);
                 }
                 Passage::Answered(outcome) => {
+                    self.frames.noted(parent, layer, Noted::Answered);
                     self.tasks.push_back(Task::Up(parent, outcome));
                     return;
                 }
@@ -262,6 +264,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn up(&mut self, now: SimTime, frame: FrameId, outcome: Outcome) {
         let (mut id, mut outcome) = (frame, outcome);
         loop {
+            self.frames.answered(id, outcome);
             let Some(frame) = self.frames.get(id) else { return };
             let parent = frame.parent;
             match &frame.kind {
@@ -488,17 +491,17 @@ impl<O: Observer> World<'_, O> {
                 let slot = self.slot(layer, &call);
                 match (&self.model.layers[layer as usize].kind, state) {
                     (LayerKind::Timeout { cancel, .. }, _) => {
-                        self.give_up(now, id, child, *cancel);
+                        self.give_up(now, (id, layer), child, *cancel);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }
                     (LayerKind::Connect(_), _) => self.connect_goes_on(now, slot, id),
                     (LayerKind::Deadline { cancel, .. }, _) => {
                         self.deadline_exceeded(slot);
-                        self.give_up(now, id, child, *cancel);
+                        self.give_up(now, (id, layer), child, *cancel);
                         self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
                     }
                     (LayerKind::Patience(_), _) => {
-                        self.give_up(now, id, child, true);
+                        self.give_up(now, (id, layer), child, true);
                         self.tasks.push_back(Task::Up(parent, Outcome::Cancelled));
                     }
                     (LayerKind::Bulkhead { .. }, LayerState::Bulkhead { queued: true }) => {
@@ -549,7 +552,8 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn give_up(&mut self, now: SimTime, id: FrameId, child: FrameId, cancel: bool) {
+    fn give_up(&mut self, now: SimTime, (id, layer): (FrameId, u32), child: FrameId, cancel: bool) {
+        self.frames.noted(id, layer, Noted::GaveUp);
         self.frames.remove(id);
         self.anybody_left = true;
         if cancel {

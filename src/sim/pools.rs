@@ -5,16 +5,21 @@ use super::frame::{Call, Frame, Kind, LayerState, NO_POOL};
 use super::instances::Condition;
 use super::layers::{Passage, sample};
 use super::{FrameId, Task, World};
-use crate::base::{Id, Outcome, SimTime, mix, salt, uniform_of};
+use crate::base::{Id, Outcome, SimDuration, SimTime, mix, salt, uniform_of};
 use crate::components::pool::family::{AnyPool, AnyPoolConfig};
-use crate::components::pool::{ConnId, PoolAction};
+use crate::components::pool::{ConnId, PassedTo, PoolAction};
 use crate::engine::Rank;
 use crate::metrics::Observer;
+use crate::metrics::trace::Wait;
 use crate::model::{Caller, LayerKind, Model, SlotUse};
 
 /// Where a pool's further counters are, from its first one.
 const ATTEMPTS: u32 = 0;
 const FAILED: u32 = 1;
+
+/// Where a pool's further gauges are, from that of its size.
+const IN_USE: u32 = 1;
+const WAITING: u32 = 2;
 
 /// What the world keeps of a pool.
 #[derive(Clone, Debug)]
@@ -25,6 +30,9 @@ pub(super) struct PoolState {
     pub group: u32,
     /// Its meters.
     pub meters: u32,
+    /// Its first gauge and its timer, which every call moves.
+    gauge: u32,
+    wait: u32,
     /// Connections that the server counts, or the proxy in front of it.
     pub open: u32,
     /// Whether it is that of a proxy in front of a database.
@@ -59,11 +67,14 @@ impl PoolState {
             Caller::Group(group) if !layer.shared => Some(group),
             _ => None,
         };
+        let meters = &model.catalog.layers[slot.meters as usize];
         Self {
             owner: u64::from(index - slot.first),
             layer: slot.layer,
             group: slot.callee_group,
             meters: slot.meters,
+            gauge: meters.gauge,
+            wait: meters.wait,
             open: 0,
             is_pooler,
             sessions: Vec::new(),
@@ -93,6 +104,32 @@ enum Served {
 impl<O: Observer> World<'_, O> {
     /// A call comes to a pool.
     pub(super) fn enter_pool(
+        &mut self,
+        now: SimTime,
+        slot: usize,
+        call: &mut Call,
+        parent: FrameId,
+        layer: u32,
+    ) -> Passage {
+        if let AnyPool::Sequelize(pool) = &mut self.pools[slot]
+            && let Some(conn) = pool.lend_at_once()
+        {
+            let pool = &mut self.pool_states[slot];
+            pool.shown.1 += 1;
+            self.observer.timed(pool.wait, SimDuration::ZERO);
+            self.observer.moved(now, pool.gauge + IN_USE, 1);
+            let state =
+                LayerState::Pool { conn, since: now, waiting: false, is_client: false, is_kept: false };
+            let id = self.push_frame(Frame::new(parent, Kind::Layer { layer, call: *call, state }));
+            call.pool_layer = layer;
+            return Passage::Through(id);
+        }
+        self.ask_pool(now, slot, call, parent, layer)
+    }
+
+    /// The same where the pool has more to do, or to mind.
+    #[inline(never)]
+    fn ask_pool(
         &mut self,
         now: SimTime,
         slot: usize,
@@ -158,6 +195,9 @@ impl<O: Observer> World<'_, O> {
         state: LayerState,
     ) {
         let LayerState::Pool { conn, waiting, is_client, is_kept, .. } = state else { return };
+        if !waiting && !self.pool_states[slot].is_pooler && !is_client {
+            return self.release(now, slot, conn);
+        }
         if waiting {
             self.abandon_acquire(now, slot, id);
         } else if self.pool_states[slot].is_pooler {
@@ -199,6 +239,29 @@ impl<O: Observer> World<'_, O> {
             (state.owed, state.lost) = (state.owed - 1, state.lost + 1);
             return;
         }
+        if let AnyPool::Sequelize(p) = &mut self.pools[pool]
+            && let Some(passed) = p.pass_on(now, conn)
+        {
+            match passed {
+                PassedTo::Nobody => {
+                    state.shown.1 -= 1;
+                    self.observer.moved(now, state.gauge + IN_USE, -1);
+                }
+                PassedTo::Waiter(waiter) => {
+                    state.shown.2 -= 1;
+                    self.observer.moved(now, state.gauge + WAITING, -1);
+                    self.lent(now, pool, waiter, conn);
+                    self.tasks.push_back(Task::Down(waiter));
+                }
+            }
+            return;
+        }
+        self.release_with_care(now, pool, conn);
+    }
+
+    /// The same where the pool has more to do, or to mind.
+    #[inline(never)]
+    fn release_with_care(&mut self, now: SimTime, pool: usize, conn: ConnId) {
         self.tell_pool(now, pool, |p, out| p.release(now, conn, out));
     }
 
@@ -317,6 +380,7 @@ impl<O: Observer> World<'_, O> {
         let cost = &self.settings().groups[state.group as usize].connect_cost;
         let Some(draw) = cost.as_ref().filter(|_| exec.own_connection) else { return false };
         let work = sample(draw, mix(key, salt("connect_cost"))).scaled(state.slow);
+        self.frames.waits(id, Wait::Connection);
         self.use_cpu(now, id, (instance, priority), work);
         true
     }
@@ -447,7 +511,6 @@ impl<O: Observer> World<'_, O> {
     }
 
     fn lent(&mut self, now: SimTime, pool: usize, waiter: FrameId, lent: ConnId) {
-        let meters = self.model.catalog.layers[self.pool_states[pool].meters as usize];
         if let Some(Frame {
             kind: Kind::Layer { state: LayerState::Pool { conn, since, waiting, .. }, .. },
             ..
@@ -456,7 +519,7 @@ impl<O: Observer> World<'_, O> {
             *conn = lent;
             *waiting = false;
             let waited = now.since(*since);
-            self.observer.timed(meters.wait, waited);
+            self.observer.timed(self.pool_states[pool].wait, waited);
         }
     }
 
@@ -466,7 +529,10 @@ impl<O: Observer> World<'_, O> {
         let is = (p.size(), p.in_use(), p.waiting());
         let state = &mut self.pool_states[pool];
         let was = std::mem::replace(&mut state.shown, is);
-        let gauge = self.model.catalog.layers[state.meters as usize].gauge;
+        let gauge = state.gauge;
+        if is == was {
+            return;
+        }
         for (offset, (is, was)) in [(is.0, was.0), (is.1, was.1), (is.2, was.2)].into_iter().enumerate() {
             if is != was {
                 self.observer.moved(now, gauge + offset as u32, is as i64 - was as i64);

@@ -119,6 +119,7 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         let mut pc = run.pc;
         loop {
+            self.trace_step(id, pc, run.key);
             match &model.steps[pc as usize] {
                 Step::Work(draw) => {
                     self.set_runner(id, |r| r.pc = pc + 1);
@@ -382,6 +383,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Branch(branch) => {
                 // A branch of a join stays in its chain until the join ends.
                 branch.is_done = true;
+                self.frames.ends(id, outcome);
                 if outcome.is_success() {
                     self.pass_taint(id, parent);
                 }

@@ -297,13 +297,14 @@ impl<O: Observer> World<'_, O> {
         };
         let asked = settings.keys.as_ref().map(|keys| keys.pick(uniform_of(mix(key, KEY))));
         let meters = self.model.catalog.clients[client as usize];
-        self.observer.arrival(meters.red);
         self.observer.arrival(meters.requests + request as u32);
         if !settings.tenants.is_empty() {
             self.observer.arrival(meters.tenants + tenant as u32);
         }
-        let edge = self.model.routes[route as usize].edge as usize;
-        self.observer.arrival(self.model.catalog.edges[edge].red);
+        if meters.has_edges {
+            let edge = self.model.routes[route as usize].edge as usize;
+            self.observer.arrival(self.model.catalog.edges[edge].red);
+        }
         self.observer.moved(now, meters.in_flight, 1);
         let tally = &mut self.tallies[client as usize];
         tally.sent += 1;
@@ -311,6 +312,9 @@ impl<O: Observer> World<'_, O> {
         let request =
             Request { client, request: request as u32, tenant: tenant as u32, user, at: now, key, route };
         let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
+        if self.frames.samples(key) {
+            self.frames.begin_trace(frame);
+        }
         let shape = &self.model.clients[client as usize];
         let call = Call {
             key,
@@ -391,25 +395,24 @@ impl<O: Observer> World<'_, O> {
         let client = request.client;
         let meters = self.model.catalog.clients[client as usize];
         let latency = now.since(request.at);
-        self.observer.outcome(meters.red, outcome, latency);
-        self.observer.outcome(meters.requests + request.request, outcome, latency);
+        let timer = meters.ended + 2 * request.request + u32::from(!outcome.is_success());
+        self.observer.outcome_apart(meters.requests + request.request, timer, outcome, latency);
         let settings = &self.settings().clients[client as usize];
         if !settings.tenants.is_empty() {
             self.observer.outcome(meters.tenants + request.tenant, outcome, latency);
         }
-        let edge = self.model.routes[request.route as usize].edge as usize;
-        self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+        if meters.has_edges {
+            let edge = self.model.routes[request.route as usize].edge as usize;
+            self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+        }
         if let Some(first) = self.model.catalog.wrong_answers
             && outcome.is_success()
             && self.wrong.get(id)
         {
             self.observer.count(first + client);
         }
-        if outcome.is_success() {
-            self.observer.timed(meters.success, latency);
-            if self.model.costs.has_answers {
-                self.pay_delivery(&request);
-            }
+        if outcome.is_success() && self.model.costs.has_answers {
+            self.pay_delivery(&request);
         }
         self.observer.moved(now, meters.in_flight, -1);
         let tally = &mut self.tallies[client as usize];

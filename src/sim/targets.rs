@@ -1,17 +1,17 @@
 //! Where a call goes: balancers choose among targets, direct calls among the instances that run.
 
 use super::event::Event;
-use super::frame::{Call, Frame, Kind, NO_BALANCER};
-use super::instances::{Arrival, Condition};
+use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER};
+use super::instances::{Arrival, Condition, Ending};
 use super::minds::Mind;
 use super::{FrameId, Task, World};
-use crate::base::{Outcome, Rng, SimTime, Streams, mix, salt, uniform_of};
+use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, salt, uniform_of};
 use crate::components::balancer::sticky::Sticky;
 use crate::components::balancer::{Balancer, PolicyConfig};
 use crate::components::health::{Health, TargetHealth};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Callee, Epoch, GroupShape, Model, ZoneRouting};
+use crate::model::{Balancer as BalancerSettings, Callee, Epoch, GroupShape, Model, ZoneRouting};
 
 /// The salt of the shard that a key belongs to.
 const SHARD: u64 = 0x5ba4d;
@@ -49,6 +49,18 @@ pub(super) struct BalancerState {
     pub is_random: bool,
     /// The salt of a request's draws here.
     pub salt: u64,
+    /// Whether a request only ever asks the policy: no sessions, zones, slow starts or second version, and never a
+    /// product that watches tries. Nearly all are so, and skip what the others have.
+    is_plain: bool,
+    /// Whether the product watches tries, or did before.
+    has_watched: bool,
+    /// What a request through a plain one needs to know.
+    idle_timeout: Option<SimDuration>,
+    /// Its first target.
+    first: u32,
+    /// Meters.
+    red: u32,
+    in_flight: u32,
     /// The same policy for the targets of a version that has a share of the requests of its own.
     pub second: Option<Box<Balancer>>,
 }
@@ -156,9 +168,32 @@ impl BalancerState {
                 members: 0,
                 is_checking: vec![false; capacity],
                 second: None,
+                is_plain: false,
+                has_watched: false,
+                idle_timeout: None,
+                first: group.first,
+                red: model.catalog.balancers[index].red,
+                in_flight: model.catalog.balancers[index].in_flight,
             }
         };
-        (0..model.balancers.len()).map(make).collect()
+        let mut all: Vec<Self> = (0..model.balancers.len()).map(make).collect();
+        for (index, state) in all.iter_mut().enumerate() {
+            state.note_settings(&epoch.balancers[index], model, index);
+        }
+        all
+    }
+
+    /// Takes note of what settings say of each request; to be called whenever they or its versions change.
+    pub fn note_settings(&mut self, settings: &BalancerSettings, model: &Model, index: usize) {
+        self.is_random = is_random(&settings.policy);
+        self.has_watched |= settings.product.watches();
+        self.idle_timeout = settings.idle_timeout;
+        self.is_plain = !self.has_watched
+            && self.second.is_none()
+            && settings.stickiness.is_none()
+            && settings.slow_start.is_none()
+            && matches!(settings.zone_routing, ZoneRouting::CrossZone)
+            && model.catalog.balancers[index].balancing.zones.is_none();
     }
 }
 
@@ -203,6 +238,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    /// A call comes to a balancer. Nearly every one is plain.
     pub(super) fn balance(
         &mut self,
         now: SimTime,
@@ -211,29 +247,66 @@ impl<O: Observer> World<'_, O> {
         balancer: u32,
         endpoint: u32,
     ) {
-        let meters = self.model.catalog.balancers[balancer as usize];
-        let settings = &self.settings().balancers[balancer as usize];
-        self.observer.arrival(meters.red);
-        if settings.product.watches() {
+        let state = &mut self.balancers[balancer as usize];
+        self.observer.arrival(state.red);
+        if !state.is_plain {
+            return self.balance_with_care(now, call, parent, balancer, endpoint);
+        }
+        let draws = state.is_random.then(|| mix(call.key, state.salt));
+        match state.policy.pick_at(now, draws, u64::from(call.affinity)) {
+            Some(target) => {
+                state.policy.on_start(target);
+                self.send_to_target(now, &call, parent, (balancer, target, endpoint));
+            }
+            None => self.balance_to_nobody(now, call, parent, balancer, endpoint),
+        }
+    }
+
+    #[inline(never)]
+    fn balance_with_care(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
+        if self.settings().balancers[balancer as usize].product.watches() {
             return self.enter_balanced(now, call, parent, balancer);
         }
-        let picked = self.choose(now, balancer, &call, parent);
+        match self.choose(now, balancer, &call, parent) {
+            Some(target) => {
+                self.balancers[balancer as usize].on_start(target);
+                self.send_to_target(now, &call, parent, (balancer, target, endpoint));
+            }
+            None => self.balance_to_nobody(now, call, parent, balancer, endpoint),
+        }
+    }
+
+    /// There is no target, unless one is started by the request itself.
+    #[cold]
+    fn balance_to_nobody(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
         let group = self.model.balancers[balancer as usize].group;
-        let Some(target) = picked.or_else(|| self.activated(now, group)) else {
+        let Some(target) = self.activated(now, group) else {
+            let meters = &self.model.catalog.balancers[balancer as usize];
             self.observer.outcome(meters.red, Outcome::Unavailable, now.since(now));
             self.observer.count(meters.http_503);
             self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
             return;
         };
-        let state = &mut self.balancers[balancer as usize];
+        self.balancers[balancer as usize].on_start(target);
+        self.send_to_target(now, &call, parent, (balancer, target, endpoint));
+    }
+
+    /// Sends a request to the target that counts it.
+    #[inline]
+    fn send_to_target(
+        &mut self,
+        now: SimTime,
+        call: &Call,
+        parent: FrameId,
+        (balancer, target, endpoint): (u32, u32, u32),
+    ) {
+        let state = &self.balancers[balancer as usize];
+        let (limit, instance) = (state.idle_timeout, state.first + target);
         if state.is_open {
-            self.observer.count(meters.failed_open);
+            self.observer.count(self.model.catalog.balancers[balancer as usize].failed_open);
         }
-        state.on_start(target);
-        self.observer.moved(now, meters.in_flight, 1);
-        let instance = self.model.groups[group as usize].first + target;
+        self.observer.moved(now, state.in_flight, 1);
         let mut parent = parent;
-        let limit = self.settings().balancers[balancer as usize].idle_timeout;
         if let Some(limit) = limit {
             parent = self.push_frame(Frame::new(parent, Kind::Attempt { balancer, at: now }));
             self.after(limit, Rank::Timer, Event::Timer(parent));
@@ -246,7 +319,32 @@ impl<O: Observer> World<'_, O> {
             measures_balancer: limit.is_none(),
             is_check: false,
         };
-        self.deliver(now, arrival, &call, balancer);
+        self.deliver(now, arrival, call, balancer);
+    }
+
+    /// A balancer's request ends at an instance.
+    #[inline]
+    pub(super) fn ends_behind_balancer(
+        &mut self,
+        now: SimTime,
+        parent: FrameId,
+        exec: &Exec,
+        (outcome, ending): (Outcome, Ending),
+    ) {
+        let state = &mut self.balancers[exec.balancer as usize];
+        let took = now.since(exec.at);
+        if state.is_plain {
+            let target = exec.instance - state.first;
+            state.policy.on_answer(now, target, u64::from(exec.affinity), took);
+            self.observer.moved(now, state.in_flight, -1);
+            if outcome == Outcome::Error {
+                self.note_broken(exec, ending);
+            }
+        } else {
+            self.give_back(exec.balancer, exec.instance, exec.affinity);
+            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
+            self.note_ending(now, parent, exec, outcome, ending);
+        }
     }
 
     /// An attempt ends, by its answer or by the balancer's patience.
@@ -430,7 +528,7 @@ impl<O: Observer> World<'_, O> {
             let group = self.model.balancers[balancer as usize].group;
             let capacity = self.model.groups[group as usize].capacity;
             let state = &mut self.balancers[balancer as usize];
-            state.is_random = is_random(&settings.policy);
+            state.note_settings(settings, self.model, balancer as usize);
             state.each_policy(|policy| {
                 policy.reconfigure(settings.policy, &weights(&settings.weights, capacity));
                 set_zones(policy, &self.model.groups[group as usize], settings.zone_routing);

@@ -222,6 +222,11 @@ impl<'m, O: Observer> World<'m, O> {
                 (false, true) => state.second = None,
                 _ => {}
             }
+            state.note_settings(
+                &self.model.epochs[self.epoch].balancers[balancer as usize],
+                self.model,
+                balancer as usize,
+            );
             self.reset_eligible(balancer);
         }
         let state = &mut self.groups[group as usize];

@@ -74,25 +74,33 @@ pub struct Wire {
 
 impl<O: Observer> World<'_, O> {
     /// Sends a request to an instance: from its caller, or from `balancer`.
+    #[inline]
     pub(super) fn deliver(&mut self, now: SimTime, arrival: Arrival, call: &Call, balancer: u32) {
-        if self.net.has_wires {
-            let callee = self.end_of(arrival.instance).party;
-            let caller = match balancer {
-                NO_BALANCER => self.caller_end(call).party,
-                balancer => Party::Balancer(balancer),
-            };
-            if self.may_strike(caller, callee) {
-                let wire = Wire {
-                    is_counted: arrival.balancer != NO_BALANCER,
-                    measures: arrival.measures_balancer,
-                    is_check: arrival.is_check,
-                    ..new_wire(now, call, arrival.instance, arrival.endpoint, balancer)
-                };
-                let id = self.push_frame(Frame::new(arrival.parent, Kind::Wire(wire)));
-                return self.send_on_wire(now, id);
-            }
+        if !self.net.has_wires || !self.wire_to_instance(now, arrival, call, balancer) {
+            self.arrive(now, arrival, call);
         }
-        self.arrive(now, arrival, call);
+    }
+
+    /// Sends a request to an instance by wire; `false` if nothing can strike it on its way.
+    #[inline(never)]
+    fn wire_to_instance(&mut self, now: SimTime, arrival: Arrival, call: &Call, balancer: u32) -> bool {
+        let callee = self.end_of(arrival.instance).party;
+        let caller = match balancer {
+            NO_BALANCER => self.caller_end(call).party,
+            balancer => Party::Balancer(balancer),
+        };
+        if !self.may_strike(caller, callee) {
+            return false;
+        }
+        let wire = Wire {
+            is_counted: arrival.balancer != NO_BALANCER,
+            measures: arrival.measures_balancer,
+            is_check: arrival.is_check,
+            ..new_wire(now, call, arrival.instance, arrival.endpoint, balancer)
+        };
+        let id = self.push_frame(Frame::new(arrival.parent, Kind::Wire(wire)));
+        self.send_on_wire(now, id);
+        true
     }
 
     /// Sends a request to a balancer; `false` if nothing can strike it on its way.

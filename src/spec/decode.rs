@@ -20,6 +20,8 @@ pub struct Context {
     pub folders: Vec<PathBuf>,
     /// Where files are read.
     pub files: Files,
+    /// The trees of defaults that were needed: a large topology needs the same few hundred again and again.
+    pub defaults: BTreeMap<&'static str, Node>,
 }
 
 impl Context {
@@ -230,7 +232,14 @@ fn unknown_field(record: &str, key: &Spanned<String>, known: &'static [&'static 
 
 /// Decodes a default, which stands nowhere in the user's text: mistakes point at the record.
 fn decode_default<T: Decode>(text: &'static str, span: Span, cx: &mut Context) -> Option<T> {
-    let mut node = node::parse(span.source, text, &mut cx.diagnostics)?;
+    let mut node = match cx.defaults.get(text) {
+        Some(node) => node.clone(),
+        None => {
+            let node = node::parse(span.source, text, &mut cx.diagnostics)?;
+            cx.defaults.insert(text, node.clone());
+            node
+        }
+    };
     node.move_to(span);
     T::decode(&node, cx)
 }
@@ -591,44 +600,50 @@ impl<T: Decode> Decode for Vec<T> {
 /// A map from names to `T`, in order of name: the order of declaration changes nothing.
 #[derive(Clone, Debug)]
 pub struct Map<T> {
-    entries: BTreeMap<String, (Span, T)>,
+    /// In order of name: a list, as positions are asked for as often as values.
+    entries: Vec<(String, Span, T)>,
 }
 
 impl<T> Default for Map<T> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self { entries: Vec::new() }
     }
 }
 
 impl<T> Map<T> {
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&T> {
-        self.entries.get(name).map(|(_, v)| v)
+        self.position(name).map(|at| &self.entries[at].2)
     }
 
     /// Where a name is declared.
     pub fn span(&self, name: &str) -> Option<Span> {
-        self.entries.get(name).map(|(s, _)| *s)
+        self.position(name).map(|at| self.entries[at].1)
     }
 
     /// The position of a name in order of name.
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.entries.keys().position(|k| k == name)
+        self.entries.binary_search_by(|(k, _, _)| k.as_str().cmp(name)).ok()
+    }
+
+    /// The name and the value at a position in order of name.
+    pub fn at(&self, position: usize) -> Option<(&str, &T)> {
+        self.entries.get(position).map(|(k, _, v)| (k.as_str(), v))
     }
 
     /// Names and values in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.entries.iter().map(|(k, (_, v))| (k.as_str(), v))
+        self.entries.iter().map(|(k, _, v)| (k.as_str(), v))
     }
 
     /// Names, where they stand, and values, in order of name.
     pub fn spanned(&self) -> impl Iterator<Item = (&str, Span, &T)> {
-        self.entries.iter().map(|(k, (s, v))| (k.as_str(), *s, v))
+        self.entries.iter().map(|(k, s, v)| (k.as_str(), *s, v))
     }
 
     /// Names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
+        self.entries.iter().map(|(k, _, _)| k.as_str())
     }
 
     /// How many there are.
@@ -643,7 +658,11 @@ impl<T> Map<T> {
 
     /// Adds an entry that no file declares, as a topology run on its own needs.
     pub fn insert(&mut self, name: &str, span: Span, value: T) {
-        self.entries.insert(name.to_string(), (span, value));
+        let entry = (name.to_string(), span, value);
+        match self.entries.binary_search_by(|(k, _, _)| k.as_str().cmp(name)) {
+            Ok(at) => self.entries[at] = entry,
+            Err(at) => self.entries.insert(at, entry),
+        }
     }
 }
 
@@ -653,17 +672,13 @@ impl<T: Decode> Decode for Map<T> {
             Kind::Map(entries) => entries,
             _ => return cx.expected(node, &format!("a map {{\"name\": {}}}", T::type_name())),
         };
-        let mut map = Self::default();
-        let mut whole = true;
+        let mut decoded = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            match T::decode(value, cx) {
-                Some(value) => {
-                    map.entries.insert(key.value.clone(), (key.span, value));
-                }
-                None => whole = false,
-            }
+            decoded.extend(T::decode(value, cx).map(|value| (key.value.clone(), key.span, value)));
         }
-        whole.then_some(map)
+        // No name is there twice: the parser refuses that.
+        decoded.sort_by(|(a, _, _), (b, _, _)| a.cmp(b));
+        (decoded.len() == entries.len()).then_some(Self { entries: decoded })
     }
     fn type_name() -> String {
         format!("map of {}", T::type_name())

@@ -57,6 +57,9 @@ record! {
         /// Whether all metrics are kept second by second. Very long runs need no series, only what measures and
         /// faults ask for.
         series: bool = true,
+        /// The share of the clients' requests that is traced, such as `"0.1%"`. `brownout run` writes what
+        /// became of each of them into `traces.jsonl`, for Jaeger and the like.
+        traces: Ratio = 0,
         /// What theory says of the system, for `brownout validate`.
         theory: Option<Theory> = None,
         /// How variants are compared, for `brownout compare`.

@@ -133,10 +133,18 @@ impl Changing {
     }
 
     /// Finds all states; fills in the script's transitions. Mistakes are left in the loader's diagnostics.
-    pub fn states(&self, loader: &mut Loader, base: &Node, script: &mut Script) -> Option<States> {
+    ///
+    /// `known` is the topology of `base`, if that has been decoded and checked before.
+    pub fn states(
+        &self,
+        loader: &mut Loader,
+        base: Node,
+        known: Option<Topology>,
+        script: &mut Script,
+    ) -> Option<States> {
         let chains: Vec<&Chain> = [&self.timeline].into_iter().chain(&self.reactions).collect();
-        let mut found =
-            States { topologies: vec![loader.topology(base)?], nodes: vec![base.clone()], led_by: vec![0] };
+        let topology = known.or_else(|| loader.topology(&base))?;
+        let mut found = States { topologies: vec![topology], nodes: vec![base], led_by: vec![0] };
         let mut numbers: BTreeMap<Vec<u32>, u32> = BTreeMap::from([(Vec::new(), 0)]);
         let mut known: BTreeMap<Place, ()> = BTreeMap::new();
         let start: Place = (Vec::new(), vec![0; chains.len()]);
@@ -158,7 +166,7 @@ impl Changing {
                         Some(to) => *to,
                         None => {
                             let number = found.topologies.len() as u32;
-                            let node = self.node(loader, base, &after);
+                            let node = self.node(loader, &found.nodes[0], &after);
                             found.topologies.push(loader.topology(&node)?);
                             found.nodes.push(node);
                             found.led_by.push(*change);

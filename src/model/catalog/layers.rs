@@ -7,9 +7,18 @@ use crate::components::rate_limit::RateLimitConfig;
 use crate::components::throttling::ThrottleConfig;
 use crate::metrics::Source;
 use crate::model::{LayerKind, SlotUse};
+use std::collections::BTreeSet;
 
 impl Builder {
-    pub(super) fn layer(&mut self, slot: &SlotUse, kind: &LayerKind, edge: &str, all: &[SlotUse]) {
+    /// The metrics of the layer of a slot, one of `all`; `taken` are the paths of those before it.
+    pub(super) fn layer(
+        &mut self,
+        slot: &SlotUse,
+        kind: &LayerKind,
+        edge: &str,
+        all: &[SlotUse],
+        taken: &mut BTreeSet<String>,
+    ) {
         let name = match kind {
             LayerKind::Breaker(_) => "breaker",
             LayerKind::Pool { sessions: Some(_), .. } => "pooler",
@@ -35,17 +44,17 @@ impl Builder {
             }
         };
         // A second layer of the same kind on the same edge: pool2, pool3, …
-        let before = all[..slot.meters as usize].iter().filter(|s| s.edge == slot.edge).count();
-        let taken =
-            |n: &str| self.catalog.metrics.iter().any(|m| m.path.starts_with(&format!("{edge}.{n}.")));
-        let mut path = name.to_string();
-        for number in 2..=before + 2 {
-            if !taken(&path) {
-                break;
+        let mut path = format!("{edge}.{name}");
+        if taken.contains(&path) {
+            let before = all[..slot.meters as usize].iter().filter(|s| s.edge == slot.edge).count();
+            for number in 2..=before + 2 {
+                if !taken.contains(&path) {
+                    break;
+                }
+                path = format!("{edge}.{name}{number}");
             }
-            path = format!("{name}{number}");
         }
-        let path = format!("{edge}.{path}");
+        taken.insert(path.clone());
         let gauge = self.catalog.gauges;
         let meters = LayerMeters { gauge, rejected: self.counter(), ..LayerMeters::default() };
         let meters = match kind {

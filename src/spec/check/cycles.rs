@@ -76,7 +76,7 @@ fn visit<'c>(
 }
 
 fn show(topology: &Topology, place: &Place) -> String {
-    let name = topology.services.names().nth(place.0).unwrap_or("?");
+    let name = topology.services.at(place.0).map_or("?", |(name, _)| name);
     format!("{name}/{}", place.1)
 }
 
@@ -98,7 +98,7 @@ fn place(topology: &Topology, call: &Spanned<String>) -> Option<Place> {
     match component {
         Component::Service(index) => Some((index, endpoint)),
         Component::Balancer(index) => {
-            let (_, balancer) = topology.balancers.iter().nth(index)?;
+            let (_, balancer) = topology.balancers.at(index)?;
             Some((topology.services.position(&balancer.targets.value)?, endpoint))
         }
         Component::Database(_) | Component::External(_) => None,

@@ -111,10 +111,10 @@ impl<'t> Walk<'t, '_> {
         }
         let Ok(target) = resolve(self.topology, to) else { return };
         let service = match target.component {
-            Component::Service(index) => self.topology.services.iter().nth(index),
-            Component::Balancer(index) => self.topology.balancers.iter().nth(index).and_then(|(_, b)| {
+            Component::Service(index) => self.topology.services.at(index),
+            Component::Balancer(index) => self.topology.balancers.at(index).and_then(|(_, b)| {
                 let name = self.topology.services.position(&b.targets.value)?;
-                self.topology.services.iter().nth(name)
+                self.topology.services.at(name)
             }),
             Component::Database(_) | Component::External(_) => None,
         };

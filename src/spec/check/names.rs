@@ -7,6 +7,7 @@ use crate::spec::policy::{FallbackOption, Layer};
 use crate::spec::site::ways;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::Topology;
+use std::collections::BTreeMap;
 
 /// A component that can be called.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -66,19 +67,24 @@ fn components(topology: &Topology) -> impl Iterator<Item = (&str, Component)> {
 
 /// The component called `name`.
 pub fn find(topology: &Topology, name: &str) -> Option<Component> {
-    components(topology).find(|(n, _)| *n == name).map(|(_, c)| c)
+    let Topology { balancers, services, databases, externals, .. } = topology;
+    let balancer = || balancers.position(name).map(Component::Balancer);
+    let service = || services.position(name).map(Component::Service);
+    let database = || databases.position(name).map(Component::Database);
+    let external = || externals.position(name).map(Component::External);
+    balancer().or_else(service).or_else(database).or_else(external)
 }
 
 /// The endpoints of a component; `None` where any name will do.
 fn endpoint_names(topology: &Topology, component: Component) -> Option<Vec<&str>> {
     match component {
         Component::Balancer(i) => {
-            let (_, balancer) = topology.balancers.iter().nth(i)?;
+            let (_, balancer) = topology.balancers.at(i)?;
             let service = topology.services.get(&balancer.targets.value)?;
             Some(service.endpoints.names().collect())
         }
-        Component::Service(i) => Some(topology.services.iter().nth(i)?.1.endpoints.names().collect()),
-        Component::Database(i) => Some(topology.databases.iter().nth(i)?.1.queries.names().collect()),
+        Component::Service(i) => Some(topology.services.at(i)?.1.endpoints.names().collect()),
+        Component::Database(i) => Some(topology.databases.at(i)?.1.queries.names().collect()),
         Component::External(_) => None,
     }
 }
@@ -191,7 +197,7 @@ fn legal(topology: &Topology, cx: &mut Context) {
 }
 
 fn unique(topology: &Topology, cx: &mut Context) {
-    let mut seen: Vec<(&str, Span, &str)> = Vec::new();
+    let mut seen: BTreeMap<&str, (Span, &str)> = BTreeMap::new();
     let kinds: [(&str, Vec<(&str, Span)>); 4] = [
         ("a balancer", spans(&topology.balancers)),
         ("a service", spans(&topology.services)),
@@ -200,13 +206,13 @@ fn unique(topology: &Topology, cx: &mut Context) {
     ];
     for (kind, names) in &kinds {
         for (name, span) in names {
-            match seen.iter().find(|(n, _, k)| n == name && k != kind) {
-                Some((_, first, other)) => cx.diagnostics.push(
+            match seen.get(name) {
+                Some((first, other)) => cx.diagnostics.push(
                     Diagnostic::error(*span, format!("`{name}` is {kind} and {other}: calls could not tell"))
                         .context(*first, "the other is here")
                         .help("give one of them another name"),
                 ),
-                None => seen.push((name, *span, kind)),
+                None => drop(seen.insert(name, (*span, kind))),
             }
         }
     }

@@ -1,0 +1,200 @@
+//! What spans are called, whose they are, and what there is to know of them.
+
+use crate::experiment::traces::{Names, TraceBook};
+use crate::metrics::trace::{Note, Noted, Traces, Wait, What};
+use serde::Serialize;
+
+/// A span with names.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// What it is called.
+    pub name: String,
+    /// The client population, service, database or external that it belongs to.
+    pub service: String,
+    /// Whose side of a call it is.
+    pub role: Role,
+    /// What there is to know of it.
+    pub attributes: Vec<(&'static str, Value)>,
+}
+
+/// Whose side of a call a span is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Neither.
+    Internal,
+    /// The one that is called.
+    Server,
+    /// The one that calls.
+    Client,
+}
+
+/// The value of an attribute, as OTLP has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Value {
+    /// A text.
+    StringValue(String),
+    /// A whole number, which JSON has as a string, as it has 64 bits.
+    IntValue(String),
+    /// Yes or no.
+    BoolValue(bool),
+}
+
+impl Value {
+    /// A whole number.
+    pub fn of(number: u64) -> Self {
+        Self::IntValue(number.to_string())
+    }
+
+    fn text(text: &str) -> Self {
+        Self::StringValue(text.to_string())
+    }
+}
+
+/// A span with names.
+pub fn named(book: &TraceBook, traces: &Traces, number: u32) -> Named {
+    let names = &book.names;
+    let what = traces.spans[number as usize].what;
+    let (name, role, attributes) = match what {
+        What::Request { client, request, tenant, .. } => {
+            let client = &names.clients[client as usize];
+            let name = client.requests.get(request as usize).cloned().unwrap_or_default();
+            let mut attributes = vec![
+                ("brownout.client", Value::text(&client.name)),
+                ("brownout.request", Value::text(&name)),
+            ];
+            if let Some(tenant) = client.tenants.get(tenant as usize) {
+                attributes.push(("brownout.tenant", Value::text(tenant)));
+            }
+            (name, Role::Client, attributes)
+        }
+        What::Exec { instance, endpoint, balancer, version } => {
+            let endpoint = name_of(&names.endpoints, endpoint);
+            let mut attributes = Vec::new();
+            let mut name = endpoint.clone();
+            if let Some((group, place)) = names.place(instance) {
+                let id = instance_name(group.kind, &group.name, place);
+                name = format!("{id} {endpoint}");
+                attributes.push(("brownout.kind", Value::text(group.kind)));
+                attributes.push(("service.instance.id", Value::StringValue(id)));
+                attributes.push(("brownout.instance", Value::of(u64::from(place))));
+            }
+            attributes.push(("brownout.endpoint", Value::StringValue(endpoint)));
+            if let Some(version) = names.versions.get(usize::from(version)) {
+                attributes.push(("service.version", Value::text(version)));
+            }
+            if let Some(balancer) = names.balancers.get(balancer as usize) {
+                attributes.push(("brownout.balancer", Value::text(balancer)));
+            }
+            (name, Role::Server, attributes)
+        }
+        What::Call { route } => {
+            let (group, endpoint) = names.routes[route as usize];
+            let group = &names.groups[group as usize].name;
+            let name = format!("call {group}/{}", name_of(&names.endpoints, endpoint));
+            (name, Role::Client, vec![("peer.service", Value::text(group))])
+        }
+        What::Attempt { layer, number } => {
+            let kind = name_of_layer(names, layer);
+            let attributes = vec![
+                ("brownout.layer", Value::text(kind)),
+                ("brownout.attempt", Value::of(u64::from(number))),
+            ];
+            (format!("attempt {number}"), Role::Internal, attributes)
+        }
+        What::Work { demand_ns } => {
+            ("work on the CPU".into(), Role::Internal, vec![("brownout.cpu.demand_ns", Value::of(demand_ns))])
+        }
+        What::Wait(waits) => {
+            let name = wait(names, waits);
+            (name.clone(), Role::Internal, vec![("brownout.wait", Value::StringValue(name))])
+        }
+        What::Fallback { .. } => ("fallback".into(), Role::Internal, Vec::new()),
+        What::Pause => (pause(names, traces, number), Role::Internal, Vec::new()),
+        What::Io => ("disk".into(), Role::Internal, Vec::new()),
+        What::Publish { queue } => {
+            (format!("publish to {}", name_of(&names.queues, queue)), Role::Internal, Vec::new())
+        }
+        What::Parallel => ("in parallel".into(), Role::Internal, Vec::new()),
+        What::Branch { number } => (format!("branch {number}"), Role::Internal, Vec::new()),
+        What::Repeat => ("repeat".into(), Role::Internal, Vec::new()),
+        What::Round { number } => (format!("round {number}"), Role::Internal, Vec::new()),
+        What::Optional => ("optional".into(), Role::Internal, Vec::new()),
+        What::Lock { lock } => {
+            (format!("under lock {}", name_of(&names.locks, lock)), Role::Internal, Vec::new())
+        }
+    };
+    Named { name, service: service(names, traces, number), role, attributes }
+}
+
+/// The program whose span it is, or is in: the name of its group, or of the client population.
+pub fn service(names: &Names, traces: &Traces, number: u32) -> String {
+    let mut number = number;
+    while let Some(span) = traces.spans.get(number as usize) {
+        match span.what {
+            What::Request { client, .. } => return names.clients[client as usize].name.clone(),
+            What::Exec { instance, .. } => {
+                return names.place(instance).map_or(String::new(), |(group, _)| group.name.clone());
+            }
+            _ => number = span.parent,
+        }
+    }
+    String::new()
+}
+
+/// What is waited for.
+pub fn wait(names: &Names, waits: Wait) -> String {
+    match waits {
+        Wait::Layer(layer) => match name_of_layer(names, layer) {
+            "pool" => "wait for a connection".into(),
+            "network" => "on the network".into(),
+            "connect" => "connect".into(),
+            "cache" => "cache".into(),
+            kind => format!("wait at the {kind}"),
+        },
+        Wait::Backoff(_) => "wait before the next attempt".into(),
+        Wait::Queue => "wait for a worker".into(),
+        Wait::ColdStart => "cold start".into(),
+        Wait::Connection => "open a connection".into(),
+        Wait::Fault => "latency of a fault".into(),
+        Wait::Balancer(balancer) => format!("wait in {}", name_of(&names.balancers, balancer)),
+        Wait::Lock(lock) => format!("wait for lock {}", name_of(&names.locks, lock)),
+        Wait::Network => "on the network".into(),
+    }
+}
+
+/// What happened at a moment.
+pub fn note(names: &Names, note: &Note) -> String {
+    let layer = name_of_layer(names, note.layer);
+    match note.what {
+        Noted::Rejected => format!("rejected by the {layer}"),
+        Noted::Answered => format!("answered by the {layer}"),
+        Noted::GaveUp if layer == "patience" => "the client lost patience".into(),
+        Noted::GaveUp => format!("gave up: {layer}"),
+    }
+}
+
+/// A step that takes time without the CPU: of an external, its answer.
+fn pause(names: &Names, traces: &Traces, number: u32) -> String {
+    let mut number = number;
+    while let Some(span) = traces.spans.get(number as usize) {
+        if let What::Exec { instance, .. } = span.what {
+            let is_external = names.place(instance).is_some_and(|(group, _)| group.kind == "external");
+            return if is_external { "external latency" } else { "wait step" }.into();
+        }
+        number = span.parent;
+    }
+    "wait step".into()
+}
+
+fn instance_name(kind: &str, group: &str, place: u32) -> String {
+    if kind == "service" || place > 0 { format!("{group}.{place}") } else { group.to_string() }
+}
+
+fn name_of(names: &[String], number: u32) -> String {
+    names.get(number as usize).cloned().unwrap_or_default()
+}
+
+fn name_of_layer(names: &Names, layer: u32) -> &'static str {
+    names.layers.get(layer as usize).copied().unwrap_or("layer")
+}
