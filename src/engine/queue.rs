@@ -20,8 +20,6 @@
 //! scheduled, to a lane or not: a lane changes the cost of an event, never its turn. The keys of a lane rise from
 //! head to tail, since the clock never goes back. After warm-up nothing is allocated: slots and lanes are used again.
 
-use std::collections::VecDeque;
-
 use super::key::{EVENTS_MAX, Key, Rank};
 use super::keys::Keys;
 use crate::base::{SimDuration, SimTime};
@@ -122,7 +120,7 @@ impl<E: Copy> EventQueue<E> {
     fn search(&mut self, delay: SimDuration, rank: Rank) -> LaneId {
         let known = self.lanes.iter().position(|lane| lane.delay == delay && lane.rank == rank);
         let index = known.unwrap_or_else(|| {
-            self.lanes.push(Lane { delay, rank, waiting: VecDeque::new() });
+            self.lanes.push(Lane { delay, rank, waiting: Ring::default() });
             self.lanes.len() - 1
         });
         assert!(index <= usize::from(u16::MAX), "a queue has at most 65,536 lanes");
@@ -145,12 +143,12 @@ impl<E: Copy> EventQueue<E> {
         let at = (self.now + lane.delay).min(SimTime::NEVER);
         let key = Key::new(at, lane.rank, self.sequence, number);
         self.sequence += 1;
-        debug_assert!(lane.waiting.back().is_none_or(|&(last, _)| last < key), "a lane is in order");
+        debug_assert!(lane.waiting.back().is_none_or(|(last, _)| last < key), "a lane is in order");
         if lane.waiting.is_empty() {
             self.keys.insert_newest(key);
         }
-        if lane.waiting.len() == lane.waiting.capacity() {
-            lane.make_room(is_dead);
+        if lane.waiting.is_full() {
+            lane.make_room((key, event), is_dead);
         }
         lane.waiting.push_back((key, event));
     }
@@ -217,8 +215,8 @@ impl<E: Copy> EventQueue<E> {
         };
         debug_assert!(head == key, "the keys hold the head of a lane");
         while let Some((next, waiting)) = lane.waiting.front() {
-            if !is_dead(waiting) {
-                self.keys.insert(*next);
+            if !is_dead(&waiting) {
+                self.keys.insert(next);
                 break;
             }
             lane.waiting.pop_front();
@@ -238,25 +236,113 @@ const LANE: u32 = 1 << 31;
 struct Lane<E> {
     delay: SimDuration,
     rank: Rank,
-    waiting: VecDeque<(Key, E)>,
+    waiting: Ring<(Key, E)>,
 }
 
-impl<E> Lane<E> {
-    /// Room for one more: what is dead goes, but for the head, which is among the keys; and if more than half is alive,
-    /// the room is doubled. So it costs each event a look at one or two others.
+impl<E: Copy> Lane<E> {
+    /// Room for one more: what is dead goes, but for the head, which is among the keys; and if at least half is alive,
+    /// the room is doubled. So it costs each event a look at one or two others. `one` fills new places.
     #[cold]
     #[inline(never)]
-    fn make_room(&mut self, is_dead: impl Fn(&E) -> bool) {
+    fn make_room(&mut self, one: (Key, E), is_dead: impl Fn(&E) -> bool) {
         let mut is_head = true;
         self.waiting.retain(|(_, event)| std::mem::take(&mut is_head) || !is_dead(event));
-        if self.waiting.len() >= self.waiting.capacity() / 2 {
-            self.waiting.reserve(self.waiting.capacity().max(LANE_MIN));
+        if 2 * self.waiting.len() >= self.waiting.places.len() {
+            self.waiting.grow(one);
         }
     }
 }
 
-/// Room in a lane at first.
-const LANE_MIN: usize = 64;
+/// Places in a ring at first.
+const RING_MIN: usize = 64;
+
+/// A queue whose places are a power of two, so that going round it is a mask, and whose growth is somebody else's care,
+/// so that adding to it is a store.
+#[derive(Clone, Debug)]
+struct Ring<T> {
+    places: Vec<T>,
+    first: usize,
+    len: usize,
+}
+
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), first: 0, len: 0 }
+    }
+}
+
+impl<T: Copy> Ring<T> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.len == self.places.len()
+    }
+
+    /// The place of the one after so many others.
+    #[inline]
+    fn place(&self, number: usize) -> usize {
+        self.first.wrapping_add(number) & self.places.len().wrapping_sub(1)
+    }
+
+    #[inline]
+    fn front(&self) -> Option<T> {
+        if self.is_empty() { None } else { self.places.get(self.place(0)).copied() }
+    }
+
+    fn back(&self) -> Option<T> {
+        if self.is_empty() { None } else { self.places.get(self.place(self.len - 1)).copied() }
+    }
+
+    /// Adds one behind all others; there must be room.
+    #[inline]
+    fn push_back(&mut self, one: T) {
+        let place = self.place(self.len);
+        self.places[place] = one;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn pop_front(&mut self) -> Option<T> {
+        let one = self.front()?;
+        self.first = self.place(1);
+        self.len -= 1;
+        Some(one)
+    }
+
+    /// Keeps those for which `keeps` says so.
+    fn retain(&mut self, mut keeps: impl FnMut(&T) -> bool) {
+        let mut kept = 0;
+        for number in 0..self.len {
+            let one = self.places[self.place(number)];
+            if keeps(&one) {
+                let place = self.place(kept);
+                self.places[place] = one;
+                kept += 1;
+            }
+        }
+        self.len = kept;
+    }
+
+    /// Twice the places; `one` fills the new ones.
+    fn grow(&mut self, one: T) {
+        self.places.rotate_left(self.first);
+        self.first = 0;
+        self.places.resize((2 * self.places.len()).max(RING_MIN), one);
+    }
+
+    fn clear(&mut self) {
+        (self.first, self.len) = (0, 0);
+    }
+}
 
 /// Events in slots; a free slot is used again, last freed first, while it is still in the cache.
 #[derive(Clone, Debug)]
@@ -389,7 +475,7 @@ mod tests {
                 }
             }
             assert!(
-                queue.lanes[0].waiting.capacity() <= 4_096,
+                queue.lanes[0].waiting.places.len() <= 4_096,
                 "30 s alive are 300, and the last second 1,000"
             );
         }
