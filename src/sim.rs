@@ -45,6 +45,7 @@ mod minds;
 mod network;
 mod nginx;
 mod ongoing;
+mod past;
 mod pods;
 mod poolers;
 mod pools;
@@ -195,8 +196,8 @@ pub struct World<'m, O> {
     frames: Frames,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
-    /// The settings that were in force before, in order of time.
-    past: Vec<usize>,
+    /// The settings that were in force before.
+    past: past::Past,
     sources: Vec<Source>,
     balancers: Vec<BalancerState>,
     groups: Vec<GroupState>,
@@ -309,7 +310,7 @@ impl<'m, O: Observer> World<'m, O> {
             tasks: Tasks::default(),
             frames: Frames::new(),
             epoch: 0,
-            past: Vec::new(),
+            past: past::Past::default(),
             sources: Source::all(model, streams),
             balancers: BalancerState::all(model, epoch, streams),
             groups: GroupState::all(model, epoch),
@@ -389,7 +390,7 @@ impl<'m, O: Observer> World<'m, O> {
     /// The settings that were in force before those that are.
     #[inline]
     fn previous_epoch(&self) -> usize {
-        self.past.last().copied().unwrap_or(0)
+        self.past.last().unwrap_or(0)
     }
 
     /// The settings of an instance, which are those of its version.
@@ -461,9 +462,9 @@ impl<'m, O: Observer> World<'m, O> {
             if now != instant {
                 instant = now;
                 at_instant = 0;
+                self.frames.now = now;
             }
             self.events += 1;
-            self.frames.now = now;
             at_instant += 1 + self.handle(now, event);
             if at_instant > AT_ONE_INSTANT_MAX {
                 return Stop::TimeStandsStill;
@@ -624,8 +625,7 @@ impl<'m, O: Observer> World<'m, O> {
                             self.rate_limit_meters.push(slot.meters);
                         }
                         LayerKind::Cache { config, .. } if index == self.stores.len() => {
-                            let caller = model.edges[slot.edge as usize].caller;
-                            self.stores.push(CacheState::new(*config, slot, number, caller, layer.shared));
+                            self.stores.push(CacheState::new(*config, slot, number, model, layer.shared));
                         }
                         LayerKind::ConcurrencyLimit { config, .. } if index == self.limiters.len() => {
                             self.limiters.push(LimiterState::new(*config, slot.meters, now));
@@ -661,7 +661,7 @@ impl<'m, O: Observer> World<'m, O> {
     fn change_settings(&mut self, now: SimTime, change: u32) {
         let model = self.model;
         let epoch = self.script.transitions[self.epoch][change as usize] as usize;
-        self.past.push(std::mem::replace(&mut self.epoch, epoch));
+        self.past.leave(std::mem::replace(&mut self.epoch, epoch));
         self.note(now, Change::Setting { change });
         for slot in &model.epochs[self.epoch].slots {
             for index in slot.first..slot.first + slot.count {

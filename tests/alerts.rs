@@ -1,6 +1,6 @@
 //! Alerts, from the text of an experiment to the moment at which they fire, in every place that tells of them.
 
-mod support;
+use crate::support;
 
 use brownout::base::units::Unit;
 use brownout::experiment::alerts::alert_columns;

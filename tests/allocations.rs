@@ -4,6 +4,7 @@
 //! allocates in its second half. Buffers that grow when a queue is longer than ever before are allowed for.
 
 use brownout::base::SimDuration;
+use brownout::experiment::run::play;
 use brownout::experiment::{Changes, Plan, plan};
 use brownout::sim::World;
 use brownout::spec::load::Loader;
@@ -45,4 +46,42 @@ fn a_queue_allocates_nothing_after_warm_up() {
 #[test]
 fn the_cascade_s_normal_operation_allocates_nothing_after_warm_up() {
     check("models/lb-timeout-cascade.ron", 60);
+}
+
+/// Allocations and events of a run with every metric and a row of all of them for each second.
+fn allocations_with_metrics(plan: &Plan) -> (u64, u64) {
+    let mut events = 0;
+    let info = allocation_counter::measure(|| {
+        events = play(&plan.variants[0], plan.seed, 0).summary.events;
+    });
+    (info.count_total, events)
+}
+
+/// As `check`, with full metrics: what the first `seconds` allocate is warm-up, the same time again must allocate
+/// nothing but what grows to a record.
+fn check_with_metrics(system: &str, seconds: u64, growths_max: u64) {
+    let file = format!("models/bench/{system}.ron");
+    if !Path::new(env!("CARGO_MANIFEST_DIR")).join(&file).exists() {
+        return;
+    }
+    let (once, events_once) = allocations_with_metrics(&planned(&file, seconds));
+    let (twice, events_twice) = allocations_with_metrics(&planned(&file, 2 * seconds));
+    assert!(events_twice - events_once > 50_000, "long enough to tell");
+    assert!(
+        twice.saturating_sub(once) <= growths_max,
+        "{file}: {once} allocations, then {} more",
+        twice - once
+    );
+}
+
+// Debug builds play 20,000 requests per second or so: the warm-ups are what the fastest timers and queues need.
+
+#[test]
+fn w3_with_full_metrics_allocates_nothing_after_10_s() {
+    check_with_metrics("w3", 10, GROWTHS_MAX);
+}
+
+#[test]
+fn m_m_10_with_full_metrics_allocates_nothing_after_10_s() {
+    check_with_metrics("mm10", 10, GROWTHS_MAX);
 }

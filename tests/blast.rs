@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests of the command line may see the wall clock")]
 
-mod support;
+use crate::support;
 
 use brownout::experiment::Changes;
 use brownout::experiment::blast::{BlastResult, BlastVariant, Failure, Suffered, Wishes, blast, study};

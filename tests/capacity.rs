@@ -1,6 +1,6 @@
 //! Capacity against theory: the load at which a percentile of an M/M/c queue meets its limit.
 
-mod support;
+use crate::support;
 
 use brownout::base::SimDuration;
 use brownout::experiment::capacity::{Asked, CapacityError, CapacityResult, Question, capacity};

@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests of the command line may see the wall clock")]
 
-mod support;
+use crate::support;
 
 use brownout::experiment::Changes;
 use brownout::experiment::compare::results::Comparison;
@@ -333,7 +333,7 @@ fn common_random_numbers_make_differences_sharp() {
 }
 
 #[test]
-#[ignore = "plays 40 runs of the cascade; `cargo test --release --test compare -- --ignored --nocapture`"]
+#[ignore = "plays 40 runs of the cascade; `cargo test --release --test all compare -- --ignored --nocapture`"]
 fn common_random_numbers_on_the_cascade() {
     // The system before the fix, and the same with queries of users a twentieth slower. Users ask for the same
     // things in both, and what a request demands is found by name.

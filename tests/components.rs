@@ -4,22 +4,20 @@
 //! out or switched off. What is expected of both must hold; and of what is expected of `with`, something must fail
 //! under the settings of `without`.
 
-mod components {
-    pub mod autoscalers;
-    pub mod balancing;
-    pub mod beliefs;
-    pub mod connections;
-    pub mod deadlines;
-    pub mod deployments;
-    pub mod guards;
-    pub mod life;
-    pub mod pools;
-    pub mod queues;
-    pub mod retries;
-    pub mod runtime;
-    pub mod spot;
-}
-mod support;
+mod autoscalers;
+mod balancing;
+mod beliefs;
+mod connections;
+mod deadlines;
+mod deployments;
+mod guards;
+mod life;
+mod pools;
+mod queues;
+mod retries;
+mod runtime;
+mod spot;
+use crate::support;
 
 #[test]
 fn each_component_does_something() {

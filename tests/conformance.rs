@@ -3,21 +3,19 @@
 //! A recording says, line by line, what happened to a real component and what it did then. A test tells ours the
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
-mod support;
+use crate::support;
 
-mod conformance {
-    pub mod balancing;
-    pub mod botocore;
-    pub mod concurrency_limits;
-    pub mod envoy;
-    pub mod envoy_circuit_breakers;
-    pub mod haproxy;
-    pub mod hpa;
-    pub mod nginx;
-    pub mod opossum;
-    pub mod resilience4j;
-    pub mod sequelize_pool;
-}
+mod balancing;
+mod botocore;
+mod concurrency_limits;
+mod envoy;
+mod envoy_circuit_breakers;
+mod haproxy;
+mod hpa;
+mod nginx;
+mod opossum;
+mod resilience4j;
+mod sequelize_pool;
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};

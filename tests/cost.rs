@@ -1,6 +1,6 @@
 //! What a system costs: the metrics `cost` of what has a price, and of all together.
 
-mod support;
+use crate::support;
 
 use support::{Files, close, experiment};
 

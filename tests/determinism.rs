@@ -1,6 +1,6 @@
 //! The same input gives the same bytes, and a change of one thing leaves the others alone.
 
-mod support;
+use crate::support;
 
 use brownout::experiment::{Changes, ExperimentResult, run};
 use brownout::report::{events_jsonl, json, plot, series_csv};

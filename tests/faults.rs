@@ -3,11 +3,9 @@
 //! Each file is an experiment with its topology. Its variant `with` has the fault on its timeline, and `without` has
 //! not. What is expected of both must hold; and of what is expected of `with`, something must fail without the fault.
 
-mod faults {
-    pub mod instances;
-    pub mod network;
-}
-mod support;
+mod instances;
+mod network;
+use crate::support;
 
 #[test]
 fn each_fault_does_something() {

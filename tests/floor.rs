@@ -19,7 +19,7 @@ const SECONDS: u64 = 20;
 ///
 /// `timers` and `levels` pair what the floor found with metrics of brownout: a mean time, and a mean level.
 fn both(system: &str, timers: &[(&str, &str)], levels: &[(&str, &str)]) {
-    let hand = floor::play(system, SECONDS, SEED).expect("a system of the floor");
+    let hand = floor::play(system, SECONDS, 1, SEED).expect("a system of the floor");
     let changes = Changes {
         duration: Some(SimDuration::from_secs(SECONDS)),
         warmup: Some(Warmup::For(Seconds(0.0))),

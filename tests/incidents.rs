@@ -10,7 +10,7 @@
 //! is; of a probability, which two runs hardly know, only the interval decides. `brownout check experiments` plays
 //! all runs and wants every interval within its limits.
 
-mod support;
+use crate::support;
 
 use brownout::experiment::results::{ExpectationResult, Verdict};
 use brownout::experiment::{Changes, Plan, plan, run};

@@ -6,9 +6,8 @@
 //! needed. "To the byte" means: fingerprints of all completions, counts, every metric to the last bit, second by
 //! second, and the log. Where chance differs, the comparison is statistical and says how certain it is.
 
-#[path = "support/ron.rs"]
-mod ron_text;
-mod support;
+use crate::support;
+use crate::support::ron as ron_text;
 
 use brownout::base::{Outcome, Rng, SimDuration, SimTime};
 use brownout::experiment::{ExperimentResult, Plan, run};

@@ -1,7 +1,7 @@
 //! Systems whose answers theory knows: every file of `models/oracle` is simulated and compared.
 //!
 //! `public.json` is the reference for its own cases; the files state their values themselves, and must state those.
-//! `UPDATE_GOLDEN=1 cargo test --test oracle` writes the table of `models/oracle/README.md` anew. What was found is in
+//! `UPDATE_GOLDEN=1 cargo test --test all oracle` writes the table of `models/oracle/README.md` anew. What was found is in
 //! `out/validation/` afterwards.
 
 use brownout::experiment::results::Verdict;
@@ -71,7 +71,7 @@ fn oracle_every_system_agrees_with_theory() {
         assert_eq!(
             table.trim(),
             found.trim(),
-            "{PAGE} is out of date: UPDATE_GOLDEN=1 cargo test --test oracle"
+            "{PAGE} is out of date: UPDATE_GOLDEN=1 cargo test --test all oracle"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Runs until an answer is precise, a warm-up that is found, and what is said of runs that are too short or do not
 //! settle. `benches/coverage.rs` looks closer, and takes minutes.
 
-mod support;
+use crate::support;
 
 use brownout::experiment::run::{merged, play};
 use brownout::experiment::{Changes, ExperimentResult, Plan, plan, run, stationary};

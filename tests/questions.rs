@@ -1,6 +1,6 @@
 //! What every question about an experiment is made of: settings that win, more load, numbers wanted of every run.
 
-mod support;
+use crate::support;
 
 use brownout::experiment::{Changes, ExperimentResult, plan, run};
 use brownout::spec::load::Loader;

@@ -4,7 +4,7 @@
 //! standard error matters it is estimated here from independent replications, and printed when an assertion fails.
 //! The seed is the one that the files give (42), chosen before anything was measured.
 
-mod support;
+use crate::support;
 
 use brownout::base::SimDuration;
 use brownout::experiment::Changes;

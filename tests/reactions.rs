@@ -1,7 +1,7 @@
 //! What happens when something else does: conditions, runbooks, settings that change in any order. Systems whose every
 //! moment can be counted by hand.
 
-mod support;
+use crate::support;
 
 use support::{Files, Run, experiment, run_of, whole_experiment};
 

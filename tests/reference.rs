@@ -1,4 +1,4 @@
-//! `models/LANGUAGE.md` is what `brownout schema` prints. `UPDATE_GOLDEN=1 cargo test --test reference` writes it anew.
+//! `models/LANGUAGE.md` is what `brownout schema` prints. `UPDATE_GOLDEN=1 cargo test --test all reference` writes it anew.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ fn the_language_reference_is_up_to_date() {
     let differs = committed.lines().zip(printed.lines()).position(|(a, b)| a != b);
     assert!(
         committed == printed,
-        "models/LANGUAGE.md is out of date from line {} on: UPDATE_GOLDEN=1 cargo test --test reference",
+        "models/LANGUAGE.md is out of date from line {} on: UPDATE_GOLDEN=1 cargo test --test all reference",
         differs.map_or(committed.lines().count().min(printed.lines().count()), |at| at) + 1
     );
 }

@@ -13,7 +13,7 @@
 //! * Numbers that are normal in the limit: 4.75 standard errors, [`Z`].
 //! * Counts: exact binomial tails, and chi-squared.
 
-mod support;
+use crate::support;
 
 use brownout::base::dist::Dist;
 use brownout::base::{Rng, Streams, mix, salt, uniform_of};

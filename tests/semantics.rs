@@ -1,7 +1,7 @@
 //! What each mechanism does, in small systems whose every moment can be counted by hand: constant times, requests at
 //! given moments, exact answers.
 
-mod support;
+use crate::support;
 
 use support::{Files, Run, close, run_of, whole_experiment};
 

@@ -1,6 +1,6 @@
 //! What caches do: in small systems counted by hand, and in larger ones against the theory of caches.
 
-mod support;
+use crate::support;
 
 use brownout::experiment::Changes;
 use support::{Files, Run, close, experiment, run_of, whole_experiment};

@@ -1,7 +1,7 @@
 //! Random failures: availability and queues that can be calculated, the same times whatever else changes, and faults
 //! that lie over one another.
 
-mod support;
+use crate::support;
 
 use brownout::base::{SimDuration, SimTime};
 use brownout::metrics::{Observer, Recorder};

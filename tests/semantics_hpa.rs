@@ -1,6 +1,6 @@
 //! The Kubernetes HPA within whole systems: demand that can be counted by hand, and the replicas that follow from it.
 
-mod support;
+use crate::support;
 
 use brownout::base::Outcome;
 use brownout::sim::World;

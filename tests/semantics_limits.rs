@@ -1,7 +1,7 @@
 //! What rate limits, hedges, breakers and pools do: in small systems whose every moment can be counted by hand, and in
 //! large ones whose averages are known.
 
-mod support;
+use crate::support;
 
 use support::{Files, Run, close, run_of, whole_experiment};
 

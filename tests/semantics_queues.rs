@@ -1,7 +1,7 @@
 //! Batches, patience, feedback, priorities and slowdown: by hand where every moment can be counted, against queueing
 //! theory where it is known. One run each, so tolerances are wide: `queueing.rs` is the place for precision.
 
-mod support;
+use crate::support;
 
 use support::{Files, Run, close, experiment, run_of, whole_experiment};
 

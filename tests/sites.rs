@@ -1,6 +1,6 @@
 //! Names that lead to regions, and what is lost with a region: systems whose every moment can be counted by hand.
 
-mod support;
+use crate::support;
 
 use support::experiment;
 

@@ -6,14 +6,9 @@
 //! case that fails is made small (`swarm/shrink.rs`; not with `BROWNOUT_SWARM_WHOLE=1`). Most of what strikes is drawn
 //! from a table (`swarm/faults.rs`): whoever adds a fault to the language adds a line there.
 
-#[path = "support/ron.rs"]
-#[allow(dead_code, reason = "other tests write trees in another order")]
-mod ron;
-mod support;
-mod swarm {
-    pub mod faults;
-    pub mod shrink;
-}
+use crate::support;
+pub mod faults;
+pub mod shrink;
 
 use brownout::base::{Rng, SimDuration};
 use brownout::experiment::Changes;
@@ -22,7 +17,6 @@ use brownout::sim::Rest;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::{Files, Run, run_of};
-use swarm::{faults, shrink};
 
 /// When all load and all faults are over, and when the run ends: long after every timeout and retry.
 const QUIET_S: u64 = 20;
@@ -1180,7 +1174,7 @@ fn played(text: &str, mut end: Option<u64>) -> Result<(), Failure> {
 fn check(number: u64) -> Result<(), String> {
     let text = text_of(&case(number));
     let Err(failure) = played(&text, Some(END_S)) else { return Ok(()) };
-    let again = format!("BROWNOUT_SWARM_FIRST={number} BROWNOUT_SWARM=1 cargo test --test swarm");
+    let again = format!("BROWNOUT_SWARM_FIRST={number} BROWNOUT_SWARM=1 cargo test --test all swarm");
     if failure.kind == "not a case" {
         return Err(format!("case {number}: {}\n{text}\n{again}", failure.what));
     }
@@ -1199,7 +1193,7 @@ fn check(number: u64) -> Result<(), String> {
     std::fs::write(&file, &small).unwrap_or_default();
     Err(format!(
         "case {number}: {}\n\nmade small in {tries} tries, and written to {file}:\n{small}\n\n\
-         the whole case again: {again}\nthe small one again: BROWNOUT_SWARM_FILE={file} cargo test --test swarm",
+         the whole case again: {again}\nthe small one again: BROWNOUT_SWARM_FILE={file} cargo test --test all swarm",
         failure.what,
         file = file.display()
     ))

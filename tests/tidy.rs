@@ -129,6 +129,20 @@ fn nothing_but_spec_and_reports_and_kept_runs_is_serializable() {
 }
 
 #[test]
+fn every_test_is_played() {
+    let all = fs::read_to_string(root().join("tests/all.rs")).expect("the tests are there");
+    let cargo = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest is there");
+    for (file, _) in sources(&["tests"]) {
+        let Some(name) = file.strip_prefix("tests/").and_then(|file| file.strip_suffix(".rs")) else {
+            continue;
+        };
+        let is_played = all.lines().any(|line| line == format!("mod {name};"))
+            || cargo.contains(&format!("[[test]]\nname = \"{name}\"\n"));
+        assert!(is_played || name.contains('/'), "{file} is not in tests/all.rs: nobody plays it");
+    }
+}
+
+#[test]
 fn every_file_says_what_it_is() {
     for (file, text) in everything() {
         assert!(text.starts_with("//! "), "{file} does not open with `//!`");

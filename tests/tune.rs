@@ -1,6 +1,6 @@
 //! Tuning: known optima are found, the same on any number of threads, and what is found can be played again.
 
-mod support;
+use crate::support;
 
 use brownout::experiment::study::Study;
 use brownout::experiment::tune::knobs::Dial;

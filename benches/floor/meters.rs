@@ -1,5 +1,5 @@
 //! What the floor measures: times in the buckets of `src/metrics/histogram.rs`, and levels over time. Each counts by
-//! the second, fills its part of a row when the second ends, and adds it to the whole.
+//! the row (a second, or the run), fills its part when it ends, and adds it to the whole.
 
 /// Buckets per octave, as a power of two.
 const SUB_BITS: u32 = 7;

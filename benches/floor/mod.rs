@@ -4,7 +4,7 @@
 //! is what a simulator of any system can be compared with. There is no language here, no setting, no fault, no
 //! component: what can be known beforehand is a constant, and what cannot happen is not asked about. What is measured
 //! is measured all the same: a histogram for each kind of latency and wait, mean and maximum of each level over time,
-//! outcomes, and a row of all of it for each second. Timeouts are timers that are called off.
+//! outcomes, and if wanted a row of all of it for each second. Timeouts are timers that are called off.
 //!
 //! Random numbers are the simulator's, drawn by the same keys, so both must find the same to the nanosecond:
 //! `tests/floor.rs` compares. Two events of one nanosecond, about ten pairs in a million requests, may come in another
@@ -37,19 +37,21 @@ pub struct Found {
     /// Times, and levels over time.
     pub timers: Vec<(&'static str, Timer)>,
     pub levels: Vec<(&'static str, Level)>,
-    /// The series: one row for each second, one after the other.
+    /// The series, row by row.
     pub rows: Vec<f64>,
 }
 
 /// The systems, by the names of their files in `models/bench`.
 pub const SYSTEMS: [&str; 3] = ["w3", "mm1", "mm10"];
 
-/// Plays so many seconds of a system, if there is one of that name.
-pub fn play(name: &str, seconds: u64, seed: u64) -> Option<Found> {
+/// Plays so many seconds of a system, if there is one of that name, with a row of the series after every so many: one
+/// second for a series, all of them for none.
+pub fn play(name: &str, seconds: u64, every: u64, seed: u64) -> Option<Found> {
+    assert!(every > 0 && seconds.is_multiple_of(every), "whole rows");
     match name {
-        "w3" => Some(w3::play(seconds, seed)),
-        "mm1" => Some(station::play::<1, 2>(0.0001, seconds, seed)),
-        "mm10" => Some(station::play::<10, 32>(0.001, seconds, seed)),
+        "w3" => Some(w3::play(seconds, every, seed)),
+        "mm1" => Some(station::play::<1, 2>(0.0001, seconds, every, seed)),
+        "mm10" => Some(station::play::<10, 32>(0.001, seconds, every, seed)),
         _ => None,
     }
 }

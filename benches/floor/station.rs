@@ -31,7 +31,12 @@ struct Station<const CORES: usize, const NODES: usize> {
     queue: Level,
 }
 
-pub fn play<const CORES: usize, const NODES: usize>(mean_s: f64, seconds: u64, seed: u64) -> Found {
+pub fn play<const CORES: usize, const NODES: usize>(
+    mean_s: f64,
+    seconds: u64,
+    every: u64,
+    seed: u64,
+) -> Found {
     let streams = Streams::new(seed, 0);
     let mut station = Station::<CORES, NODES> {
         arrivals: Arrivals::new(streams, 9_000.0),
@@ -48,7 +53,7 @@ pub fn play<const CORES: usize, const NODES: usize>(mean_s: f64, seconds: u64, s
         busy: Level::new(),
         queue: Level::new(),
     };
-    let (rows, events) = station.run(seconds);
+    let (rows, events) = station.run(seconds, every);
     let Station { sent, latency, in_flight, busy, queue, .. } = station;
     Found {
         sent,
@@ -63,11 +68,11 @@ pub fn play<const CORES: usize, const NODES: usize>(mean_s: f64, seconds: u64, s
 }
 
 impl<const CORES: usize, const NODES: usize> Station<CORES, NODES> {
-    fn run(&mut self, seconds: u64) -> (Vec<f64>, u64) {
-        let mut rows = Vec::with_capacity(seconds as usize * 16);
+    fn run(&mut self, seconds: u64, every: u64) -> (Vec<f64>, u64) {
+        let mut rows = Vec::with_capacity((seconds / every) as usize * 16);
         let (mut events, mut sent_before) = (0, 0);
         let mut arrival = turn(self.arrivals.gap(), ARRIVAL);
-        for second in 1..=seconds {
+        for second in (every..=seconds).step_by(every as usize) {
             let end = turn(second * SECOND, END_OF_SECOND);
             loop {
                 let done = self.pending.least();

@@ -95,7 +95,7 @@ struct W3 {
     db_queue: Level,
 }
 
-pub fn play(seconds: u64, seed: u64) -> Found {
+pub fn play(seconds: u64, every: u64, seed: u64) -> Found {
     let streams = Streams::new(seed, 0);
     let mut w3 = W3 {
         arrivals: Arrivals::new(streams, RATE),
@@ -128,7 +128,7 @@ pub fn play(seconds: u64, seed: u64) -> Found {
         db_busy: Level::new(),
         db_queue: Level::new(),
     };
-    let (rows, events) = w3.run(seconds);
+    let (rows, events) = w3.run(seconds, every);
     Found {
         sent: w3.sent,
         ok: w3.ok,
@@ -156,11 +156,11 @@ pub fn play(seconds: u64, seed: u64) -> Found {
 }
 
 impl W3 {
-    fn run(&mut self, seconds: u64) -> (Vec<f64>, u64) {
-        let mut rows = Vec::with_capacity(seconds as usize * 52);
+    fn run(&mut self, seconds: u64, every: u64) -> (Vec<f64>, u64) {
+        let mut rows = Vec::with_capacity((seconds / every) as usize * 52);
         let mut events = 0;
         let mut arrival = turn(self.arrivals.gap(), ARRIVAL);
-        let mut second = 1;
+        let mut second = every;
         let mut before = [0; 4];
         // Nobody times out earlier; whether somebody does is looked at then.
         let mut timer = turn(TIMEOUT, TIMER);
@@ -172,7 +172,7 @@ impl W3 {
                     timer = self.time_out(limit >> 8);
                 } else {
                     self.end_second(second * SECOND, &mut before, &mut rows);
-                    second += 1;
+                    second += every;
                 }
                 limit = timer.min(turn(second * SECOND, END_OF_SECOND));
                 continue;

@@ -28,8 +28,8 @@ pub struct Ratios {
 /// If the file has mistakes.
 pub fn ratios(file: &Path, seconds: u64, times: usize) -> Result<Ratios, String> {
     let mut full = planned(file, seconds)?;
-    let columns = full.recorded.columns.len();
-    let all = std::mem::take(&mut full.recorded.columns);
+    let all: Vec<_> = full.model.catalog.metrics.iter().map(|m| m.source).collect();
+    let columns = all.len();
     let thousand: Vec<_> = all.iter().copied().cycle().take(1_000).collect();
     let mut measured: Vec<[f64; 4]> = Vec::new();
     for _ in 0..times.max(1) {

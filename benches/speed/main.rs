@@ -68,11 +68,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// `floor SYSTEM SECONDS`
+/// `floor SYSTEM SECONDS`: without a series, as `brownout run --no-out`, which shows none.
 fn play_floor(arguments: &[String]) -> Result<(), String> {
     let [system, seconds] = arguments else { return Err(format!("which of {:?}?", floor::SYSTEMS)) };
     let seconds = seconds.parse().map_err(|_| format!("{seconds} are no seconds"))?;
-    let found = floor::play(system, seconds, 42).ok_or_else(|| format!("{system} is none"))?;
+    let found = floor::play(system, seconds, seconds, 42).ok_or_else(|| format!("{system} is none"))?;
     println!("{found}");
     Ok(())
 }

@@ -426,6 +426,17 @@ impl Balancer {
         self.policy.pick(&self.targets, Among::Eligible, rng, key)
     }
 
+    /// [`Balancer::pick`], written out for turns: for direct calls, which always take them.
+    #[inline]
+    pub fn pick_in_turn(&mut self) -> Option<u32> {
+        match &mut self.policy {
+            Policy::RoundRobin(policy) if !self.targets.is_warming && !self.targets.eligible.is_empty() => {
+                Some(policy.pick(&self.targets.eligible))
+            }
+            _ => self.pick(&mut Rng::from_seed(0), 0),
+        }
+    }
+
     /// Fails open: chooses among all targets, whatever is believed of them.
     pub fn pick_any(&mut self, rng: &mut Rng, key: u64) -> Option<u32> {
         self.policy.pick(&self.targets, Among::All, rng, key)

@@ -162,6 +162,7 @@ impl Breaker {
     }
 
     /// A call arrives.
+    #[inline]
     pub fn on_request(&mut self, now: SimTime) -> (Verdict, Option<Transition>) {
         self.check();
         self.window.count(|c| &mut c.fires);
@@ -179,6 +180,7 @@ impl Breaker {
     }
 
     /// An admitted call was answered in time. Closes a half open breaker, whichever call it was.
+    #[inline]
     pub fn on_success(&mut self, _now: SimTime) -> Option<Transition> {
         self.check();
         self.release();
@@ -257,6 +259,7 @@ impl Breaker {
     }
 
     /// Whether calls pass.
+    #[inline]
     pub fn state(&self) -> BreakerState {
         self.state
     }
@@ -276,6 +279,7 @@ impl Breaker {
         self.config.capacity.map(|capacity| capacity.saturating_sub(self.in_use))
     }
 
+    #[inline]
     fn release(&mut self) {
         debug_assert!(self.in_use > 0, "a result is told once, for a call that passed");
         self.in_use = self.in_use.saturating_sub(1);

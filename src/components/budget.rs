@@ -126,12 +126,14 @@ impl Budget {
     }
 
     /// A request sets out, with its first attempt.
+    #[inline]
     pub fn on_request(&mut self, now: SimTime) {
         self.refill(now);
         self.deposit(self.rates.per_request);
     }
 
     /// A request succeeded, at its first attempt or (`retried`) at a later one.
+    #[inline]
     pub fn on_success(&mut self, now: SimTime, retried: bool) {
         self.refill(now);
         self.deposit(if retried { self.rates.refund } else { self.rates.per_success });
@@ -152,10 +154,12 @@ impl Budget {
         self.filled(now).0 as f64 / MICRO
     }
 
+    #[inline]
     fn deposit(&mut self, tokens: u64) {
         self.tokens = self.tokens.saturating_add(tokens).min(self.rates.capacity);
     }
 
+    #[inline]
     fn refill(&mut self, now: SimTime) {
         if self.rates.per_second > 0 {
             (self.tokens, self.remainder) = self.filled(now);

@@ -88,11 +88,14 @@ struct Entry {
     outcome: Outcome,
     /// Whether a stale entry is being fetched anew.
     is_refreshing: bool,
-    list: usize,
+    list: u8,
     before: u32,
     after: u32,
     /// Its place in the heap.
     place: u32,
+    /// Its neighbours by worth, if those are listed.
+    less: u32,
+    more: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,9 +116,16 @@ pub struct Cache {
     index: Index,
     entries: Vec<Entry>,
     free: Vec<u32>,
-    /// Entries as a binary heap: the first is the next to make room. In no order if that is any.
+    /// Entries as a binary heap: the first is the next to make room. In no order if that is any, or the first of the
+    /// line.
     heap: Vec<u32>,
+    /// Entries by worth, where each new or used one is worth most: a step in place of a heap's many.
+    line: List,
+    /// Whether all is kept in the heap, whatever makes room.
+    in_heap: bool,
     lists: [List; 3],
+    /// Nothing expires before.
+    due: SimTime,
     operations: u64,
     evictions: u64,
 }
@@ -129,10 +139,19 @@ impl Cache {
             entries: Vec::new(),
             free: Vec::new(),
             heap: Vec::new(),
+            line: List::EMPTY,
+            in_heap: false,
             lists: [List::EMPTY; 3],
+            due: SimTime::NEVER,
             operations: 0,
             evictions: 0,
         }
+    }
+
+    /// An empty cache that may be told later to make room by chance: which entry chance hits depends on the order of
+    /// the heap, so it keeps one from the start.
+    pub fn in_heap(config: CacheConfig) -> Self {
+        Self { in_heap: true, ..Self::new(config) }
     }
 
     /// Changes the settings; entries that are there follow the new ones. `random` picks who makes room.
@@ -145,9 +164,8 @@ impl Cache {
             self.unlink(youngest);
             self.push_front(FRESH, youngest);
         }
-        for at in (0..self.heap.len() / 2).rev() {
-            self.sift_down(at);
-        }
+        self.due = SimTime::ZERO;
+        self.put_in_order();
         self.expire(now);
         let mut number = 0;
         while config.capacity.is_some_and(|c| self.heap.len() > c as usize) {
@@ -157,11 +175,18 @@ impl Cache {
     }
 
     /// Looks a key up.
+    #[inline]
     pub fn lookup(&mut self, now: SimTime, key: u64) -> Lookup {
         self.expire(now);
         let Some(slot) = self.index.get(key) else { return Lookup::Miss };
-        let entry = self.entries[slot as usize];
-        match entry.list {
+        let entry = &self.entries[slot as usize];
+        if usize::from(entry.list) == FRESH && !self.config.renew {
+            let outcome = entry.outcome;
+            self.touch(slot);
+            return Lookup::Hit(outcome);
+        }
+        let entry = *entry;
+        match usize::from(entry.list) {
             STALE => {
                 if now >= self.end(&entry, self.config.stale_while_revalidate) {
                     return Lookup::Miss;
@@ -192,7 +217,7 @@ impl Cache {
             Outcome::Ok => self.store(now, key, outcome, random),
             Outcome::Degraded | Outcome::Cancelled => self.abandoned(key),
             _ => match self.index.get(key) {
-                Some(slot) if self.entries[slot as usize].list == STALE => {
+                Some(slot) if self.list_of(slot) == STALE => {
                     self.abandoned(key);
                     let end = self.end(&self.entries[slot as usize], self.config.stale_if_error);
                     if now < end {
@@ -201,7 +226,7 @@ impl Cache {
                     }
                 }
                 // Somebody else has fetched a good answer meanwhile.
-                Some(slot) if self.entries[slot as usize].list == FRESH => {}
+                Some(slot) if self.list_of(slot) == FRESH => {}
                 _ if self.config.negative_ttl.is_some() => self.store(now, key, outcome, random),
                 _ => {}
             },
@@ -217,7 +242,15 @@ impl Cache {
     }
 
     /// Entries that are too old become stale or go.
+    #[inline]
     pub fn expire(&mut self, now: SimTime) {
+        if now >= self.due {
+            self.expire_now(now);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_now(&mut self, now: SimTime) {
         let window = self.config.stale_while_revalidate.max(self.config.stale_if_error);
         while let Some(at) = self.fresh_until()
             && at <= now
@@ -236,6 +269,8 @@ impl Cache {
         {
             self.remove(self.lists[FAILED].first);
         }
+        let stale = self.first(STALE).map(|entry| self.end(entry, window));
+        self.due = [self.next_expiry(), stale].into_iter().flatten().min().unwrap_or(SimTime::NEVER);
     }
 
     /// When the next entry expires; `None` if none ever does.
@@ -244,6 +279,7 @@ impl Cache {
     }
 
     /// Entries that have not expired as of the last operation.
+    #[inline]
     pub fn live(&self) -> u32 {
         self.lists[FRESH].len + self.lists[FAILED].len
     }
@@ -259,6 +295,7 @@ impl Cache {
     }
 
     /// Entries that have made room for others so far.
+    #[inline]
     pub fn evictions(&self) -> u64 {
         self.evictions
     }
@@ -284,8 +321,15 @@ impl Cache {
         self.config.ttl.map_or(SimTime::NEVER, |ttl| entry.since + ttl + window)
     }
 
+    #[inline]
+    fn list_of(&self, slot: u32) -> usize {
+        usize::from(self.entries[slot as usize].list)
+    }
+
+    #[inline]
     fn unlink(&mut self, slot: u32) {
         let Entry { list, before, after, .. } = self.entries[slot as usize];
+        let list = usize::from(list);
         match before {
             NONE => self.lists[list].first = after,
             before => self.entries[before as usize].after = after,
@@ -297,10 +341,11 @@ impl Cache {
         self.lists[list].len -= 1;
     }
 
+    #[inline]
     fn push_back(&mut self, list: usize, slot: u32) {
         let last = std::mem::replace(&mut self.lists[list].last, slot);
         let entry = &mut self.entries[slot as usize];
-        (entry.list, entry.before, entry.after) = (list, last, NONE);
+        (entry.list, entry.before, entry.after) = (list as u8, last, NONE);
         match last {
             NONE => self.lists[list].first = slot,
             last => self.entries[last as usize].after = slot,
@@ -311,7 +356,7 @@ impl Cache {
     fn push_front(&mut self, list: usize, slot: u32) {
         let first = std::mem::replace(&mut self.lists[list].first, slot);
         let entry = &mut self.entries[slot as usize];
-        (entry.list, entry.before, entry.after) = (list, NONE, first);
+        (entry.list, entry.before, entry.after) = (list as u8, NONE, first);
         match first {
             NONE => self.lists[list].last = slot,
             first => self.entries[first as usize].before = slot,
@@ -339,6 +384,11 @@ impl Cache {
         let stored = self.operations + 1;
         let entry = &mut self.entries[slot as usize];
         (entry.since, entry.outcome, entry.is_refreshing, entry.stored) = (now, outcome, false, stored);
+        let ends = if list == FRESH { self.fresh_until() } else { self.failed_until() };
+        self.due = self.due.min(ends.unwrap_or(SimTime::NEVER));
+        if self.config.eviction == Eviction::Fifo {
+            self.to_the_end(slot);
+        }
         self.touch(slot);
     }
 
@@ -353,10 +403,12 @@ impl Cache {
             uses: 0,
             outcome: Outcome::Ok,
             is_refreshing: false,
-            list: FRESH,
+            list: FRESH as u8,
             before: NONE,
             after: NONE,
             place,
+            less: NONE,
+            more: NONE,
         };
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -369,12 +421,21 @@ impl Cache {
             }
         };
         self.heap.push(slot);
-        self.sift_up(place as usize);
+        if self.is_listed() {
+            self.join_line(slot);
+        } else {
+            self.sift_up(place as usize);
+        }
         self.index.insert(key, slot);
         slot
     }
 
     fn evict(&mut self, random: u64) {
+        if self.is_listed() {
+            self.remove(self.line.first);
+            self.evictions += 1;
+            return;
+        }
         let at = match self.config.eviction {
             Eviction::Random => ((u128::from(random) * self.heap.len() as u128) >> 64) as usize,
             Eviction::Lru | Eviction::Fifo | Eviction::Lfu => 0,
@@ -391,13 +452,19 @@ impl Cache {
         self.heap.swap_remove(place);
         if let Some(moved) = self.heap.get(place) {
             self.entries[*moved as usize].place = place as u32;
-            self.sift_down(place);
-            self.sift_up(place);
+            if !self.is_listed() {
+                self.sift_down(place);
+                self.sift_up(place);
+            }
+        }
+        if self.is_listed() {
+            self.leave_line(slot);
         }
         self.free.push(slot);
     }
 
     /// An entry is used.
+    #[inline]
     fn touch(&mut self, slot: u32) {
         self.operations += 1;
         let entry = &mut self.entries[slot as usize];
@@ -405,8 +472,75 @@ impl Cache {
         entry.uses += 1;
         // Used later and more often than before: it can only move away from the first place.
         let place = entry.place as usize;
-        self.sift_down(place);
+        match self.config.eviction {
+            Eviction::Lru => self.to_the_end(slot),
+            Eviction::Fifo if self.is_listed() => {}
+            Eviction::Fifo | Eviction::Random | Eviction::Lfu => self.sift_down(place),
+        }
     }
+
+    // ---- the line by worth ----
+
+    /// Whether the worth of entries is their place in the line.
+    #[inline]
+    fn is_listed(&self) -> bool {
+        !self.in_heap && matches!(self.config.eviction, Eviction::Lru | Eviction::Fifo)
+    }
+
+    /// An entry is worth most from now on.
+    #[inline]
+    fn to_the_end(&mut self, slot: u32) {
+        if self.in_heap {
+            self.sift_down(self.entries[slot as usize].place as usize);
+        } else if self.line.last != slot {
+            self.leave_line(slot);
+            self.join_line(slot);
+        }
+    }
+
+    #[inline]
+    fn join_line(&mut self, slot: u32) {
+        let last = std::mem::replace(&mut self.line.last, slot);
+        let entry = &mut self.entries[slot as usize];
+        (entry.less, entry.more) = (last, NONE);
+        match last {
+            NONE => self.line.first = slot,
+            last => self.entries[last as usize].more = slot,
+        }
+    }
+
+    #[inline]
+    fn leave_line(&mut self, slot: u32) {
+        let Entry { less, more, .. } = self.entries[slot as usize];
+        match less {
+            NONE => self.line.first = more,
+            less => self.entries[less as usize].more = more,
+        }
+        match more {
+            NONE => self.line.last = less,
+            more => self.entries[more as usize].less = less,
+        }
+    }
+
+    /// Brings line or heap in the order of new settings.
+    fn put_in_order(&mut self) {
+        self.line = List::EMPTY;
+        if self.is_listed() {
+            let mut slots = self.heap.clone();
+            let is_lru = self.config.eviction == Eviction::Lru;
+            slots.sort_unstable_by_key(|slot| {
+                let entry = &self.entries[*slot as usize];
+                if is_lru { entry.used } else { entry.stored }
+            });
+            slots.into_iter().for_each(|slot| self.join_line(slot));
+            return;
+        }
+        for at in (0..self.heap.len() / 2).rev() {
+            self.sift_down(at);
+        }
+    }
+
+    // ---- the heap by worth ----
 
     /// What an entry is worth: the least makes room.
     fn worth(&self, place: usize) -> (u64, u64) {

@@ -33,6 +33,7 @@ use crate::spec::quantity::Seconds;
 use crate::spec::runs::{Runs, Warmup};
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::Topology;
+use std::borrow::Cow;
 use timeline::{Happenings, Stage};
 
 /// What the command line, or a question about an experiment, changes about it.
@@ -428,13 +429,14 @@ fn plan_variant(
 ) -> Option<VariantPlan> {
     let [warmup, end] =
         [experiment.warmup.stated(), experiment.duration.duration()].map(|length| SimTime::ZERO + length);
-    let mut node = document.topology.clone();
+    let mut node = Cow::Borrowed(&document.topology);
     let set = experiment.variants.get(name).map_or_else(Vec::new, |variant| overrides(&variant.0.set));
     let pinned = document.pinned_for(name);
     // Decoding is most of the start of a large system: it is done once if nothing is set.
     let known = if set.is_empty() && pinned.is_empty() { base.take() } else { None };
-    loader.apply(&mut node, &set);
-    loader.apply(&mut node, &pinned);
+    for overrides in [set, pinned].iter().filter(|overrides| !overrides.is_empty()) {
+        loader.apply(node.to_mut(), overrides);
+    }
     let happenings = Happenings::new(experiment, name);
     let (changing, numbers) = happenings.changes(loader);
     let mut script = Script { end, ..Script::default() };

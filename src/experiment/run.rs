@@ -128,7 +128,8 @@ pub fn play(variant: &VariantPlan, seed: u64, run: u64) -> Played {
 pub fn play_traced(variant: &VariantPlan, seed: u64, run: u64, traces: f64) -> Played {
     let Recorded { columns, tracked, .. } = &variant.recorded;
     let catalog = &variant.model.catalog;
-    let recorder = Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), tracked);
+    let recorder =
+        Recorder::new(catalog.sizes(), &catalog.sums, columns.clone(), tracked).until(variant.script.end);
     let world = World::new(&variant.model, &variant.script, seed, run, recorder).traced(traces);
     let (summary, recorder) = world.run();
     Played { summary, record: recorder.finish(variant.script.end) }

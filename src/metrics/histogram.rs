@@ -26,8 +26,10 @@ const DENSE: u32 = 10;
 const FLOAT_SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - SUB_BITS;
 /// That number for the float 2^7, whose bucket is number 128.
 const FLOAT_FIRST: usize = ((f64::MAX_EXP as usize - 1 + SUB_BITS as usize) << SUB_BITS) - SUB;
-/// Whole numbers up to here are floats.
-const FLOAT_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
+/// Greater values are rare: the squares of many of them need not fit.
+const USUAL_MAX: u64 = 1 << 46;
+/// A value that is never usual.
+const UNUSUAL: u64 = u64::MAX;
 
 /// A histogram of lengths of time in whole nanoseconds, of any size up to `u64::MAX`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,15 +45,15 @@ pub struct Histogram {
     sum_squares: u128,
     min_ns: u64,
     max_ns: u64,
-    /// The range of values for which nothing has to be looked at; may be too small.
-    #[serde(skip, default = "nothing")]
+    /// The range of values for which nothing has to be looked at: from here, and as many more. It may be too small.
+    #[serde(skip, default = "unusual")]
     usual_from: u64,
     #[serde(skip)]
-    usual_to: u64,
+    usual_span: u64,
 }
 
-fn nothing() -> u64 {
-    u64::MAX
+fn unusual() -> u64 {
+    UNUSUAL
 }
 
 impl Default for Histogram {
@@ -65,8 +67,8 @@ impl Default for Histogram {
             sum_squares: 0,
             min_ns: u64::MAX,
             max_ns: 0,
-            usual_from: nothing(),
-            usual_to: 0,
+            usual_from: UNUSUAL,
+            usual_span: 0,
         }
     }
 }
@@ -95,11 +97,10 @@ impl Histogram {
     ///
     /// Every request comes here several times. So all that is rare is in a function of its own, and what is left are
     /// under thirty instructions without a call. Rare are a value that is the least or the greatest so far, is below
-    /// 128 ns or needs more digits than a float has, one in an octave without room, and a sum that does not fit.
+    /// 128 ns or above 19 hours, and one in an octave without room.
     #[inline]
     pub fn record(&mut self, ns: u64) {
-        let (squares, is_over) = self.sum_squares.overflowing_add(u128::from(ns) * u128::from(ns));
-        if ns < self.usual_from || ns > self.usual_to || is_over {
+        if ns.wrapping_sub(self.usual_from) > self.usual_span {
             return self.record_rare(ns);
         }
         // The exponent of a float and the first bits after its point are the number of the octave and of the bucket in
@@ -113,15 +114,21 @@ impl Histogram {
         }
         self.count += 1;
         self.sum_ns += u128::from(ns);
-        self.sum_squares = squares;
+        // It does not saturate before there are 2^36 such values, more than a run has events.
+        self.sum_squares = self.sum_squares.wrapping_add(u128::from(ns) * u128::from(ns));
     }
 
     #[cold]
     #[inline(never)]
     fn record_rare(&mut self, ns: u64) {
         self.record_n(ns, 1);
-        self.usual_from = self.min_ns.max(SUB as u64);
-        self.usual_to = self.max_ns.min(FLOAT_MAX);
+        let (from, to) = (self.min_ns.max(SUB as u64), self.max_ns.min(USUAL_MAX));
+        // The least of all spans is one value, so there is none of no values; a sum at its limit stays there.
+        if from <= to && self.sum_squares < u128::MAX >> 1 {
+            (self.usual_from, self.usual_span) = (from, to - from);
+        } else {
+            (self.usual_from, self.usual_span) = (UNUSUAL, 0);
+        }
     }
 
     /// Notes that a bucket is in use.
@@ -147,6 +154,7 @@ impl Histogram {
 
     /// Counts all that `other` has counted.
     pub fn merge(&mut self, other: &Self) {
+        (self.usual_from, self.usual_span) = (UNUSUAL, 0);
         self.count += other.count;
         self.sum_ns += other.sum_ns;
         self.sum_squares = self.sum_squares.saturating_add(other.sum_squares);

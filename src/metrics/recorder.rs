@@ -1,5 +1,6 @@
 //! The observer that keeps everything: meters by window, a time series by the second, the log of changes.
 
+use super::Histogram;
 use super::meters::{Gauges, Meters, Sizes, Source};
 use super::observer::{Change, Observer};
 use super::rules::Rows;
@@ -10,6 +11,9 @@ use crate::base::{Outcome, SimDuration, SimTime};
 pub const LOG_LINES_MAX: usize = 20_000;
 
 const SECOND_NS: u64 = 1_000_000_000;
+
+/// The most values of a series for which there is room from the start: 32 MiB, of which none is used before it is.
+const ROOM_MAX: usize = 1 << 22;
 
 /// A part of the run and what happened in it.
 #[derive(Clone, Debug)]
@@ -22,6 +26,17 @@ pub struct Window {
     pub meters: Meters,
 }
 
+/// What ends, and how long it took: what every request moves, side by side.
+#[derive(Clone, Debug, Default)]
+struct Ended {
+    /// Times of the timer, but for those of zero.
+    times: Histogram,
+    /// Times of zero: many a wait is none.
+    zeros: u64,
+    /// Outcomes of the red of the same number, if there is one.
+    outcomes: [u64; Outcome::COUNT],
+}
+
 /// Records a run.
 #[derive(Debug)]
 pub struct Recorder {
@@ -30,10 +45,10 @@ pub struct Recorder {
     sums: Sums,
     /// Which timer has the values of each timer in the second of the last row.
     views: Vec<u32>,
-    /// What happened since the last second or window ended, but for times of zero.
+    /// What happened since the last second or window ended, but for what is in `ended` until it ends.
     recent: Meters,
-    /// Times of zero since then, of each timer: many a wait is none.
-    zeros: Vec<u64>,
+    /// What happened since then, by timer.
+    ended: Vec<Ended>,
     recent_from: SimTime,
     gauges: Gauges,
     window: Meters,
@@ -65,8 +80,8 @@ pub struct Record {
 }
 
 impl Recorder {
-    /// A recorder of so many meters, some of which are sums of others, with a series of `columns`, and with the occupancy
-    /// of the gauges `tracked`.
+    /// A recorder of so many meters, some of which are sums of others, with a series of `columns`, and with the
+    /// occupancy of the gauges `tracked`.
     pub fn new(sizes: Sizes, sums: &Sums, columns: Vec<Source>, tracked: &[u32]) -> Self {
         let sizes = Sizes { tracked: tracked.len(), ..sizes };
         Self {
@@ -74,7 +89,7 @@ impl Recorder {
             sums: sums.clone(),
             views: (0..sizes.timers as u32).collect(),
             recent: Meters::new(sizes),
-            zeros: vec![0; sizes.timers],
+            ended: vec![Ended::default(); sizes.timers],
             recent_from: SimTime::ZERO,
             gauges: Gauges::new(sizes.gauges, tracked),
             window: Meters::new(sizes),
@@ -89,6 +104,14 @@ impl Recorder {
         }
     }
 
+    /// With room for the series of a run that ends at `end`.
+    #[must_use]
+    pub fn until(mut self, end: SimTime) -> Self {
+        let seconds = usize::try_from(end.ns() / SECOND_NS).unwrap_or(usize::MAX);
+        self.rows.reserve_exact(self.columns.len().saturating_mul(seconds).min(ROOM_MAX));
+        self
+    }
+
     /// Ends the recording at the end of the run.
     pub fn finish(mut self, end: SimTime) -> Record {
         self.window(end);
@@ -99,10 +122,15 @@ impl Recorder {
     fn settle(&mut self, now: SimTime) {
         self.recent.seconds = now.since(self.recent_from).seconds();
         self.gauges.cut(now, &mut self.recent);
-        for (zeros, timer) in self.zeros.iter_mut().zip(&mut self.recent.timers) {
-            if *zeros > 0 {
-                timer.record_n(0, std::mem::take(zeros));
+        for (ended, timer) in self.ended.iter_mut().zip(&mut self.recent.timers) {
+            ended.times.record_n(0, std::mem::take(&mut ended.zeros));
+            if !ended.times.is_empty() {
+                // The recent meters are empty: they only lend their memory.
+                std::mem::swap(&mut ended.times, timer);
             }
+        }
+        for (ended, red) in self.ended.iter_mut().zip(&mut self.recent.reds) {
+            red.outcomes = std::mem::take(&mut ended.outcomes);
         }
         self.recent_from = now;
     }
@@ -137,20 +165,23 @@ impl Observer for Recorder {
 
     #[inline]
     fn outcome(&mut self, red: u32, outcome: Outcome, latency: SimDuration) {
-        self.outcome_apart(red, red, outcome, latency);
+        let ended = &mut self.ended[red as usize];
+        ended.outcomes[outcome as usize] += 1;
+        ended.times.record(latency.ns());
     }
 
     #[inline]
     fn outcome_apart(&mut self, red: u32, timer: u32, outcome: Outcome, latency: SimDuration) {
-        self.recent.reds[red as usize].outcomes[outcome as usize] += 1;
-        self.recent.timers[timer as usize].record(latency.ns());
+        self.ended[red as usize].outcomes[outcome as usize] += 1;
+        self.ended[timer as usize].times.record(latency.ns());
     }
 
     #[inline]
     fn timed(&mut self, timer: u32, time: SimDuration) {
+        let ended = &mut self.ended[timer as usize];
         match time.ns() {
-            0 => self.zeros[timer as usize] += 1,
-            ns => self.recent.timers[timer as usize].record(ns),
+            0 => ended.zeros += 1,
+            ns => ended.times.record(ns),
         }
     }
 

@@ -116,8 +116,8 @@ pub enum What {
     Wait(Wait),
     /// A step that uses the CPU, with what it waited for it.
     Work {
-        /// The CPU time that it asked for, in nanoseconds.
-        demand_ns: u64,
+        /// How long it takes with a core of its own, in nanoseconds; what it takes more, it waits for one or shares it.
+        work_ns: u64,
     },
     /// A step that takes time and no CPU, such as an external's latency.
     Pause,
@@ -196,6 +196,8 @@ pub enum Noted {
     Answered,
     /// A layer stopped waiting.
     GaveUp,
+    /// A layer failed before the call went on below it.
+    Failed,
 }
 
 impl Traces {

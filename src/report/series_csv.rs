@@ -56,10 +56,25 @@ fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".to_string();
     }
-    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
-    match rounded.abs() {
-        1e-5..1e15 => format!("{rounded}"),
-        _ => format!("{rounded:e}"),
+    if value.fract() == 0.0 && value.abs() < 1e6 {
+        return (value as i64).to_string();
+    }
+    let scientific = format!("{value:.5e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    let Ok(exponent @ -5..15) = exponent.parse::<i32>() else { return format!("{sign}{digits}e{exponent}") };
+    place_point(sign, &digits.replace('.', ""), exponent)
+}
+
+/// A number of at most six digits, with the point where it belongs: `exponent` places behind the first digit.
+fn place_point(sign: &str, digits: &str, exponent: i32) -> String {
+    const ZEROS: &str = "00000000000000";
+    let whole = (exponent + 1).max(0) as usize;
+    match (exponent < 0, digits.len() <= whole) {
+        (true, _) => [sign, "0.", &ZEROS[..(-1 - exponent) as usize], digits].concat(),
+        (false, true) => [sign, digits, &ZEROS[..whole - digits.len()]].concat(),
+        (false, false) => [sign, &digits[..whole], ".", &digits[whole..]].concat(),
     }
 }
 
@@ -83,6 +98,30 @@ mod tests {
         ];
         for (value, text) in table {
             assert_eq!(short(value), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_standard_library() {
+        let mut bits = 1_u64;
+        for round in 0..20_000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let share = (bits >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
+            let value = match round % 3 {
+                // All sizes, those of metrics, and short ones.
+                0 => f64::from_bits(bits),
+                1 => share * 10_f64.powi((bits % 24) as i32 - 8),
+                _ => (share * 1e4).round() / 10_f64.powi((bits % 7) as i32),
+            };
+            if !value.is_finite() || value == 0.0 {
+                continue;
+            }
+            let rounded: f64 = format!("{value:.5e}").parse().unwrap();
+            let expected = match rounded.abs() {
+                1e-5..1e15 => format!("{rounded}"),
+                _ => format!("{rounded:e}"),
+            };
+            assert_eq!(short(value), expected, "{value:e}");
         }
     }
 

@@ -10,8 +10,9 @@ pub mod words;
 use crate::base::{mix, salt};
 use crate::experiment::results::{ExperimentResult, VariantResult};
 use crate::experiment::traces::{RunTraces, TraceBook};
-use crate::metrics::trace::{End, NO_SPAN, Span, Traces, What};
+use crate::metrics::trace::{End, NO_SPAN, Note, Span, Traces, What};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use words::{Role, Value};
 
 /// The traces of all runs of all variants as JSON lines, each run's in order of the requests' beginnings.
@@ -20,8 +21,9 @@ pub fn write(result: &ExperimentResult) -> Vec<u8> {
     for variant in &result.variants {
         for (book, run) in variant.traces.iter().flat_map(|book| book.runs.iter().map(move |run| (book, run)))
         {
+            let notes = Notes::new(&run.traces);
             for trace in traces(&run.traces) {
-                let line = request(result, variant, book, run, &trace);
+                let line = request(result, variant, (book, run, &notes), &trace);
                 if serde_json::to_writer(&mut bytes, &line).is_err() {
                     unreachable!("writing to memory succeeds, and all keys are strings");
                 }
@@ -51,6 +53,25 @@ pub fn traces(traces: &Traces) -> Vec<Vec<u32>> {
         all.sort_by_key(|number| traces.spans[*number as usize].from_ns);
     }
     of_root
+}
+
+/// The notes of a run, found by their span.
+pub struct Notes<'a>(Vec<&'a Note>);
+
+impl<'a> Notes<'a> {
+    /// The notes of a run.
+    pub fn new(traces: &'a Traces) -> Self {
+        let mut notes: Vec<&Note> = traces.notes.iter().collect();
+        notes.sort_by_key(|note| note.span);
+        Self(notes)
+    }
+
+    /// Those of a span, in order of time.
+    pub fn of(&self, span: u32) -> &[&'a Note] {
+        let from = self.0.partition_point(|note| note.span < span);
+        let to = self.0.partition_point(|note| note.span <= span);
+        &self.0[from..to]
+    }
 }
 
 /// The id of a trace: which variant and run, and which request.
@@ -132,8 +153,7 @@ const ERROR: u8 = 2;
 fn request(
     result: &ExperimentResult,
     variant: &VariantResult,
-    book: &TraceBook,
-    run: &RunTraces,
+    (book, run, notes): (&TraceBook, &RunTraces, &Notes),
     trace: &[u32],
 ) -> ExportRequest {
     let mut resources: Vec<(String, Vec<OtlpSpan>)> = Vec::new();
@@ -146,15 +166,14 @@ fn request(
         What::Request { key, .. } => mix(mix(salt(&variant.name), u64::from(run.run)), key),
         _ => 0,
     };
-    let span_id = |number: u32| {
-        // Counted within the request, so that an id does not change with what else is sampled. Zero is no id.
-        let place = trace.iter().position(|other| *other == number).unwrap_or(0);
-        format!("{:016x}", mix(seed, place as u64 + 1).max(1))
-    };
+    // Counted within the request, so that an id does not change with what else is sampled.
+    let places: BTreeMap<u32, u64> = trace.iter().copied().zip(1..).collect();
+    // Zero is no id.
+    let span_id = |number: u32| format!("{:016x}", mix(seed, places[&number]).max(1));
     for number in trace {
         let span = &spans[*number as usize];
         let named = words::named(book, &run.traces, *number);
-        let notes = run.traces.notes.iter().filter(|note| note.span == *number);
+        let notes = notes.of(*number).iter();
         let error = span.end.outcome().filter(|outcome| !outcome.is_success());
         let mut attributes: Vec<Attribute> =
             named.attributes.into_iter().map(|(key, value)| Attribute { key, value }).collect();

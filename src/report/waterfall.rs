@@ -3,7 +3,7 @@
 use super::traces::{trace_id, traces, words};
 use super::words::many;
 use crate::base::Outcome;
-use crate::base::units::ratio_text;
+use crate::base::units::{count_text, ratio_text};
 use crate::experiment::results::{ExperimentResult, VariantResult};
 use crate::experiment::traces::{RunTraces, TraceBook};
 use crate::metrics::trace::{End, NO_SPAN, Span, Traces, What};
@@ -16,6 +16,9 @@ const BAR: usize = 24;
 const LINES_MAX: usize = 120;
 /// The most places where time went that are told.
 const PLACES_MAX: usize = 5;
+
+/// The least share that is told.
+const SHARE_MIN: f64 = 0.005;
 
 /// Which requests are shown.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +98,7 @@ fn of_variant(
         ratio_text(book.share)
     );
     if let Some(outcome) = options.outcome {
-        let _ = writeln!(out, "{} of them ended as {}", many(found as u64, "request"), outcome.name());
+        let _ = writeln!(out, "{} of them ended as {}", count_text(found as f64), outcome.name());
     }
     for (place, trace) in fit.iter().enumerate() {
         let _ = writeln!(out);
@@ -119,7 +122,7 @@ fn one(out: &mut String, variant: &VariantResult, place: usize, trace: &Trace) {
         ms(root.to_ns - root.from_ns),
         trace_id(&variant.name, trace.run.run, root)
     );
-    let _ = writeln!(out, "\n   {:>12} {:>12} {:>6}  {:BAR$}", "at ms", "took ms", "share", "");
+    let _ = writeln!(out, "\n   {:>12} {:>12} {:>6}", "at ms", "took ms", "share");
     let children = children(trace);
     let mut lines = 0;
     rows(out, trace, &children, trace.spans[0], 0, &mut lines);
@@ -183,10 +186,12 @@ fn rows(
 
 fn title(trace: &Trace, number: u32) -> String {
     let span = trace.span(number);
-    let mut title = words::named(trace.book, trace.traces(), number).name;
-    if let What::Work { demand_ns } = span.what {
-        let waited = (span.to_ns - span.from_ns).saturating_sub(demand_ns);
-        let _ = write!(title, " ({} ms of it, {} ms waiting for it)", ms(demand_ns), ms(waited));
+    let named = words::named(trace.book, trace.traces(), number);
+    let mut title =
+        if named.instance.is_empty() { named.name } else { format!("{} {}", named.instance, named.name) };
+    if let What::Work { work_ns } = span.what {
+        let waited = (span.to_ns - span.from_ns).saturating_sub(work_ns);
+        let _ = write!(title, " ({} ms, and {} ms of waiting for it)", ms(work_ns), ms(waited));
     }
     match span.end {
         End::Over => {}
@@ -195,8 +200,11 @@ fn title(trace: &Trace, number: u32) -> String {
             let _ = write!(title, ": {}", ending(span));
         }
     }
-    if span.to_ns > trace.root().to_ns && span.end != End::Open {
-        title.push_str(" (for nobody)");
+    // Said once, of the outermost part that goes on when nobody waits any more.
+    let until = trace.root().to_ns;
+    let is_below = span.parent != NO_SPAN && trace.span(span.parent).to_ns > until;
+    if span.to_ns > until && !is_below {
+        title.push_str(" (goes on for nobody)");
     }
     title
 }
@@ -227,7 +235,11 @@ fn ms(ns: u64) -> String {
 }
 
 fn share(part: u64, whole: u64) -> String {
-    if whole == 0 { "–".into() } else { format!("{:.0} %", part as f64 / whole as f64 * 100.0) }
+    match whole {
+        0 => "–".into(),
+        _ if part > whole => ">100 %".into(),
+        _ => format!("{:.0} %", part as f64 / whole as f64 * 100.0),
+    }
 }
 
 /// What the request's own time was spent on: of each span the part that none of those below it explain.
@@ -257,8 +269,8 @@ fn where_it_went(out: &mut String, trace: &Trace, children: &BTreeMap<u32, Vec<u
         let mut add =
             |what: &str, ns: u64| *places.entry(format!("{what} ({})", named.service)).or_default() += ns;
         match trace.span(number).what {
-            What::Work { demand_ns } => {
-                let worked = demand_ns.min(own);
+            What::Work { work_ns } => {
+                let worked = work_ns.min(own);
                 add("work on the CPU", worked);
                 if own > worked {
                     add("wait for the CPU", own - worked);
@@ -270,8 +282,12 @@ fn where_it_went(out: &mut String, trace: &Trace, children: &BTreeMap<u32, Vec<u
     }
     let mut places: Vec<(String, u64)> = places.into_iter().collect();
     places.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
-    let told: Vec<String> =
-        places.iter().take(PLACES_MAX).map(|(what, ns)| format!("{} {what}", share(*ns, whole))).collect();
+    let told: Vec<String> = places
+        .iter()
+        .take(PLACES_MAX)
+        .filter(|(_, ns)| *ns as f64 >= SHARE_MIN * whole as f64)
+        .map(|(what, ns)| format!("{} {what}", share(*ns, whole)))
+        .collect();
     if !told.is_empty() {
         let _ = writeln!(out, "\n   Where the time went: {}", told.join(", "));
     }

@@ -16,6 +16,7 @@ const TRIALS: u32 = 2;
 
 impl<O: Observer> World<'_, O> {
     /// A call comes to a breaker.
+    #[inline]
     pub(super) fn enter_breaker(
         &mut self,
         now: SimTime,
@@ -24,14 +25,19 @@ impl<O: Observer> World<'_, O> {
         parent: FrameId,
         layer: u32,
     ) -> Passage {
-        let (ticket, transition) = self.breakers[slot].on_request(now);
-        self.breaker_changed(now, slot, transition);
-        let meters = self.model.catalog.layers[self.breaker_meters[slot] as usize];
+        let breaker = &mut self.breakers[slot];
+        let (ticket, transition) = breaker.on_request(now);
+        let is_trial = breaker.state() == BreakerState::HalfOpen;
+        if let Some(transition) = transition {
+            self.breaker_changed(now, slot, transition);
+        }
         let Some(ticket) = ticket else {
+            let meters = self.model.catalog.layers[self.breaker_meters[slot] as usize];
             self.observer.count(meters.rejected);
             return Passage::Rejected;
         };
-        if self.breakers[slot].state() == BreakerState::HalfOpen {
+        if is_trial {
+            let meters = self.model.catalog.layers[self.breaker_meters[slot] as usize];
             self.observer.count(meters.more + TRIALS);
         }
         let state = LayerState::Breaker { ticket, since: now };
@@ -39,6 +45,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A call that a breaker let through has ended.
+    #[inline]
     pub(super) fn report_to_breaker(
         &mut self,
         now: SimTime,
@@ -47,12 +54,14 @@ impl<O: Observer> World<'_, O> {
         outcome: Outcome,
     ) {
         let LayerState::Breaker { ticket, since } = state else { return };
-        let transition = self.breakers[slot].on_outcome(now, ticket, since, outcome);
-        self.breaker_changed(now, slot, transition);
+        if let Some(transition) = self.breakers[slot].on_outcome(now, ticket, since, outcome) {
+            self.breaker_changed(now, slot, transition);
+        }
     }
 
-    fn breaker_changed(&mut self, now: SimTime, slot: usize, transition: Option<Transition>) {
-        let Some(Transition { from, to }) = transition else { return };
+    #[cold]
+    fn breaker_changed(&mut self, now: SimTime, slot: usize, transition: Transition) {
+        let Transition { from, to } = transition;
         let layer = self.breaker_meters[slot];
         let caller = self.caller_of_slot(slot, layer);
         let meters = self.model.catalog.layers[layer as usize];
@@ -89,7 +98,8 @@ impl<O: Observer> World<'_, O> {
         if self.breakers[slot].timer_at().is_none_or(|at| at > now) {
             return;
         }
-        let transition = self.breakers[slot].on_reset_timer(now);
-        self.breaker_changed(now, slot, transition);
+        if let Some(transition) = self.breakers[slot].on_reset_timer(now) {
+            self.breaker_changed(now, slot, transition);
+        }
     }
 }

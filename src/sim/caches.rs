@@ -9,10 +9,11 @@ use super::frame::{Call, Frame, Kind, LayerState};
 use super::layers::{Passage, sample};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimTime, mix};
-use crate::components::cache::{Cache, CacheConfig, Flights, Joined, Lookup};
+use crate::components::cache::{Cache, CacheConfig, Eviction, Flights, Joined, Lookup};
 use crate::engine::Rank;
 use crate::metrics::Observer;
-use crate::model::{Caller, LayerKind, SlotUse};
+use crate::model::catalog::LayerMeters;
+use crate::model::{Caller, Layer, LayerKind, Model, SlotUse};
 use std::collections::BTreeSet;
 
 /// The counters of a cache, from its first on.
@@ -31,7 +32,9 @@ pub(super) struct CacheState {
     flights: Flights<FrameId>,
     /// The group and the number of the instance whose process it lives in, if it does.
     home: Option<(u32, u32)>,
-    meters: u32,
+    meters: LayerMeters,
+    /// Whether some cache of the model makes room by chance.
+    in_heap: bool,
     /// Entries and evictions when the meters were last moved.
     shown: (u32, u64),
     /// When the next alarm for an entry that expires is due.
@@ -43,24 +46,34 @@ pub(super) struct CacheState {
 }
 
 impl CacheState {
-    pub fn new(config: CacheConfig, slot: &SlotUse, number: u32, caller: Caller, shared: bool) -> Self {
+    pub fn new(config: CacheConfig, slot: &SlotUse, number: u32, model: &Model, shared: bool) -> Self {
+        let caller = model.edges[slot.edge as usize].caller;
+        let by_chance = |layer: &Layer| {
+            matches!(&layer.kind, LayerKind::Cache { config, .. } if config.eviction == Eviction::Random)
+        };
         let home = match caller {
             Caller::Group(group) if !shared => Some((group, number - slot.first)),
             _ => None,
         };
         let flights = Flights::new();
-        let meters = slot.meters;
+        // Settings may change to it.
+        let in_heap = model.layers.iter().any(by_chance);
         Self {
-            cache: Cache::new(config),
+            cache: if in_heap { Cache::in_heap(config) } else { Cache::new(config) },
+            in_heap,
             config,
             flights,
             home,
-            meters,
+            meters: model.catalog.layers[slot.meters as usize],
             shown: (0, 0),
             alarm: None,
             away: 0,
             wrong: BTreeSet::new(),
         }
+    }
+
+    fn empty(&self) -> Cache {
+        if self.in_heap { Cache::in_heap(self.config) } else { Cache::new(self.config) }
     }
 
     /// Takes note of whether what was fetched is wrong.
@@ -80,14 +93,15 @@ impl CacheState {
 
 impl<O: Observer> World<'_, O> {
     /// What is asked for: an endpoint and a key.
+    #[inline]
     fn cache_key(&self, call: &Call) -> u64 {
         let endpoint = self.model.routes[call.route as usize].endpoint;
         u64::from(endpoint) << 32 | u64::from(call.affinity)
     }
 
+    #[inline]
     fn count_in_cache(&mut self, slot: usize, counter: u32) {
-        let meters = self.model.catalog.layers[self.stores[slot].meters as usize];
-        self.observer.count(meters.rejected + counter);
+        self.observer.count(self.stores[slot].meters.rejected + counter);
     }
 
     /// A frame gets what a cache keeps, right or wrong.
@@ -115,8 +129,12 @@ impl<O: Observer> World<'_, O> {
             return Passage::Through(parent);
         }
         let key = self.cache_key(call);
-        let found = self.stores[slot].cache.lookup(now, key);
-        self.show_cache(now, slot);
+        let store = &mut self.stores[slot];
+        let found = store.cache.lookup(now, key);
+        // Nothing has expired meanwhile, nearly always: then there is nothing new to show.
+        if (store.cache.live(), store.cache.evictions()) != store.shown {
+            self.show_cache(now, slot);
+        }
         match found {
             Lookup::Hit(outcome) => {
                 self.count_in_cache(slot, HITS);
@@ -298,7 +316,7 @@ impl<O: Observer> World<'_, O> {
     /// Moves the meters to where the cache is now, and sets the alarm for the next entry that expires.
     fn show_cache(&mut self, now: SimTime, slot: usize) {
         let store = &mut self.stores[slot];
-        let meters = self.model.catalog.layers[store.meters as usize];
+        let meters = store.meters;
         let is = (store.cache.live(), store.cache.evictions());
         let was = std::mem::replace(&mut store.shown, is);
         if let Some(at) = store.cache.next_expiry()
@@ -318,7 +336,7 @@ impl<O: Observer> World<'_, O> {
     /// A cache loses all that it has.
     pub(super) fn empty_cache(&mut self, now: SimTime, slot: usize) {
         let store = &mut self.stores[slot];
-        store.cache = Cache::new(store.config);
+        store.cache = store.empty();
         store.shown.1 = 0;
         self.show_cache(now, slot);
     }
@@ -330,7 +348,7 @@ impl<O: Observer> World<'_, O> {
                 continue;
             }
             let store = &mut self.stores[slot];
-            store.cache = Cache::new(store.config);
+            store.cache = store.empty();
             store.shown.1 = 0;
             // Who waited without a parent in the process has no timer that would find it.
             for waiter in store.flights.reset() {

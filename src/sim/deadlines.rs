@@ -123,6 +123,12 @@ impl<O: Observer> World<'_, O> {
         self.pass_taint(from, to);
     }
 
+    /// A frame forgets the wait that the last answer told it.
+    #[inline]
+    pub(super) fn forget_told(&mut self, frame: FrameId) {
+        self.told.set(frame, SimDuration::ZERO);
+    }
+
     /// The wait that the last answer told a frame, which forgets it.
     pub(super) fn take_told(&mut self, frame: FrameId) -> Option<SimDuration> {
         let wait = self.told.get(frame);

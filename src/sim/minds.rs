@@ -283,7 +283,8 @@ impl<O: Observer> World<'_, O> {
             if let Mind::Haproxy(mind) = &mut state.mind {
                 waiting = mind.leave_lines();
             }
-            let path = format!("balancers.{}#{}", model.balancers[balancer as usize].name, self.past.len());
+            let path =
+                format!("balancers.{}#{}", model.balancers[balancer as usize].name, self.past.changes());
             let rng = self.streams.stream(&path, "product");
             state.mind = Mind::new(settings, state.registered.len(), rng);
         }

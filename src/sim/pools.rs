@@ -103,6 +103,7 @@ enum Served {
 
 impl<O: Observer> World<'_, O> {
     /// A call comes to a pool.
+    #[inline]
     pub(super) fn enter_pool(
         &mut self,
         now: SimTime,
@@ -186,6 +187,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A call leaves a pool: by its answer, or called off.
+    #[inline]
     pub(super) fn leave_pool(
         &mut self,
         now: SimTime,
@@ -194,10 +196,25 @@ impl<O: Observer> World<'_, O> {
         id: FrameId,
         state: LayerState,
     ) {
-        let LayerState::Pool { conn, waiting, is_client, is_kept, .. } = state else { return };
-        if !waiting && !self.pool_states[slot].is_pooler && !is_client {
-            return self.release(now, slot, conn);
+        match state {
+            LayerState::Pool { conn, waiting: false, .. } if !self.pool_states[slot].is_pooler => {
+                self.release(now, slot, conn);
+            }
+            _ => self.leave_pool_with_care(now, slot, call, id, state),
         }
+    }
+
+    /// The same for a call that still waits, and at a proxy.
+    #[inline(never)]
+    fn leave_pool_with_care(
+        &mut self,
+        now: SimTime,
+        slot: usize,
+        call: &Call,
+        id: FrameId,
+        state: LayerState,
+    ) {
+        let LayerState::Pool { conn, waiting, is_client, is_kept, .. } = state else { return };
         if waiting {
             self.abandon_acquire(now, slot, id);
         } else if self.pool_states[slot].is_pooler {
@@ -233,6 +250,8 @@ impl<O: Observer> World<'_, O> {
         self.pool_actions = actions;
     }
 
+    /// A connection comes back.
+    #[inline]
     pub(super) fn release(&mut self, now: SimTime, pool: usize, conn: ConnId) {
         let state = &mut self.pool_states[pool];
         if state.owed > 0 {

@@ -24,8 +24,21 @@ impl<O: Observer> World<'_, O> {
         else {
             return false;
         };
-        let slot = self.slot(layer, call);
         let done = retry.done;
+        // An answer: nothing is drawn.
+        if !config.on.contains(outcome) {
+            if budget.is_some() {
+                let slot = self.slot(layer, call);
+                let budget = &mut self.budgets[slot];
+                budget.on_answer(outcome, false, done > 0);
+                if outcome.is_success() {
+                    budget.on_success(now, (done > 0).then_some(retry.cost));
+                }
+            }
+            self.forget_told(id);
+            return false;
+        }
+        let slot = self.slot(layer, call);
         let attempt = Attempt {
             outcome,
             retries_done: done,

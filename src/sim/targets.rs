@@ -72,8 +72,6 @@ pub(super) struct GroupState {
     pub discovery: Balancer,
     /// The same for a version that has a share of the calls of its own.
     pub second: Option<Box<Balancer>>,
-    /// For the discovery; round robin draws nothing.
-    pub rng: Rng,
     /// Connections open (databases).
     pub connections: u32,
     /// Clients of the proxy in front (databases).
@@ -94,7 +92,6 @@ impl GroupState {
             Self {
                 discovery,
                 second: None,
-                rng: Rng::from_seed(0),
                 connections: 0,
                 clients: 0,
                 pooler: None,

@@ -50,6 +50,14 @@ struct Tracer {
     traces: Traces,
 }
 
+/// What happens to a frame.
+enum Happening {
+    Answered(Outcome),
+    Ends(Outcome),
+    Waits(Wait),
+    Noted(u32, Noted),
+}
+
 /// What spans make of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Class {
@@ -146,40 +154,45 @@ impl Frames {
     /// An answer reaches a frame.
     #[inline]
     pub fn answered(&mut self, id: FrameId, outcome: Outcome) {
-        if self.traced != 0
-            && let Some(at) = self.tracer.find(id)
-        {
-            self.tracer.answered(self.now, at, outcome);
+        if self.traced != 0 {
+            self.watch(id, Happening::Answered(outcome));
         }
     }
 
     /// A program ends; its frame may stay.
     #[inline]
     pub fn ends(&mut self, id: FrameId, outcome: Outcome) {
-        if self.traced != 0
-            && let Some(at) = self.tracer.find(id)
-        {
-            self.tracer.ends(self.now, at, End::of(outcome));
+        if self.traced != 0 {
+            self.watch(id, Happening::Ends(outcome));
         }
     }
 
     /// A frame begins to wait for something else.
     #[inline]
     pub fn waits(&mut self, id: FrameId, wait: Wait) {
-        if self.traced != 0
-            && let Some(at) = self.tracer.find(id)
-        {
-            self.tracer.leaf(self.now, at, Some(What::Wait(wait)));
+        if self.traced != 0 {
+            self.watch(id, Happening::Waits(wait));
         }
     }
 
     /// A layer turned a call away that came from below `id`, answered it, or stopped waiting.
     #[inline]
     pub fn noted(&mut self, id: FrameId, layer: u32, what: Noted) {
-        if self.traced != 0
-            && let Some(at) = self.tracer.find(id)
-        {
-            self.tracer.note(self.now, at, layer, what);
+        if self.traced != 0 {
+            self.watch(id, Happening::Noted(layer, what));
+        }
+    }
+
+    /// Out of line, so that nothing but a branch stands where requests pass that are not traced.
+    #[inline(never)]
+    fn watch(&mut self, id: FrameId, happening: Happening) {
+        let Some(at) = self.tracer.find(id) else { return };
+        let now = self.now;
+        match happening {
+            Happening::Answered(outcome) => self.tracer.answered(now, at, outcome),
+            Happening::Ends(outcome) => self.tracer.ends(now, at, End::of(outcome)),
+            Happening::Waits(wait) => self.tracer.leaf(now, at, Some(What::Wait(wait))),
+            Happening::Noted(layer, what) => self.tracer.note(now, at, layer, what),
         }
     }
 
@@ -430,6 +443,10 @@ impl Tracer {
                 self.entries[at].count += 1;
             }
             Class::Way => {
+                if !entry.is_past && entry.layer != NONE && !outcome.is_success() {
+                    // Nothing was below it yet: a pool got no connection, say.
+                    self.note(now, at, entry.layer, Noted::Failed);
+                }
                 self.leaf(now, at, entry.wait.map(What::Wait));
                 if entry.owns {
                     self.close(now, entry.span, end);
@@ -508,27 +525,29 @@ impl<O: Observer> World<'_, O> {
     /// A program begins a step.
     #[inline]
     pub(super) fn trace_step(&mut self, id: FrameId, pc: u32, key: u64) {
-        if self.frames.traced != 0
-            && let Some(at) = self.frames.tracer.find(id)
-        {
-            self.trace_step_at(at, id, pc, key);
+        if self.frames.traced != 0 {
+            self.trace_step_of(id, pc, key);
         }
     }
 
-    #[cold]
     #[inline(never)]
-    fn trace_step_at(&mut self, at: usize, id: FrameId, pc: u32, key: u64) {
+    fn trace_step_of(&mut self, id: FrameId, pc: u32, key: u64) {
+        let Some(at) = self.frames.tracer.find(id) else { return };
         let now = self.frames.now;
+        let instance = match self.frames.get(id).map(|frame| &frame.kind) {
+            Some(Kind::Exec(exec)) => Some(exec.instance),
+            Some(Kind::Branch(branch)) => Some(branch.instance),
+            _ => None,
+        };
         let leaf = match &self.model.steps[pc as usize] {
-            // The demand is a pure function of the key: drawing it once more changes nothing.
-            Step::Work(draw) => Some(What::Work { demand_ns: sample(draw, key).ns() }),
+            // A pure function of the key: drawing it once more changes nothing.
+            Step::Work(draw) => {
+                let slow = instance.map_or(1.0, |i| self.instances[i as usize].slow * self.cold(i));
+                Some(What::Work { work_ns: sample(draw, key).scaled(slow).ns() })
+            }
             Step::Wait(_) => Some(What::Pause),
             Step::Io { .. } => Some(What::Io),
             Step::Publish { queue, .. } => Some(What::Publish { queue: *queue }),
-            _ => None,
-        };
-        let instance = match self.frames.get(id) {
-            Some(Frame { kind: Kind::Exec(exec), .. }) => Some(exec.instance),
             _ => None,
         };
         let tracer = &mut self.frames.tracer;

@@ -178,13 +178,13 @@ impl<'m, O: Observer> World<'m, O> {
     }
 
     /// The target of a call without a balancer.
+    #[inline]
     pub(super) fn pick_direct(&mut self, group: u32, key: u64) -> Option<u32> {
-        let second = self.goes_to_second(group, key);
-        let state = &mut self.groups[group as usize];
-        match &mut state.second {
-            Some(policy) if second => policy.pick(&mut state.rng, 0),
-            _ => state.discovery.pick(&mut state.rng, 0),
+        if self.groups[group as usize].second.is_some() && self.goes_to_second(group, key) {
+            let state = &mut self.groups[group as usize];
+            return state.second.as_mut().and_then(|policy| policy.pick_in_turn());
         }
+        self.groups[group as usize].discovery.pick_in_turn()
     }
 
     /// Puts the policy of the second version in the place of the first while a target of that version is chosen;

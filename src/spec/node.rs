@@ -4,6 +4,7 @@ use super::brackets;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::source::{Span, Spanned};
 use ron2::ast::{self, Expr, StructBody};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A value as written, and where.
@@ -318,6 +319,7 @@ fn convert_map(
     Some(entries)
 }
 
+/// Adds an entry, or says that its key is there already. `seen` has the keys once they are too many to look through.
 fn push_unique(
     entries: &mut Vec<(Spanned<String>, Node)>,
     seen: &mut BTreeMap<String, Span>,
@@ -325,15 +327,24 @@ fn push_unique(
     value: Node,
     diagnostics: &mut Diagnostics,
 ) {
-    if let Some(first) = seen.get(&key.value) {
+    const FEW: usize = 16;
+    let first = match entries.len() {
+        ..=FEW => entries.iter().find(|(k, _)| k.value == key.value).map(|(k, _)| k.span),
+        _ => seen.get(&key.value).copied(),
+    };
+    if let Some(first) = first {
         diagnostics.push(
             Diagnostic::error(key.span, format!("`{}` is given twice", key.value))
-                .context(*first, "first given here"),
+                .context(first, "first given here"),
         );
         return;
     }
-    seen.insert(key.value.clone(), key.span);
     entries.push((key, value));
+    match entries.len().cmp(&(FEW + 1)) {
+        Ordering::Less => {}
+        Ordering::Equal => seen.extend(entries.iter().map(|(k, _)| (k.value.clone(), k.span))),
+        Ordering::Greater => seen.extend(entries.last().map(|(k, _)| (k.value.clone(), k.span))),
+    }
 }
 
 /// Replaces the setting at `path` (segments between dots) by `value`.

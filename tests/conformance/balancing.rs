@@ -1,7 +1,7 @@
 //! The orders of weighted round robin, and the split of least connections, against nginx 1.22.1, HAProxy 2.6.12 and
 //! Envoy 1.40.0, recorded over loopback with one worker each.
 
-use super::super::{documents, report};
+use super::{documents, report};
 use brownout::base::Rng;
 use brownout::components::balancer::{Balancer, PolicyConfig};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 //! A recording is played open loop: the outcomes are those of the recording, one attempt after the other. Capacity
 //! before and after, whether there is a retry, and its longest wait are compared on every line.
 
-use super::super::{Recording, recordings_in, report};
+use super::{Recording, recordings_in, report};
 use brownout::base::outcome::Outcome;
 use brownout::base::time::SimDuration;
 use brownout::components::budget::aws::{AwsStandard, AwsStandardConfig};

@@ -4,7 +4,7 @@
 //! where the name says so, as their times are random; and the lowest limit of `gradient2` is below the default of 20.
 //! The recording goes down to 8, and any lowest limit from 1 to 8 agrees with it.
 
-use super::super::{Recording, recordings, report};
+use super::{Recording, recordings, report};
 use brownout::base::time::{SimDuration, SimTime};
 use brownout::components::concurrency::limits::{AimdConfig, Gradient2Config, GradientConfig, VegasConfig};
 use brownout::components::concurrency::{LimitConfig, Limiter, LimiterConfig, Sample};

@@ -4,7 +4,7 @@
 //! order on the same answers. Sweeps are not recorded; where they stand within the interval, and how late Envoy's timer
 //! runs (a millisecond or so each time), is taken from the recorded un-ejections.
 
-use super::super::{documents, recordings_in, report};
+use super::{documents, recordings_in, report};
 use brownout::base::Rng;
 use brownout::base::time::{SimDuration, SimTime};
 use brownout::components::balancer::{Balancer, PolicyConfig};

@@ -117,7 +117,7 @@ fn in_the_world(config: HttpConfig, concurrent: u32) -> (u64, u64, f64, f64) {
 }
 
 fn clusters() -> Vec<(String, HttpConfig, u32, Counts)> {
-    let documents = crate::documents("envoy");
+    let documents = super::documents("envoy");
     let (_, clusters) = documents.iter().find(|(name, _)| name == "circuit_breakers.json").unwrap();
     let one = |cluster: &Value| {
         let limits = limits(cluster["limits"].as_str().unwrap());
@@ -138,7 +138,7 @@ fn conformance_of_envoy_s_limits() {
         assert_eq!(ours, *expected, "cluster {cluster}");
         assert_eq!(expected.values().sum::<u64>(), u64::from(*concurrent));
     }
-    crate::report("Envoy's limits", clusters.len(), steps as usize, deviations);
+    super::report("Envoy's limits", clusters.len(), steps as usize, deviations);
 }
 
 #[test]

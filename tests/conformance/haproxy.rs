@@ -4,7 +4,7 @@
 //! process has started, and how late its timer runs each time, is not recorded: there is a place and a lateness from
 //! which every state follows within 50 ms. The states were asked for from 0.1 s on.
 
-use super::super::{documents, report};
+use super::{documents, report};
 use brownout::base::time::SimDuration;
 use brownout::components::haproxy::{CheckConfig, Health, Queues, limit};
 use serde_json::Value;

@@ -4,7 +4,7 @@
 //! kubernetes 1.20.2 with the newer function bodies) on 59,356 syncs. A recording is played open loop: each line
 //! holds all pods that the controller saw, and what every metric proposed and the sync decided.
 
-use super::super::{Recording, recordings, report};
+use super::{Recording, recordings, report};
 use brownout::base::time::{SimDuration, SimTime};
 use brownout::components::hpa::{
     Amount, Behavior, Hpa, HpaConfig, Metric, Phase, Pod, Policy, Reading, Resource, Rules, Sample, Scale,

@@ -3,7 +3,7 @@
 //! nginx's clock has whole seconds that do not begin with the recording. Where its seconds begin is taken from the
 //! recording: there is a range of places from which every request goes where it went.
 
-use super::super::{Recording, recordings_in, report};
+use super::{Recording, recordings_in, report};
 use brownout::components::nginx::{Failure, Failures, Next, ServerConfig, Tried, Upstream, next};
 
 const SERVERS: [&str; 3] = ["A", "B", "C"];

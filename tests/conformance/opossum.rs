@@ -5,7 +5,7 @@
 //! in which they were set: arrivals were all set before anything else, results and timeouts at their arrival, the
 //! reset timer at the opening, and the interval that rotates is set anew by each rotation.
 
-use super::super::{Recording, recordings, report};
+use super::{Recording, recordings, report};
 use brownout::base::time::{SimDuration, SimTime};
 use brownout::components::breaker::{
     Breaker, BreakerConfig, BreakerState, BreakerStats, Transition, Verdict,

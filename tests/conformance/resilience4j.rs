@@ -4,7 +4,7 @@
 //! A recording is played open loop, and every column is compared on every line: what came of the call, the states
 //! before and after, both rates with four digits, and all counts.
 
-use super::super::{Recording, recordings, report};
+use super::{Recording, recordings, report};
 use brownout::base::time::{SimDuration, SimTime};
 use brownout::components::breaker::BreakerState;
 use brownout::components::breaker::resilience4j::{

@@ -323,7 +323,7 @@ fn conformance_with_every_recording_of_sequelize_pool() {
         }
     }
     // A recording is left at its first deviation.
-    crate::report("pool against sequelize-pool 8.0.1", recordings.len(), steps, wrong.len());
+    super::report("pool against sequelize-pool 8.0.1", recordings.len(), steps, wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod ron;
 pub mod small_models;
 
 use brownout::base::SimTime;

@@ -3,7 +3,7 @@
 //!
 //! A line looks at the system as text, and says nothing if the fault has no place in it.
 
-use crate::Dice;
+use super::Dice;
 use std::fmt::Write;
 
 /// The system that is struck.

@@ -1,7 +1,7 @@
 //! Makes a failing case small: drops entries of the timeline and failures, then components, policies and steps, then
 //! single settings, and shortens the run. What remains fails in the same way.
 
-use crate::ron::Tree;
+use crate::support::ron::Tree;
 
 /// The most cases that are tried.
 const TRIES_MAX: u32 = 600;

@@ -62,6 +62,7 @@ impl AnyBreaker {
     }
 
     /// A call arrives: the ticket with which it passes, to be told with its outcome, or `None` if it is rejected.
+    #[inline]
     pub fn on_request(&mut self, now: SimTime) -> (Option<Ticket>, Option<Transition>) {
         match self {
             Self::Opossum(breaker) => {
@@ -76,6 +77,7 @@ impl AnyBreaker {
     }
 
     /// A call that was admitted at `since` ended, or was called off.
+    #[inline]
     pub fn on_outcome(
         &mut self,
         now: SimTime,
@@ -139,6 +141,7 @@ impl AnyBreaker {
     }
 
     /// Whether calls pass.
+    #[inline]
     pub fn state(&self) -> BreakerState {
         match self {
             Self::Opossum(breaker) => breaker.state(),

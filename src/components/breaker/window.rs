@@ -34,11 +34,13 @@ impl Window {
     }
 
     /// When the next rotation is due.
+    #[inline]
     pub(super) fn next_rotation(&self) -> SimTime {
         self.next_rotation
     }
 
     /// Adds one to a counter, in the newest bucket.
+    #[inline]
     pub(super) fn count(&mut self, field: impl Fn(&mut BreakerStats) -> &mut u32) {
         *field(&mut self.buckets[self.newest]) += 1;
         *field(&mut self.total) += 1;

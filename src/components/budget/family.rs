@@ -76,6 +76,7 @@ impl AnyBudget {
     }
 
     /// A call sets out, with its first attempt.
+    #[inline]
     pub fn on_request(&mut self, now: SimTime) {
         self.attempts += 1;
         match &mut self.law {
@@ -86,6 +87,7 @@ impl AnyBudget {
     }
 
     /// An attempt has ended; `failed` if in a way that is worth another one.
+    #[inline]
     pub fn on_answer(&mut self, outcome: Outcome, failed: bool, was_retry: bool) {
         self.attempts = self.attempts.saturating_sub(1);
         self.retries = self.retries.saturating_sub(u32::from(was_retry));
@@ -93,6 +95,7 @@ impl AnyBudget {
     }
 
     /// An attempt of a hedge has ended. Hedges are not counted as retries under way.
+    #[inline]
     pub fn on_hedge_answer(&mut self, outcome: Outcome, failed: bool) {
         if let Law::Grpc(tokens) = &mut self.law {
             if failed {
@@ -128,6 +131,7 @@ impl AnyBudget {
     }
 
     /// A call has succeeded, after a last retry that cost so much; `None` if it had none.
+    #[inline]
     pub fn on_success(&mut self, now: SimTime, last_cost: Option<u32>) {
         match &mut self.law {
             Law::Tokens(budget) => budget.on_success(now, last_cost.is_some()),

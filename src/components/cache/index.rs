@@ -18,15 +18,18 @@ impl Index {
     }
 
     /// The place where a key belongs if nothing is in the way.
+    #[inline]
     fn home(&self, key: u64) -> usize {
         mix(key, 0) as usize & (self.places.len() - 1)
     }
 
+    #[inline]
     fn next(&self, place: usize) -> usize {
         (place + 1) & (self.places.len() - 1)
     }
 
     /// The place of a key, or the free one where it would be put.
+    #[inline]
     fn find(&self, key: u64) -> usize {
         let mut place = self.home(key);
         while self.places[place].1 != EMPTY && self.places[place].0 != key {
@@ -35,6 +38,7 @@ impl Index {
         place
     }
 
+    #[inline]
     pub(super) fn get(&self, key: u64) -> Option<u32> {
         if self.places.is_empty() {
             return None;

@@ -16,6 +16,7 @@ use crate::spec::diagnostic::{Diagnostic, Diagnostics};
 use crate::spec::load::Loader;
 use crate::spec::node::Node;
 use crate::spec::topology::Topology;
+use std::borrow::Cow;
 
 /// The versions of all services that are deployed.
 #[derive(Debug, Default)]
@@ -29,7 +30,11 @@ pub(super) struct Versions {
 }
 
 /// What the topology is with the settings of each version that is deployed.
-pub(super) fn versions(loader: &mut Loader, states: &[Node], deploys: &[&sd::Deploy]) -> Option<Versions> {
+pub(super) fn versions(
+    loader: &mut Loader,
+    states: &[Cow<'_, Node>],
+    deploys: &[&sd::Deploy],
+) -> Option<Versions> {
     let mut versions = Versions::default();
     if deploys.is_empty() {
         return Some(versions);
@@ -62,7 +67,7 @@ pub(super) fn versions(loader: &mut Loader, states: &[Node], deploys: &[&sd::Dep
             versions.places.push(deploy.version.span);
             let sets = overrides(&deploy.version.set);
             for state in states {
-                let mut node = state.clone();
+                let mut node = state.as_ref().clone();
                 loader.apply(&mut node, &sets);
                 versions.topologies.push(loader.topology(&node)?);
             }

@@ -10,6 +10,7 @@ use crate::spec::load::{Loader, Override};
 use crate::spec::node::Node;
 use crate::spec::source::{Span, Spanned};
 use crate::spec::topology::Topology;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The most states that the settings of one variant can have.
@@ -57,10 +58,10 @@ pub(super) struct Changing {
 }
 
 /// The states that settings can have, and what leads from one to the other.
-pub(super) struct States {
+pub(super) struct States<'n> {
     pub topologies: Vec<Topology>,
     /// The same as trees.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Cow<'n, Node>>,
     /// The change that first led to each state but the first.
     pub led_by: Vec<u32>,
 }
@@ -135,13 +136,13 @@ impl Changing {
     /// Finds all states; fills in the script's transitions. Mistakes are left in the loader's diagnostics.
     ///
     /// `known` is the topology of `base`, if that has been decoded and checked before.
-    pub fn states(
+    pub fn states<'n>(
         &self,
         loader: &mut Loader,
-        base: Node,
+        base: Cow<'n, Node>,
         known: Option<Topology>,
         script: &mut Script,
-    ) -> Option<States> {
+    ) -> Option<States<'n>> {
         let chains: Vec<&Chain> = [&self.timeline].into_iter().chain(&self.reactions).collect();
         let topology = known.or_else(|| loader.topology(&base))?;
         let mut found = States { topologies: vec![topology], nodes: vec![base], led_by: vec![0] };
@@ -168,7 +169,7 @@ impl Changing {
                             let number = found.topologies.len() as u32;
                             let node = self.node(loader, &found.nodes[0], &after);
                             found.topologies.push(loader.topology(&node)?);
-                            found.nodes.push(node);
+                            found.nodes.push(Cow::Owned(node));
                             found.led_by.push(*change);
                             script.transitions.push(vec![number; self.changes.len()]);
                             numbers.insert(after.clone(), number);

@@ -87,16 +87,16 @@ fn with_head(svg: &str, scene: &Scene) -> String {
 
 /// A bitmap reduced to half its size: each pixel is the mean of four.
 fn reduce(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let (width, height) = (width as usize, height as usize);
-    let row = width * 2 * 3;
-    let mut reduced = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
+    let row = width as usize * 2 * 3;
+    let mut reduced = vec![0; (width * height * 3) as usize];
+    // Row by row in slices of known length, which compilers turn into wide instructions.
+    for (rows, reduced) in pixels.chunks_exact(2 * row).zip(reduced.chunks_exact_mut(row / 2)) {
+        let (upper, lower) = rows.split_at(row);
+        let fours = upper.chunks_exact(6).zip(lower.chunks_exact(6));
+        for ((upper, lower), reduced) in fours.zip(reduced.chunks_exact_mut(3)) {
             for part in 0..3 {
-                let at = y * 2 * row + x * 6 + part;
-                let sum: u32 =
-                    [at, at + 3, at + row, at + row + 3].iter().map(|&i| u32::from(pixels[i])).sum();
-                reduced.push(((sum + 2) / 4) as u8);
+                let four = [upper[part], upper[part + 3], lower[part], lower[part + 3]];
+                reduced[part] = ((four.into_iter().map(u16::from).sum::<u16>() + 2) / 4) as u8;
             }
         }
     }
@@ -108,7 +108,10 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::Encodi
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    // Large areas of one color and no photographs: without filters, which look at neighbouring pixels, a middling level
+    // makes smaller files than filters and the highest level do, in a tenth of the time.
+    encoder.set_compression(png::Compression::Balanced);
+    encoder.set_filter(png::Filter::NoFilter);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(pixels)?;
     writer.finish()?;

@@ -7,8 +7,10 @@ use serde::Serialize;
 /// A span with names.
 #[derive(Clone, Debug)]
 pub struct Named {
-    /// What it is called.
+    /// What it is called; many spans have the same name.
     pub name: String,
+    /// The instance, if it is the span of one.
+    pub instance: String,
     /// The client population, service, database or external that it belongs to.
     pub service: String,
     /// Whose side of a call it is.
@@ -55,6 +57,7 @@ impl Value {
 pub fn named(book: &TraceBook, traces: &Traces, number: u32) -> Named {
     let names = &book.names;
     let what = traces.spans[number as usize].what;
+    let mut instance_of = String::new();
     let (name, role, attributes) = match what {
         What::Request { client, request, tenant, .. } => {
             let client = &names.clients[client as usize];
@@ -71,22 +74,20 @@ pub fn named(book: &TraceBook, traces: &Traces, number: u32) -> Named {
         What::Exec { instance, endpoint, balancer, version } => {
             let endpoint = name_of(&names.endpoints, endpoint);
             let mut attributes = Vec::new();
-            let mut name = endpoint.clone();
             if let Some((group, place)) = names.place(instance) {
                 let id = instance_name(group.kind, &group.name, place);
-                name = format!("{id} {endpoint}");
                 attributes.push(("brownout.kind", Value::text(group.kind)));
-                attributes.push(("service.instance.id", Value::StringValue(id)));
+                attributes.push(("service.instance.id", Value::text(&id)));
+                instance_of = id;
                 attributes.push(("brownout.instance", Value::of(u64::from(place))));
             }
-            attributes.push(("brownout.endpoint", Value::StringValue(endpoint)));
             if let Some(version) = names.versions.get(usize::from(version)) {
                 attributes.push(("service.version", Value::text(version)));
             }
             if let Some(balancer) = names.balancers.get(balancer as usize) {
                 attributes.push(("brownout.balancer", Value::text(balancer)));
             }
-            (name, Role::Server, attributes)
+            (endpoint, Role::Server, attributes)
         }
         What::Call { route } => {
             let (group, endpoint) = names.routes[route as usize];
@@ -102,8 +103,8 @@ pub fn named(book: &TraceBook, traces: &Traces, number: u32) -> Named {
             ];
             (format!("attempt {number}"), Role::Internal, attributes)
         }
-        What::Work { demand_ns } => {
-            ("work on the CPU".into(), Role::Internal, vec![("brownout.cpu.demand_ns", Value::of(demand_ns))])
+        What::Work { work_ns } => {
+            ("work on the CPU".into(), Role::Internal, vec![("brownout.cpu.work_ns", Value::of(work_ns))])
         }
         What::Wait(waits) => {
             let name = wait(names, waits);
@@ -124,7 +125,7 @@ pub fn named(book: &TraceBook, traces: &Traces, number: u32) -> Named {
             (format!("under lock {}", name_of(&names.locks, lock)), Role::Internal, Vec::new())
         }
     };
-    Named { name, service: service(names, traces, number), role, attributes }
+    Named { name, instance: instance_of, service: service(names, traces, number), role, attributes }
 }
 
 /// The program whose span it is, or is in: the name of its group, or of the client population.
@@ -169,8 +170,9 @@ pub fn note(names: &Names, note: &Note) -> String {
     match note.what {
         Noted::Rejected => format!("rejected by the {layer}"),
         Noted::Answered => format!("answered by the {layer}"),
-        Noted::GaveUp if layer == "patience" => "the client lost patience".into(),
-        Noted::GaveUp => format!("gave up: {layer}"),
+        Noted::Failed if layer == "pool" => "the pool got no connection".into(),
+        Noted::Failed => format!("failed at the {layer}"),
+        Noted::GaveUp => format!("stopped waiting: {layer}"),
     }
 }
 
