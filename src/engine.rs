@@ -2,6 +2,7 @@
 
 pub mod heap;
 pub mod key;
+pub mod keys;
 pub mod queue;
 
 pub use key::Rank;

@@ -65,6 +65,7 @@ mod spot;
 mod targets;
 mod tasks;
 mod throttling;
+mod todo;
 mod tracing;
 mod troubles;
 mod versions;
@@ -101,43 +102,14 @@ use reactions::ReactionState;
 use runtimes::RuntimeState;
 use script::{Script, What};
 use sources::Source;
-use std::collections::VecDeque;
 use targets::{BalancerState, GroupState};
 use tasks::TaskState;
 use throttling::ThrottleState;
+use todo::{Task, Tasks};
 use tracing::Frames;
 
 /// Names a frame.
 pub(crate) type FrameId = Id<Frame>;
-
-/// What follows from an event at the same instant.
-#[derive(Clone, Copy, Debug)]
-enum Task {
-    /// An answer reaches a frame.
-    Up(FrameId, Outcome),
-    /// A call goes on below a layer.
-    Down(FrameId),
-    /// A fallback's call begins.
-    Fallback(FrameId, u32),
-    /// An execution that waited has a worker and begins.
-    Begin(FrameId),
-    /// An execution goes on with its next step.
-    Advance(FrameId),
-    /// A timer of a layer rang while its process hung.
-    Timer(FrameId),
-    /// An execution ran out of time while its process hung.
-    RequestTimeout(FrameId),
-    /// An execution waited too long for a worker while its process hung.
-    QueueTimeout(FrameId),
-    /// An instance goes on that hung: those who wait get its free workers.
-    Serve(u32),
-    /// A turn at a rate limit came while its process hung.
-    RateTurn(u32),
-    /// A consumer of a queue goes on.
-    Consume(u32, u32),
-    /// The instances of a deployed group have changed.
-    Fit(u32),
-}
 
 /// Requests of one client population: they always add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,7 +194,7 @@ pub struct World<'m, O> {
     observer: O,
     streams: Streams,
     queue: EventQueue<Event>,
-    tasks: VecDeque<Task>,
+    tasks: Tasks,
     frames: Frames,
     /// The settings in force: an index into the model's epochs.
     epoch: usize,
@@ -269,6 +241,8 @@ pub struct World<'m, O> {
     deadlines: FrameTable<SimTime>,
     /// The wait that the last answer asked a frame for.
     told: FrameTable<SimDuration>,
+    /// Whether frames have anything beside their own content: a deadline, a wait told, a wrong answer.
+    has_tables: bool,
     pool_actions: Vec<PoolAction<FrameId>>,
     scratch: Vec<FrameId>,
     /// Whether anybody has ever given up on work that went on: only then can there be work for nobody.
@@ -328,13 +302,14 @@ impl<'m, O: Observer> World<'m, O> {
         let epoch = &model.epochs[0];
         let (has_deadlines, has_waits) = deadlines::uses(model);
         let net = NetState::new(model, script);
+        let has_told = has_waits || NetState::tells(script);
         let mut world = Self {
             model,
             script,
             observer,
             streams,
             queue: EventQueue::new(),
-            tasks: VecDeque::new(),
+            tasks: Tasks::default(),
             frames: Frames::new(),
             epoch: 0,
             past: past::Past::default(),
@@ -367,7 +342,8 @@ impl<'m, O: Observer> World<'m, O> {
             connect_meters: Vec::new(),
             latencies: Vec::new(),
             deadlines: FrameTable::new(SimTime::NEVER, has_deadlines),
-            told: FrameTable::new(SimDuration::ZERO, has_waits || NetState::tells(script)),
+            told: FrameTable::new(SimDuration::ZERO, has_told),
+            has_tables: has_deadlines || has_told || net.taints,
             pool_actions: Vec::new(),
             scratch: Vec::new(),
             anybody_left: false,
@@ -485,7 +461,7 @@ impl<'m, O: Observer> World<'m, O> {
         let end = self.script.end;
         let mut instant = SimTime::ZERO;
         let mut at_instant: u64 = 0;
-        while let Some((now, event)) = self.queue.pop_until(end) {
+        while let Some((now, event)) = self.queue.pop_alive_until(end, |event| event.is_dead(&self.frames)) {
             if now != instant {
                 instant = now;
                 at_instant = 0;
@@ -758,7 +734,8 @@ impl<'m, O: Observer> World<'m, O> {
     #[inline]
     fn after(&mut self, delay: SimDuration, rank: Rank, event: Event) {
         let lane = self.queue.lane(delay, rank);
-        self.queue.schedule_lane(lane, event);
+        let frames = &self.frames;
+        self.queue.schedule_mortal(lane, event, |event| event.is_dead(frames));
     }
 
     /// Whether an answer from `frame` would still reach a client or a balancer that waits for it, or a cache that
@@ -775,13 +752,16 @@ impl<'m, O: Observer> World<'m, O> {
     }
 
     /// Puts a frame below its parent.
-    #[inline]
+    // Always inlined: the frame is then made in its place in the arena, and not copied there.
+    #[inline(always)]
     fn push_frame(&mut self, frame: Frame) -> FrameId {
         let parent = frame.parent;
         let id = self.frames.insert(frame);
-        self.inherit(parent, id);
         if let Some(parent) = self.frames.get_mut(parent) {
             parent.child = id;
+        }
+        if self.has_tables {
+            self.inherit(parent, id);
         }
         id
     }

@@ -37,6 +37,11 @@ impl<T> Clone for Id<T> {
     }
 }
 impl<T> Copy for Id<T> {}
+impl<T> Default for Id<T> {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
 impl<T> PartialEq for Id<T> {
     fn eq(&self, other: &Self) -> bool {
         self.slot == other.slot && self.generation == other.generation
@@ -55,27 +60,28 @@ impl<T> fmt::Debug for Id<T> {
 }
 
 /// A store of `T` with stable ids; freed slots are used again, last freed first.
+///
+/// Whether a slot is taken is the parity of its generation: odd while something lives there. So a look-up is one
+/// comparison, and what lived in a free slot stays in it until the next comes.
 #[derive(Debug, Clone)]
 pub struct Arena<T> {
     slots: Vec<Slot<T>>,
-    free_head: u32,
-    len: u32,
+    free: Vec<u32>,
 }
 
 #[derive(Debug, Clone)]
 struct Slot<T> {
     generation: u32,
-    next_free: u32,
-    value: Option<T>,
+    value: T,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free_head: u32::MAX, len: 0 }
+        Self { slots: Vec::new(), free: Vec::new() }
     }
 }
 
-impl<T> Arena<T> {
+impl<T: Copy> Arena<T> {
     /// An empty arena.
     pub fn new() -> Self {
         Self::default()
@@ -84,29 +90,44 @@ impl<T> Arena<T> {
     /// How many things live here.
     #[inline]
     pub fn len(&self) -> usize {
-        self.len as usize
+        self.slots.len() - self.free.len()
     }
 
     /// Whether nothing lives here.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Stores `value` and returns its id.
+    // One place where the value is written, so that it is made there and not copied there.
     #[inline]
-    pub fn insert(&mut self, value: T) -> Id<T> {
-        self.len += 1;
-        if self.free_head == u32::MAX {
-            let slot = self.slots.len() as u32;
-            self.slots.push(Slot { generation: 0, next_free: u32::MAX, value: Some(value) });
-            return Id { slot, generation: 0, of: PhantomData };
+    pub fn insert(&mut self, value: T) -> Id<T>
+    where
+        T: Default,
+    {
+        if self.free.is_empty() {
+            self.grow();
         }
-        let slot = self.free_head;
+        let slot = self.free.pop().unwrap_or_default();
         let s = &mut self.slots[slot as usize];
-        self.free_head = s.next_free;
-        s.value = Some(value);
+        s.value = value;
+        s.generation = s.generation.wrapping_add(1);
         Id { slot, generation: s.generation, of: PhantomData }
+    }
+
+    /// One more slot.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self)
+    where
+        T: Default,
+    {
+        let slot = self.slots.len() as u32;
+        self.slots.push(Slot { generation: 0, value: T::default() });
+        // Room to free every slot, so that removing never allocates.
+        self.free.reserve(self.slots.capacity());
+        self.free.push(slot);
     }
 
     /// Takes the thing out; `None` if it is gone already.
@@ -116,41 +137,44 @@ impl<T> Arena<T> {
         if s.generation != id.generation {
             return None;
         }
-        let value = s.value.take()?;
         s.generation = s.generation.wrapping_add(1);
-        s.next_free = self.free_head;
-        self.free_head = id.slot;
-        self.len -= 1;
-        Some(value)
+        self.free.push(id.slot);
+        Some(s.value)
+    }
+
+    /// Whether the thing still lives.
+    #[inline]
+    pub fn contains(&self, id: Id<T>) -> bool {
+        self.slots.get(id.slot as usize).is_some_and(|s| s.generation == id.generation)
     }
 
     /// The thing, if it still lives.
     #[inline]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         let s = self.slots.get(id.slot as usize)?;
-        if s.generation == id.generation { s.value.as_ref() } else { None }
+        (s.generation == id.generation).then_some(&s.value)
     }
 
     /// The thing, to be changed, if it still lives.
     #[inline]
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
         let s = self.slots.get_mut(id.slot as usize)?;
-        if s.generation == id.generation { s.value.as_mut() } else { None }
+        (s.generation == id.generation).then_some(&mut s.value)
     }
 
     /// All that lives here, in order of slot.
     pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.slots.iter().enumerate().filter_map(|(i, s)| {
-            let id = Id { slot: i as u32, generation: s.generation, of: PhantomData };
-            s.value.as_ref().map(|v| (id, v))
-        })
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.generation % 2 == 1)
+            .map(|(slot, s)| (Id { slot: slot as u32, generation: s.generation, of: PhantomData }, &s.value))
     }
 
     /// Forgets everything and keeps the memory. Ids handed out before must not be used again.
     pub fn clear(&mut self) {
         self.slots.clear();
-        self.free_head = u32::MAX;
-        self.len = 0;
+        self.free.clear();
     }
 }
 

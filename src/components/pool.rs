@@ -52,7 +52,7 @@ pub struct PoolConfig {
 }
 
 /// One connection, from the start of its making to the end of its closing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Connection {
     state: State,
     uses: u32,
@@ -67,8 +67,9 @@ pub struct Connection {
 /// The name of a connection: stale once it is gone.
 pub type ConnId = Id<Connection>;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 enum State {
+    #[default]
     Creating,
     Idle,
     InUse,

@@ -41,10 +41,24 @@ const _: () = assert!(size_of::<Siblings>() == 64);
 impl Siblings {
     const NONE: Self = Self([Key::NONE; 4]);
 
-    /// The least of the four and its place. Two rounds of a tournament, written so that the compiler takes
-    /// conditional moves for the keys.
+    /// The least of the four and its place: two rounds of a tournament over the high halves, written so that the
+    /// compiler takes conditional moves. Equal halves are rare (one time and rank, or no child at all).
     #[inline(always)]
     fn least(&self) -> (usize, Key) {
+        let (a, b) = (self.0[0].high(), self.0[1].high());
+        let (c, d) = (self.0[2].high(), self.0[3].high());
+        let (left, right) = (a.min(b), c.min(d));
+        if a == b || c == d || left == right {
+            return self.least_of_ties();
+        }
+        let (left_place, right_place) = (usize::from(b < a), 2 + usize::from(d < c));
+        let place = if right < left { right_place } else { left_place };
+        (place, self.0[place % 4])
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn least_of_ties(&self) -> (usize, Key) {
         let [a, b, c, d] = self.0;
         let (left, right) = (a.min(b), c.min(d));
         let (left_place, right_place) = (usize::from(b < a), 2 + usize::from(d < c));
@@ -80,14 +94,26 @@ impl KeyHeap {
         }
     }
 
-    /// The least key, left where it is.
+    /// How many keys there are.
     #[inline]
-    pub fn peek(&mut self) -> Option<Key> {
+    pub fn len(&self) -> usize {
+        self.end - ROOT - usize::from(self.hole)
+    }
+
+    /// Whether there is no key.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The least key, left where it is; [`Key::NONE`] if there is none.
+    #[inline]
+    pub fn peek(&mut self) -> Key {
         if self.hole {
             self.hole = false;
             self.fill_from_the_end();
         }
-        (self.end > ROOT).then(|| self.lines[0].0[ROOT])
+        self.lines[0].0[ROOT]
     }
 
     /// Removes the key just seen by [`peek`](Self::peek); the next insertion takes its place.
@@ -125,18 +151,20 @@ impl KeyHeap {
     }
 
     /// Lets the hole at the root sink to the bottom along the least children, then `key` rise from there.
-    #[inline]
     fn sink(&mut self, key: Key) {
-        let mut hole = ROOT;
-        while let Some(children) = self.lines.get(hole - 2) {
-            let (place, least) = children.least();
-            if least == Key::NONE {
+        let lines = self.lines.as_mut_slice();
+        let (mut line, mut place) = (ROOT / 4, ROOT % 4);
+        loop {
+            let below = 4 * line + place - 2;
+            let Some(children) = lines.get(below) else { break };
+            let (next, least) = children.least();
+            if least.high() == Key::NONE.high() {
                 break;
             }
-            *self.at(hole) = least;
-            hole = 4 * (hole - 2) + place;
+            lines[line].0[place % 4] = least;
+            (line, place) = (below, next);
         }
-        self.rise(hole, key);
+        self.rise(4 * line + place, key);
     }
 
     /// Puts `key` at the hole at `position`, or above it, moving greater parents down.
@@ -191,18 +219,19 @@ mod tests {
                     model.insert(key);
                 } else {
                     let least = heap.peek();
-                    prop_assert_eq!(least, model.pop_first());
-                    if least.is_some() {
+                    prop_assert_eq!(least, model.pop_first().unwrap_or(Key::NONE));
+                    if least != Key::NONE {
                         heap.take();
                     }
                 }
                 check(&mut heap);
+                prop_assert_eq!(heap.len(), model.len());
             }
-            while let Some(least) = heap.peek() {
+            while let Some(least) = model.pop_first() {
+                prop_assert_eq!(heap.peek(), least);
                 heap.take();
-                prop_assert_eq!(Some(least), model.pop_first());
             }
-            prop_assert!(model.is_empty());
+            prop_assert!(heap.is_empty() && heap.peek() == Key::NONE);
         }
     }
 }

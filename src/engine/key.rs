@@ -120,6 +120,24 @@ impl Key {
         SimTime::from_ns((self.0 >> TIME_SHIFT) as u64)
     }
 
+    /// Time, rank and the first bits of the sequence: most pairs of keys differ here.
+    #[inline]
+    pub fn high(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    /// The rest of the sequence, and the slot.
+    #[inline]
+    pub fn low(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// The key of two halves.
+    #[inline]
+    pub fn of_halves(high: u64, low: u64) -> Self {
+        Self(u128::from(high) << 64 | u128::from(low))
+    }
+
     /// Where the event waits.
     #[inline]
     pub fn slot(self) -> u32 {

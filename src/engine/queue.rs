@@ -1,25 +1,27 @@
 //! The event queue: what happens next.
 //!
-//! Three parts. A heap orders the keys ([`super::key`], [`super::heap`]). A slab holds the events, so that the heap
-//! moves 16 bytes whatever an event weighs. And *lanes* hold what needs no sorting: events of one constant delay
-//! (timeouts, intervals, hedges) fall due in the order in which they were scheduled, so each such delay has a queue
-//! of its own, first in, first out, of which only the head is in the heap. Thirty thousand pending timeouts of 1 s
-//! then weigh on the heap as one key.
+//! Three parts. [`Keys`] orders the keys ([`super::key`]): a sorted row of them, or a heap. A slab holds the events, so
+//! that 16 bytes are moved whatever an event weighs. And *lanes* hold what needs no sorting: events of one constant
+//! delay (timeouts, intervals, hedges) fall due in the order in which they were scheduled, so each such delay has a
+//! queue of its own, first in, first out, of which only the head is among the keys. Thirty thousand pending timeouts
+//! of 1 s then weigh as one key.
 //!
 //! ```text
-//! heap    3 ─ 5 ─ 9 ─ 12 …              least key first
+//! keys    3 ─ 5 ─ 9 ─ 12 …              least key first
 //!         │   └──────────────► slab     any delay: the event waits in a slot
 //!         └──────────────────► lane     one delay: head, next, next, …
 //! ```
+//!
+//! Most timeouts are *dead* long before they are due: what they were set for has ended. Who pops and schedules may say
+//! which events are dead; they are then dropped from their lane when it is full, before it grows, or when the head
+//! leaves it. So a lane holds at most about twice as many events as are alive, and a dead timer costs no event.
 //!
 //! Invariants: events leave in order of `(time, rank, sequence)`, and sequence numbers are given when an event is
 //! scheduled, to a lane or not: a lane changes the cost of an event, never its turn. The keys of a lane rise from
 //! head to tail, since the clock never goes back. After warm-up nothing is allocated: slots and lanes are used again.
 
-use std::collections::VecDeque;
-
-use super::heap::KeyHeap;
 use super::key::{EVENTS_MAX, Key, Rank};
+use super::keys::Keys;
 use crate::base::{SimDuration, SimTime};
 
 /// Names a lane of one [`EventQueue`]: a queue of events with the same delay and rank.
@@ -31,10 +33,11 @@ pub struct LaneId(u16);
 pub struct EventQueue<E> {
     now: SimTime,
     sequence: u64,
-    pending: usize,
-    heap: KeyHeap,
+    keys: Keys,
     slab: Slab<E>,
     lanes: Vec<Lane<E>>,
+    /// Which lane was last found for delays of the same hash.
+    found: [LaneId; FOUND],
 }
 
 impl<E: Copy> Default for EventQueue<E> {
@@ -49,10 +52,10 @@ impl<E: Copy> EventQueue<E> {
         Self {
             now: SimTime::ZERO,
             sequence: 0,
-            pending: 0,
-            heap: KeyHeap::default(),
+            keys: Keys::default(),
             slab: Slab { events: Vec::new(), free: Vec::new() },
             lanes: Vec::new(),
+            found: [LaneId(0); FOUND],
         }
     }
 
@@ -62,16 +65,15 @@ impl<E: Copy> EventQueue<E> {
         self.now
     }
 
-    /// How many events are pending.
-    #[inline]
+    /// How many events are pending; dead ones may count.
     pub fn len(&self) -> usize {
-        self.pending
+        let behind: usize = self.lanes.iter().map(|lane| lane.waiting.len().saturating_sub(1)).sum();
+        self.keys.len() + behind
     }
 
     /// Whether no event is pending.
-    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.pending == 0
+        self.keys.is_empty()
     }
 
     /// How many events have been scheduled since the start; a run must stay below [`EVENTS_MAX`].
@@ -84,16 +86,41 @@ impl<E: Copy> EventQueue<E> {
     #[inline]
     pub fn schedule(&mut self, at: SimTime, rank: Rank, event: E) {
         debug_assert!(at >= self.now, "nothing can be scheduled for {at}: it is {} already", self.now);
-        let slot = self.slab.insert(event);
+        let Some(slot) = self.slab.insert(event) else { return self.schedule_anew(at, rank, event) };
         let key = self.next_key(at.max(self.now).min(SimTime::NEVER), rank, slot);
-        self.heap.insert(key);
+        self.keys.insert_newest(key);
     }
 
-    /// The lane of one delay and rank, opened if there is none yet. Meant for set-up: the search is linear.
+    /// As [`schedule`](Self::schedule), when no slot is free. Apart, and the last thing done there, as all that is then
+    /// left of it needs no register saved.
+    #[cold]
+    #[inline(never)]
+    fn schedule_anew(&mut self, at: SimTime, rank: Rank, event: E) {
+        self.slab.grow(event);
+        self.schedule(at, rank, event);
+    }
+
+    /// The lane of one delay and rank, opened if there is none yet.
+    #[inline]
     pub fn lane(&mut self, delay: SimDuration, rank: Rank) -> LaneId {
+        let hash = (delay.ns() ^ u64::from(rank as u8)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let at = (hash >> 32) as usize % FOUND;
+        let found = self.found[at];
+        match self.lanes.get(usize::from(found.0)) {
+            Some(lane) if lane.delay == delay && lane.rank == rank => found,
+            _ => {
+                self.found[at] = self.search(delay, rank);
+                self.found[at]
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search(&mut self, delay: SimDuration, rank: Rank) -> LaneId {
         let known = self.lanes.iter().position(|lane| lane.delay == delay && lane.rank == rank);
         let index = known.unwrap_or_else(|| {
-            self.lanes.push(Lane { delay, rank, waiting: VecDeque::new() });
+            self.lanes.push(Lane { delay, rank, waiting: Ring::default() });
             self.lanes.len() - 1
         });
         assert!(index <= usize::from(u16::MAX), "a queue has at most 65,536 lanes");
@@ -103,39 +130,59 @@ impl<E: Copy> EventQueue<E> {
     /// Schedules `event` after the delay of `lane`.
     #[inline]
     pub fn schedule_lane(&mut self, lane: LaneId, event: E) {
-        let Lane { delay, rank, .. } = self.lanes[usize::from(lane.0)];
-        let key = self.next_key(self.now + delay, rank, LANE | u32::from(lane.0));
-        let waiting = &mut self.lanes[usize::from(lane.0)].waiting;
-        debug_assert!(waiting.back().is_none_or(|&(last, _)| last < key), "a lane is in order");
-        if waiting.is_empty() {
-            self.heap.insert(key);
+        self.schedule_mortal(lane, event, |_| false);
+    }
+
+    /// Schedules `event` after the delay of `lane`, where `is_dead` says of which events in the lane nothing follows
+    /// any more: they may be dropped.
+    #[inline]
+    pub fn schedule_mortal(&mut self, lane: LaneId, event: E, is_dead: impl Fn(&E) -> bool) {
+        let number = LANE | u32::from(lane.0);
+        let lane = &mut self.lanes[usize::from(lane.0)];
+        debug_assert!(self.sequence < EVENTS_MAX, "out of sequence numbers");
+        let at = (self.now + lane.delay).min(SimTime::NEVER);
+        let key = Key::new(at, lane.rank, self.sequence, number);
+        self.sequence += 1;
+        debug_assert!(lane.waiting.back().is_none_or(|(last, _)| last < key), "a lane is in order");
+        if lane.waiting.is_empty() {
+            self.keys.insert_newest(key);
         }
-        waiting.push_back((key, event));
+        if lane.waiting.is_full() {
+            lane.make_room((key, event), is_dead);
+        }
+        lane.waiting.push_back((key, event));
     }
 
     /// Removes the next event and moves the clock to it.
     #[inline]
     pub fn pop(&mut self) -> Option<(SimTime, E)> {
-        let key = self.heap.peek()?;
-        Some(self.take(key))
+        let key = self.keys.peek();
+        (key != Key::NONE).then(|| self.take(key, |_| false))
     }
 
     /// Removes the next event and moves the clock to it if its time is before `end`; otherwise leaves all as it is.
     #[inline]
     pub fn pop_until(&mut self, end: SimTime) -> Option<(SimTime, E)> {
-        let key = self.heap.peek()?;
+        self.pop_alive_until(end, |_| false)
+    }
+
+    /// As [`pop_until`](Self::pop_until), where `is_dead` says of which events nothing follows any more: those at the
+    /// head of a lane are dropped. An event that was not dropped before it came to the keys is returned all the same.
+    #[inline]
+    pub fn pop_alive_until(&mut self, end: SimTime, is_dead: impl Fn(&E) -> bool) -> Option<(SimTime, E)> {
+        let key = self.keys.peek();
+        // No event at all is as good as one at the end of time.
         if key.time() >= end {
             return None;
         }
-        Some(self.take(key))
+        Some(self.take(key, is_dead))
     }
 
     /// Back to an empty queue at time zero. Keeps the memory, and the lanes with their names.
     pub fn clear(&mut self) {
         self.now = SimTime::ZERO;
         self.sequence = 0;
-        self.pending = 0;
-        self.heap.clear();
+        self.keys.clear();
         self.slab.clear();
         for lane in &mut self.lanes {
             lane.waiting.clear();
@@ -148,33 +195,38 @@ impl<E: Copy> EventQueue<E> {
         debug_assert!(self.sequence < EVENTS_MAX, "out of sequence numbers");
         let key = Key::new(at, rank, self.sequence, slot);
         self.sequence += 1;
-        self.pending += 1;
         key
     }
 
-    /// Takes out the event whose key is on top. If it was the head of a lane, the next in the lane takes its place
-    /// in the heap at once.
+    /// Takes out the event with the least key. If it was the head of a lane, the next in the lane that is not dead
+    /// takes its place among the keys at once.
     #[inline]
-    fn take(&mut self, key: Key) -> (SimTime, E) {
+    fn take(&mut self, key: Key, is_dead: impl Fn(&E) -> bool) -> (SimTime, E) {
         debug_assert!(key.time() >= self.now, "time never goes back");
         self.now = key.time();
-        self.pending -= 1;
-        self.heap.take();
+        self.keys.take();
         let slot = key.slot();
         if slot & LANE == 0 {
             return (self.now, self.slab.remove(slot));
         }
         let lane = &mut self.lanes[(slot & !LANE) as usize];
         let Some((head, event)) = lane.waiting.pop_front() else {
-            unreachable!("the heap holds the head of a lane")
+            unreachable!("the keys hold the head of a lane")
         };
-        debug_assert!(head == key, "the heap holds the head of a lane");
-        if let Some(&(next, _)) = lane.waiting.front() {
-            self.heap.insert(next);
+        debug_assert!(head == key, "the keys hold the head of a lane");
+        while let Some((next, waiting)) = lane.waiting.front() {
+            if !is_dead(&waiting) {
+                self.keys.insert(next);
+                break;
+            }
+            lane.waiting.pop_front();
         }
         (self.now, event)
     }
 }
+
+/// Places in the memory of lanes found.
+const FOUND: usize = 16;
 
 /// The bit by which a key says that its event waits in a lane; the rest of the slot is then the lane.
 const LANE: u32 = 1 << 31;
@@ -184,7 +236,112 @@ const LANE: u32 = 1 << 31;
 struct Lane<E> {
     delay: SimDuration,
     rank: Rank,
-    waiting: VecDeque<(Key, E)>,
+    waiting: Ring<(Key, E)>,
+}
+
+impl<E: Copy> Lane<E> {
+    /// Room for one more: what is dead goes, but for the head, which is among the keys; and if at least half is alive,
+    /// the room is doubled. So it costs each event a look at one or two others. `one` fills new places.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, one: (Key, E), is_dead: impl Fn(&E) -> bool) {
+        let mut is_head = true;
+        self.waiting.retain(|(_, event)| std::mem::take(&mut is_head) || !is_dead(event));
+        if 2 * self.waiting.len() >= self.waiting.places.len() {
+            self.waiting.grow(one);
+        }
+    }
+}
+
+/// Places in a ring at first.
+const RING_MIN: usize = 64;
+
+/// A queue whose places are a power of two, so that going round it is a mask, and whose growth is somebody else's care,
+/// so that adding to it is a store.
+#[derive(Clone, Debug)]
+struct Ring<T> {
+    places: Vec<T>,
+    first: usize,
+    len: usize,
+}
+
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), first: 0, len: 0 }
+    }
+}
+
+impl<T: Copy> Ring<T> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.len == self.places.len()
+    }
+
+    /// The place of the one after so many others.
+    #[inline]
+    fn place(&self, number: usize) -> usize {
+        self.first.wrapping_add(number) & self.places.len().wrapping_sub(1)
+    }
+
+    #[inline]
+    fn front(&self) -> Option<T> {
+        if self.is_empty() { None } else { self.places.get(self.place(0)).copied() }
+    }
+
+    fn back(&self) -> Option<T> {
+        if self.is_empty() { None } else { self.places.get(self.place(self.len - 1)).copied() }
+    }
+
+    /// Adds one behind all others; there must be room.
+    #[inline]
+    fn push_back(&mut self, one: T) {
+        let place = self.place(self.len);
+        self.places[place] = one;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn pop_front(&mut self) -> Option<T> {
+        let one = self.front()?;
+        self.first = self.place(1);
+        self.len -= 1;
+        Some(one)
+    }
+
+    /// Keeps those for which `keeps` says so.
+    fn retain(&mut self, mut keeps: impl FnMut(&T) -> bool) {
+        let mut kept = 0;
+        for number in 0..self.len {
+            let one = self.places[self.place(number)];
+            if keeps(&one) {
+                let place = self.place(kept);
+                self.places[place] = one;
+                kept += 1;
+            }
+        }
+        self.len = kept;
+    }
+
+    /// Twice the places; `one` fills the new ones.
+    fn grow(&mut self, one: T) {
+        self.places.rotate_left(self.first);
+        self.first = 0;
+        self.places.resize((2 * self.places.len()).max(RING_MIN), one);
+    }
+
+    fn clear(&mut self) {
+        (self.first, self.len) = (0, 0);
+    }
 }
 
 /// Events in slots; a free slot is used again, last freed first, while it is still in the cache.
@@ -195,18 +352,22 @@ struct Slab<E> {
 }
 
 impl<E: Copy> Slab<E> {
+    /// The slot where an event now waits; `None` if none is free.
     #[inline]
-    fn insert(&mut self, event: E) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.events[slot as usize] = event;
-            return slot;
-        }
+    fn insert(&mut self, event: E) -> Option<u32> {
+        let slot = self.free.pop()?;
+        *self.events.get_mut(slot as usize)? = event;
+        Some(slot)
+    }
+
+    /// One more free slot, with whatever event in it.
+    fn grow(&mut self, event: E) {
         let slot = self.events.len() as u32;
         debug_assert!(slot < LANE, "at most 2^31 events can be pending");
         self.events.push(event);
         // Room to free every slot, so that removing never allocates.
         self.free.reserve(self.events.capacity());
-        slot
+        self.free.push(slot);
     }
 
     #[inline]
@@ -294,6 +455,31 @@ mod tests {
         assert_eq!(queue.pop(), Some((SimTime::NEVER, 1)));
         assert_eq!(queue.pop(), Some((SimTime::NEVER, 2)));
         assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn dead_timers_go_and_change_no_turn() {
+        let mut queue = EventQueue::new();
+        let lane = queue.lane(SimDuration::from_secs(30), Rank::Timer);
+        // One in a hundred stays alive: each lives 1,000 steps of 1 ms, but for those.
+        let is_dead = |event: &u64, now: u64| event % 100 != 0 && event + 1_000 < now;
+        let mut rang = Vec::new();
+        for step in 0..100_000u64 {
+            queue.schedule(at(step * 1_000_000), Rank::Arrival, u64::MAX);
+            while let Some((_, event)) = queue.pop_alive_until(at(step * 1_000_000 + 1), |e| is_dead(e, step))
+            {
+                if event == u64::MAX {
+                    queue.schedule_mortal(lane, step, |e| is_dead(e, step));
+                } else if !is_dead(&event, step) {
+                    rang.push(event);
+                }
+            }
+            assert!(
+                queue.lanes[0].waiting.places.len() <= 4_096,
+                "30 s alive are 300, and the last second 1,000"
+            );
+        }
+        assert_eq!(rang, (0..70_000).step_by(100).collect::<Vec<u64>>());
     }
 
     #[test]

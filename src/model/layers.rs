@@ -226,6 +226,12 @@ pub struct Sessions {
 }
 
 impl LayerKind {
+    /// Whether all it does is to give up in time: it keeps no state, and answers pass it.
+    #[inline]
+    pub fn only_times(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Patience(_) | Self::Deadline { .. })
+    }
+
     /// What a bulkhead is called, the field that says how many calls it lets run, and how many that are.
     pub fn room(&self) -> Option<(&'static str, &'static str, u32)> {
         match self {

@@ -55,7 +55,7 @@ impl<T: Copy> FrameTable<T> {
 
 impl<O: Observer> World<'_, O> {
     /// A new frame works under the deadline of its parent, and has been told nothing.
-    #[inline]
+    #[inline(never)]
     pub(super) fn inherit(&mut self, parent: FrameId, frame: FrameId) {
         if self.deadlines.is_used {
             let until = self.deadlines.get(parent);
@@ -114,6 +114,13 @@ impl<O: Observer> World<'_, O> {
     /// An answer goes on up, and what it tells goes with it.
     #[inline]
     pub(super) fn pass_on(&mut self, from: FrameId, to: FrameId) {
+        if self.has_tables {
+            self.pass_tables_on(from, to);
+        }
+    }
+
+    #[inline(never)]
+    fn pass_tables_on(&mut self, from: FrameId, to: FrameId) {
         if self.told.is_used {
             let wait = self.told.get(from);
             self.told.set(to, wait);

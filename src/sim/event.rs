@@ -1,7 +1,8 @@
 //! What can happen, and when it was said to.
 
 use super::FrameId;
-use crate::base::Outcome;
+use super::frame::Frame;
+use crate::base::{Arena, Outcome};
 use crate::components::pool::ConnId;
 use crate::components::probe::ProbeKind;
 
@@ -298,6 +299,19 @@ pub enum Event {
         /// The instance.
         instance: u32,
     },
+}
+
+impl Event {
+    /// Whether nothing follows from this any more: it is a timer, and who set it is gone.
+    #[inline]
+    pub fn is_dead(&self, frames: &Arena<Frame>) -> bool {
+        match self {
+            Self::Timer(frame) | Self::RequestTimeout(frame) | Self::QueueTimeout(frame) => {
+                !frames.contains(*frame)
+            }
+            _ => false,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");

@@ -12,7 +12,7 @@ use crate::components::pool::ConnId;
 use crate::components::probe::ProbeKind;
 
 /// Something that waits, and for whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Frame {
     /// Who gets the answer; stale if nobody does any more.
     pub parent: FrameId,
@@ -52,7 +52,7 @@ const _: () =
 pub const NO_POOL: u32 = u32::MAX;
 
 /// What a frame is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub enum Kind {
     /// A client's request.
     Request(Request),
@@ -110,6 +110,7 @@ pub enum Kind {
         degraded: bool,
     },
     /// A program that may fail.
+    #[default]
     Optional,
     /// A message of a queue: the root of the execution that handles it.
     Message {
@@ -453,7 +454,7 @@ const _: () =
 
 impl Frame {
     /// A frame below `parent`.
-    #[inline]
+    #[inline(always)]
     pub fn new(parent: FrameId, kind: Kind) -> Self {
         Self { parent, child: FrameId::NONE, kind }
     }

@@ -11,6 +11,7 @@ use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::metrics::trace::Noted;
 use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
+use std::ops::Range;
 
 /// How often a message is sent again before it is given up as delivered.
 const RETRANSMITS_MAX: u32 = 15;
@@ -32,19 +33,19 @@ pub(super) enum Passage {
 
 impl<O: Observer> World<'_, O> {
     /// Begins a call for `parent`.
+    #[inline]
     pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
         let route = &self.model.routes[call.route as usize];
         if self.is_too_late(now, parent) {
             self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
             return;
         }
-        self.down(now, call, parent, route.layers.start);
+        self.down(now, call, parent, route.layers.clone());
     }
 
-    /// Takes a call down from `layer` on.
-    fn down(&mut self, now: SimTime, mut call: Call, mut parent: FrameId, mut layer: u32) {
-        let end = self.model.routes[call.route as usize].layers.end;
-        while layer < end {
+    /// Takes a call down through `layers`.
+    fn down(&mut self, now: SimTime, mut call: Call, mut parent: FrameId, layers: Range<u32>) {
+        for layer in layers {
             match self.enter(now, &mut call, parent, layer) {
                 Passage::Through(frame) => parent = frame,
                 Passage::Waits => return,
@@ -62,7 +63,6 @@ impl<O: Observer> World<'_, O> {
                     return;
                 }
             }
-            layer += 1;
         }
         self.route(now, call, parent);
     }
@@ -96,7 +96,8 @@ impl<O: Observer> World<'_, O> {
             LayerState::Pool { .. } => self.note_pool(&mut call, layer),
             _ => {}
         }
-        self.down(now, call, frame, layer + 1);
+        let end = self.model.routes[call.route as usize].layers.end;
+        self.down(now, call, frame, layer + 1..end);
     }
 
     /// The key of an attempt: each has random numbers of its own, and the first has the call's. Where one retry
@@ -111,6 +112,8 @@ impl<O: Observer> World<'_, O> {
         mix(key, u64::from(done))
     }
 
+    // Inlined into the one loop that calls it: most layers only put a frame in place.
+    #[inline(always)]
     fn enter(&mut self, now: SimTime, call: &mut Call, parent: FrameId, layer: u32) -> Passage {
         let model = self.model;
         let slot = self.slot(layer, call);
@@ -192,15 +195,19 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Whether the process that made a call, and this layer with its state, has been killed since.
+    #[inline]
     pub(super) fn outlived_its_process(&self, layer: u32, call: &Call) -> bool {
-        !self.model.layers[layer as usize].shared && self.is_caller_gone(call)
+        self.anybody_killed && !self.model.layers[layer as usize].shared && self.is_caller_dead(call)
     }
 
     /// Whether the process that made a call has been killed since.
+    #[inline]
     pub(super) fn is_caller_gone(&self, call: &Call) -> bool {
-        if !self.anybody_killed {
-            return false;
-        }
+        self.anybody_killed && self.is_caller_dead(call)
+    }
+
+    #[inline(never)]
+    fn is_caller_dead(&self, call: &Call) -> bool {
         let edge = self.model.routes[call.route as usize].edge as usize;
         match self.model.edges[edge].caller {
             Caller::Client(_) => false,
@@ -211,9 +218,11 @@ impl<O: Observer> World<'_, O> {
     /// The instance whose process keeps this layer, if it hangs: what reaches the layer waits until it goes on.
     #[inline]
     pub(super) fn hung_caller(&self, layer: u32, call: &Call) -> Option<u32> {
-        if self.hung == 0 {
-            return None;
-        }
+        if self.hung == 0 { None } else { self.hung_host(layer, call) }
+    }
+
+    #[inline(never)]
+    fn hung_host(&self, layer: u32, call: &Call) -> Option<u32> {
         // Of a retry only the budget is shared.
         let place = &self.model.layers[layer as usize];
         if place.shared && !matches!(place.kind, LayerKind::Retry { .. }) {
@@ -260,6 +269,12 @@ impl<O: Observer> World<'_, O> {
             let parent = frame.parent;
             match &frame.kind {
                 Kind::Layer { layer, call, state } => {
+                    if self.hung == 0 && self.model.layers[*layer as usize].kind.only_times() {
+                        self.frames.remove(id);
+                        self.pass_on(id, parent);
+                        id = parent;
+                        continue;
+                    }
                     let (layer, call, state) = (*layer, *call, *state);
                     if let Some(instance) = self.hung_caller(layer, &call) {
                         return self.park(instance, Task::Up(id, outcome));
