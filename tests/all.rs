@@ -41,5 +41,6 @@ mod submit;
 mod support;
 mod swarm;
 mod sweep;
+mod traces;
 mod tune;
 mod validate;

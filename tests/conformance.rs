@@ -3,8 +3,6 @@
 //! A recording says, line by line, what happened to a real component and what it did then. A test tells ours the
 //! same and compares what it does, on every line. One module per product; the recordings lie beside it.
 
-use crate::support;
-
 mod balancing;
 mod botocore;
 mod concurrency_limits;

@@ -23,7 +23,7 @@ const QUIET_S: u64 = 20;
 const END_S: u64 = 80;
 
 /// Chooses.
-struct Dice(Rng);
+pub(crate) struct Dice(Rng);
 
 impl Dice {
     fn chance(&mut self, p: f64) -> bool {

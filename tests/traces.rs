@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests of the command line may see the wall clock")]
 
-mod support;
+use crate::support;
 
 use brownout::base::Outcome;
 use brownout::experiment::plan::Sampling;

@@ -559,7 +559,9 @@ mod tests {
         let changes = [(0, Start(100)), (0, Start(9)), (0, Start(10)), (20, Cancel(0)), (20, Cancel(1))];
         assert_eq!(play(Cpu::new(1.0, Fifo), &changes).0, [(2, 30)]);
         let mut cpu = Cpu::new(1.0, Fifo);
-        (0..3).for_each(|job| cpu.start(SimTime::ZERO, job, SimDuration::from_ns(5), 0));
+        for job in 0..3 {
+            cpu.start(SimTime::ZERO, job, SimDuration::from_ns(5), 0);
+        }
         assert!(!cpu.cancel(SimTime::ZERO, 7));
         let mut out = Vec::new();
         cpu.drain(SimTime::from_ns(1), &mut out);
