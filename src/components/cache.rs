@@ -387,7 +387,7 @@ impl Cache {
         let ends = if list == FRESH { self.fresh_until() } else { self.failed_until() };
         self.due = self.due.min(ends.unwrap_or(SimTime::NEVER));
         if self.config.eviction == Eviction::Fifo {
-            self.to_the_end(slot);
+            self.move_to_end(slot);
         }
         self.touch(slot);
     }
@@ -473,7 +473,7 @@ impl Cache {
         // Used later and more often than before: it can only move away from the first place.
         let place = entry.place as usize;
         match self.config.eviction {
-            Eviction::Lru => self.to_the_end(slot),
+            Eviction::Lru => self.move_to_end(slot),
             Eviction::Fifo if self.is_listed() => {}
             Eviction::Fifo | Eviction::Random | Eviction::Lfu => self.sift_down(place),
         }
@@ -489,7 +489,7 @@ impl Cache {
 
     /// An entry is worth most from now on.
     #[inline]
-    fn to_the_end(&mut self, slot: u32) {
+    fn move_to_end(&mut self, slot: u32) {
         if self.in_heap {
             self.sift_down(self.entries[slot as usize].place as usize);
         } else if self.line.last != slot {

@@ -462,7 +462,7 @@ mod tests {
         let mut queue = EventQueue::new();
         let lane = queue.lane(SimDuration::from_secs(30), Rank::Timer);
         // One in a hundred stays alive: each lives 1,000 steps of 1 ms, but for those.
-        let is_dead = |event: &u64, now: u64| event % 100 != 0 && event + 1_000 < now;
+        let is_dead = |event: &u64, now: u64| !event.is_multiple_of(100) && event + 1_000 < now;
         let mut rang = Vec::new();
         for step in 0..100_000u64 {
             queue.schedule(at(step * 1_000_000), Rank::Arrival, u64::MAX);
