@@ -778,6 +778,20 @@ impl Ledger {
             let now = ledger.levels[g].0;
             ledger.level(end, g as u32, now);
         });
+        let sums = &variant.model.catalog.sums;
+        for sum in &sums.reds {
+            for part in &sum.parts {
+                ledger.arrivals[sum.target as usize] += ledger.arrivals[*part as usize];
+                ledger.ended[sum.target as usize] += ledger.ended[*part as usize];
+            }
+        }
+        for sum in &sums.timers {
+            for part in &sum.parts {
+                let (count, time) = ledger.times[*part as usize];
+                let (counts, times) = &mut ledger.times[sum.target as usize];
+                (*counts, *times) = (*counts + count, *times + time);
+            }
+        }
         (ledger, summary)
     }
 
@@ -811,6 +825,10 @@ impl Observer for Ledger {
     fn outcome(&mut self, red: u32, _: Outcome, latency: SimDuration) {
         self.ended[red as usize] += 1;
         self.timed(red, latency);
+    }
+    fn outcome_apart(&mut self, red: u32, timer: u32, _: Outcome, latency: SimDuration) {
+        self.ended[red as usize] += 1;
+        self.timed(timer, latency);
     }
     fn timed(&mut self, timer: u32, time: SimDuration) {
         let (count, sum) = &mut self.times[timer as usize];

@@ -1,8 +1,8 @@
 //! Systems whose answers theory knows: every file of `models/oracle` is simulated and compared.
 //!
 //! `public.json` is the reference for its own cases; the files state their values themselves, and must state those.
-//! `UPDATE_GOLDEN=1 cargo test --test all oracle` writes the table of `models/oracle/README.md` anew. What was found is in
-//! `out/validation/` afterwards.
+//! `UPDATE_GOLDEN=1 cargo test --test all oracle` writes the table of `models/oracle/README.md` anew. What was found is
+//! in `out/validation/` afterwards.
 
 use brownout::experiment::results::Verdict;
 use brownout::experiment::{Changes, Plan, plan, run};

@@ -1,4 +1,5 @@
-//! `models/LANGUAGE.md` is what `brownout schema` prints. `UPDATE_GOLDEN=1 cargo test --test all reference` writes it anew.
+//! `models/LANGUAGE.md` is what `brownout schema` prints. `UPDATE_GOLDEN=1 cargo test --test all reference` writes it
+//! anew.
 
 use std::path::Path;
 use std::process::Command;
