@@ -756,10 +756,7 @@ impl<'m, O: Observer> World<'m, O> {
     #[inline(always)]
     fn push_frame(&mut self, frame: Frame) -> FrameId {
         let parent = frame.parent;
-        let id = self.frames.insert(frame);
-        if let Some(parent) = self.frames.get_mut(parent) {
-            parent.child = id;
-        }
+        let id = self.frames.push(frame);
         if self.has_tables {
             self.inherit(parent, id);
         }

@@ -20,8 +20,8 @@
 //! has become too late is forestalled by an earlier one. So nothing is ever cancelled, a change of speed needs no
 //! care, and a server that takes jobs one by one costs one event for each.
 //!
-//! Under first come first served on whole cores at speed 1 the arithmetic is exact to the nanosecond. Elsewhere a
-//! completion is rounded up to a whole nanosecond, and a job with less than a nanosecond to go counts as done.
+//! Under first come first served on whole cores at speed 1 the processor is *plain*: it keeps no progress, but the
+//! nanosecond at which each job is done. Elsewhere a completion is rounded up to a whole nanosecond, and a job with less than a nanosecond to go counts as done.
 //! Only `+ - * /` are used, so that results are the same bits on all platforms.
 //!
 //! Source: egalitarian processor sharing (Kleinrock, Time-shared Systems, 1967), by virtual time as in fair queueing
@@ -73,7 +73,8 @@ pub struct Cpu<J> {
     /// Growth of progress per nanosecond, with the jobs that run now.
     rate: f64,
     /// Whether it is first come, first served on whole cores at speed 1, without quota and contention, and no more
-    /// jobs run than there are cores: then the rate is 1, and stays so, whoever comes and goes.
+    /// jobs run than there are cores: then the rate is 1, and stays so, whoever comes and goes. There is no progress
+    /// then: jobs have the nanosecond at which they are done.
     is_plain: bool,
     running: Soonest<J>,
     waiting: Line<(J, SimDuration)>,
@@ -184,18 +185,23 @@ impl<J: Copy + PartialEq> Cpu<J> {
 
     /// A job comes with `work`, in nanoseconds on one core at speed 1. `priority` counts under
     /// [`CpuDiscipline::Priority`] only. Answers whether the alarm and the cores in use may have changed.
-    #[inline]
+    #[inline(always)]
     pub fn start(&mut self, now: SimTime, job: J, work: SimDuration, priority: u8) -> bool {
-        self.advance(now);
         if self.is_plain {
             let runs = self.running.len() < self.slots as usize;
             if runs {
-                self.run(job, work);
+                self.run_plainly(now, job, work);
             } else {
                 self.waiting.push((job, work));
             }
             return runs;
         }
+        self.start_with_care(now, job, work, priority);
+        true
+    }
+
+    fn start_with_care(&mut self, now: SimTime, job: J, work: SimDuration, priority: u8) {
+        self.advance(now);
         if self.discipline == CpuDiscipline::Priority {
             self.start_ranked(job, work, priority);
         } else if self.running.len() < self.slots as usize {
@@ -204,23 +210,25 @@ impl<J: Copy + PartialEq> Cpu<J> {
         } else {
             self.waiting.push((job, work));
         }
-        true
     }
 
     /// The earliest completion if nothing changes from now on; `None` if nothing runs or all is hung.
-    #[inline]
+    #[inline(always)]
     pub fn next_completion(&self) -> Option<SimTime> {
         let next = self.running.first()?;
+        if self.is_plain {
+            return Some(SimTime::from_ns(next.due));
+        }
         if self.rate <= 0.0 {
             return None;
         }
-        let left = next.done_at - self.progress;
+        let left = next.done_at() - self.progress;
         let exact = if self.rate == 1.0 { left } else { left / self.rate };
         Some(self.updated + rounded_up(exact))
     }
 
     /// The time at which the owner must call [`Cpu::on_alarm`], unless an earlier call is due already.
-    #[inline]
+    #[inline(always)]
     pub fn alarm(&mut self) -> Option<SimTime> {
         let mut next = self.next_completion().unwrap_or(SimTime::NEVER);
         if self.quota.is_some() {
@@ -235,11 +243,10 @@ impl<J: Copy + PartialEq> Cpu<J> {
 
     /// An alarm rings. Answers whether there may be something to do: then jobs that are done must be taken out with
     /// [`Cpu::complete`], and the next alarm asked for.
-    #[inline]
+    #[inline(always)]
     pub fn on_alarm(&mut self, now: SimTime) -> bool {
-        // One that was forestalled: nobody is done before the one that is set, but for the last nanosecond of it.
-        if self.is_plain && self.alarm > now + SimDuration::from_ns(1) {
-            self.advance(now);
+        // One that was forestalled: nobody is done before the one that is set.
+        if self.is_plain && self.alarm > now {
             return false;
         }
         if self.alarm <= now {
@@ -249,25 +256,33 @@ impl<J: Copy + PartialEq> Cpu<J> {
     }
 
     /// Takes out one job that is done by `now`, and lets the next in line run; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub fn complete(&mut self, now: SimTime) -> Option<J> {
+        if !self.is_plain {
+            return self.complete_with_care(now);
+        }
+        let next = self.running.first()?;
+        if next.due > now.ns() {
+            return None;
+        }
+        let job = next.job;
+        self.running.pop();
+        if !self.waiting.is_empty()
+            && let Some((job, work)) = self.waiting.pop()
+        {
+            self.run_plainly(now, job, work);
+        }
+        Some(job)
+    }
+
+    fn complete_with_care(&mut self, now: SimTime) -> Option<J> {
         self.advance(now);
         // Less than a nanosecond to go: a fraction, or the noise of rounding. Who is not done by this measure has a
         // nanosecond to go at least, so its alarm lies ahead: no alarm rings twice at one instant for nothing.
         let next = self.running.first()?;
-        if self.is_plain {
-            if next.done_at - self.progress >= 1.0 {
-                return None;
-            }
-            let job = self.running.pop()?.job;
-            if let Some((job, work)) = self.waiting.pop() {
-                self.run(job, work);
-            }
-            return Some(job);
-        }
         // Who is done at the moment at which the quota is used up is done.
         let rate = if self.is_throttled() { self.speed * self.share() } else { self.rate };
-        if next.done_at - self.progress >= rate {
+        if next.done_at() - self.progress >= rate {
             return None;
         }
         let job = self.running.pop()?.job;
@@ -281,12 +296,12 @@ impl<J: Copy + PartialEq> Cpu<J> {
         self.advance(now);
         let count = self.running.len();
         self.running.retain(|running| running.job != job);
-        if self.running.len() == count {
-            return self.waiting.remove(|(waiting, _)| *waiting == job) || self.ranked.remove(job);
+        let was_running = self.running.len() < count;
+        if was_running {
+            self.fill();
         }
-        self.fill();
         self.update_rate();
-        true
+        was_running || self.waiting.remove(|(waiting, _)| *waiting == job) || self.ranked.remove(job)
     }
 
     /// A crash: appends all jobs to `out`, the running in order of completion, then the waiting in order of their turn.
@@ -307,6 +322,9 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// Brings progress up to date.
     #[inline]
     fn advance(&mut self, now: SimTime) {
+        if self.is_plain {
+            return self.begin_progress(now);
+        }
         debug_assert!(now >= self.updated);
         if now == self.updated {
             return;
@@ -342,14 +360,40 @@ impl<J: Copy + PartialEq> Cpu<J> {
     /// Counts progress from zero again. Differences grow more exact by it, so the order of jobs stays.
     #[cold]
     fn set_back(&mut self) {
-        self.running.set_back(self.progress);
+        let progress = self.progress;
+        self.running.change(|job| (job.done_at() - progress).max(0.0).to_bits());
         self.progress = 0.0;
     }
 
-    #[inline]
+    /// A plain processor is one with progress, from zero, before something changes.
+    #[cold]
+    fn begin_progress(&mut self, now: SimTime) {
+        self.is_plain = false;
+        (self.updated, self.progress) = (now, 0.0);
+        self.running.change(|job| float(SimTime::from_ns(job.due).since(now)).to_bits());
+    }
+
+    /// A processor with progress is plain from now on, if all that it has is whole.
+    fn end_progress(&mut self) {
+        let (now, progress) = (self.updated, self.progress);
+        let left = |job: &Running<J>| job.done_at() - progress;
+        if self.running.iter().any(|job| left(job) < 0.0 || left(job).fract() != 0.0) {
+            return;
+        }
+        self.is_plain = true;
+        self.running.change(|job| (now + rounded_up(left(job))).ns());
+    }
+
+    #[inline(always)]
     fn run(&mut self, job: J, work: SimDuration) {
         let done_at = self.progress + float(work);
-        self.running.push(Running { done_at, sequence: self.started, job });
+        self.running.push(Running::at(done_at, self.started, job));
+        self.started += 1;
+    }
+
+    #[inline(always)]
+    fn run_plainly(&mut self, now: SimTime, job: J, work: SimDuration) {
+        self.running.push(Running { due: (now + work).ns(), sequence: self.started, job });
         self.started += 1;
     }
 
@@ -385,12 +429,15 @@ impl<J: Copy + PartialEq> Cpu<J> {
             let (n, others) = (self.running.len() as f64, self.running.len().saturating_sub(1) as f64);
             self.rate /= 1.0 + sigma * others + kappa * n * others;
         }
-        self.is_plain = self.discipline == CpuDiscipline::Fifo
+        let is_plain = self.discipline == CpuDiscipline::Fifo
             && self.cores == f64::from(self.slots)
             && self.speed == 1.0
             && self.contention == (0.0, 0.0)
             && self.quota.is_none()
             && self.running.len() <= self.slots as usize;
+        if is_plain {
+            self.end_progress();
+        }
     }
 }
 

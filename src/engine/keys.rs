@@ -165,8 +165,9 @@ impl Keys {
 /// Moves a block by one place towards the end.
 #[inline(always)]
 fn move_block(halves: &mut Halves, block: usize) {
-    let block = block % PLACES;
-    halves.copy_within(block..block + BLOCK, block + 1);
+    let at = &mut halves[block % PLACES..][..BLOCK + 1];
+    let [a, b, c, d] = [at[0], at[1], at[2], at[3]];
+    (at[1], at[2], at[3], at[4]) = (a, b, c, d);
 }
 
 #[cfg(test)]

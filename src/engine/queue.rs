@@ -83,7 +83,7 @@ impl<E: Copy> EventQueue<E> {
     }
 
     /// Schedules `event` for the instant `at`, which must not be past.
-    #[inline]
+    #[inline(always)]
     pub fn schedule(&mut self, at: SimTime, rank: Rank, event: E) {
         debug_assert!(at >= self.now, "nothing can be scheduled for {at}: it is {} already", self.now);
         let Some(slot) = self.slab.insert(event) else { return self.schedule_anew(at, rank, event) };

@@ -31,7 +31,7 @@ impl TimeAverage {
     }
 
     /// The level changes by `delta` at `now`, which is not before any earlier change. It must not fall below zero.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, now: SimTime, delta: i64) {
         debug_assert!(self.level.checked_add_signed(delta).is_some(), "{} {delta:+} is no level", self.level);
         self.level = self.level.wrapping_add_signed(delta);

@@ -309,7 +309,7 @@ impl Gauges {
     }
 
     /// Moves a gauge.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, now: SimTime, gauge: u32, delta: i64) {
         self.now[gauge as usize].add(now, delta);
         if !self.tracked.is_empty() {

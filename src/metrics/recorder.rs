@@ -158,25 +158,25 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    #[inline]
+    #[inline(always)]
     fn arrival(&mut self, red: u32) {
         self.recent.reds[red as usize].arrivals += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn outcome(&mut self, red: u32, outcome: Outcome, latency: SimDuration) {
         let ended = &mut self.ended[red as usize];
         ended.outcomes[outcome as usize] += 1;
         ended.times.record(latency.ns());
     }
 
-    #[inline]
+    #[inline(always)]
     fn outcome_apart(&mut self, red: u32, timer: u32, outcome: Outcome, latency: SimDuration) {
         self.ended[red as usize].outcomes[outcome as usize] += 1;
         self.ended[timer as usize].times.record(latency.ns());
     }
 
-    #[inline]
+    #[inline(always)]
     fn timed(&mut self, timer: u32, time: SimDuration) {
         let ended = &mut self.ended[timer as usize];
         match time.ns() {
@@ -185,22 +185,22 @@ impl Observer for Recorder {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn moved(&mut self, now: SimTime, gauge: u32, delta: i64) {
         self.gauges.add(now, gauge, delta);
     }
 
-    #[inline]
+    #[inline(always)]
     fn level(&mut self, now: SimTime, gauge: u32, level: u64) {
         self.gauges.set(now, gauge, level);
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&mut self, counter: u32) {
         self.recent.counters[counter as usize] += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_many(&mut self, counter: u32, times: u64) {
         self.recent.counters[counter as usize] += times;
     }

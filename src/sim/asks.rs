@@ -35,6 +35,10 @@ impl Asks {
         self.0 & stop.0 != 0
     }
 
+    /// Everything that may hold a request up before its program begins, but for a connection of its own.
+    pub const BEFORE: Self =
+        Self(Self::ARRIVAL.0 | Self::DOOR.0 | Self::WORKER.0 | Self::BEGIN.0 | Self::STEP.0);
+
     fn set(&mut self, stop: Self, is: bool) {
         if is {
             self.0 |= stop.0;

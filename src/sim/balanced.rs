@@ -1,8 +1,8 @@
 //! Requests in balancers that watch how their tries end: whom they go to, and what becomes of the answer.
 
 use super::event::Event;
-use super::frame::{Balanced, Call, Exec, Frame, Kind, NO_BALANCER, Place};
-use super::instances::{Arrival, Ending};
+use super::frame::{Balanced, Call, Frame, Kind, NO_BALANCER, Place};
+use super::instances::{Arrival, Ending, Sent};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix};
 use crate::components::nginx::Tried;
@@ -252,10 +252,10 @@ impl<O: Observer> World<'_, O> {
     // ---- why a try ended ----
 
     /// Why an execution ends.
-    pub(super) fn cause_of(&self, exec: &Exec, ending: Ending) -> Cause {
+    pub(super) fn cause_of(&self, instance: u32, ending: Ending) -> Cause {
         match ending {
             Ending::Died => Cause::Broken,
-            Ending::Done if !self.instances[exec.instance as usize].answers() => Cause::Refused,
+            Ending::Done if !self.instances[instance as usize].answers() => Cause::Refused,
             Ending::Done | Ending::Stopped => Cause::Answered,
         }
     }
@@ -271,25 +271,18 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A balancer's request ends at an instance.
-    pub(super) fn note_ending(
-        &mut self,
-        _now: SimTime,
-        parent: FrameId,
-        exec: &Exec,
-        outcome: Outcome,
-        ending: Ending,
-    ) {
-        self.note_cause(parent, self.cause_of(exec, ending));
-        let is_alb = matches!(self.settings().balancers[exec.balancer as usize].product, Product::Alb(_));
-        if is_alb && outcome == Outcome::Error {
-            self.note_broken(exec, ending);
+    pub(super) fn note_ending(&mut self, parent: FrameId, call: Sent) {
+        self.note_cause(parent, self.cause_of(call.instance, call.ending));
+        let is_alb = matches!(self.settings().balancers[call.balancer as usize].product, Product::Alb(_));
+        if is_alb && call.outcome == Outcome::Error {
+            self.note_broken(call);
         }
     }
 
     /// An ALB's request ends in an error: it answers itself if the target did not.
-    pub(super) fn note_broken(&mut self, exec: &Exec, ending: Ending) {
-        if self.cause_of(exec, ending) != Cause::Answered {
-            self.observer.count(self.model.catalog.balancers[exec.balancer as usize].http_502);
+    pub(super) fn note_broken(&mut self, call: Sent) {
+        if self.cause_of(call.instance, call.ending) != Cause::Answered {
+            self.observer.count(self.model.catalog.balancers[call.balancer as usize].http_502);
         }
     }
 }

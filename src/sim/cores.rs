@@ -3,13 +3,15 @@
 use super::asks::Asks;
 use super::event::Event;
 use super::frame::Kind;
+use super::instances::Instance;
 use super::{FrameId, Task, World};
 use crate::base::{SimDuration, SimTime};
-use crate::engine::Rank;
+use crate::engine::{EventQueue, Rank};
 use crate::metrics::Observer;
 
 impl<O: Observer> World<'_, O> {
     /// Uses the CPU for a step of a program.
+    #[inline(always)]
     pub(super) fn use_cpu(
         &mut self,
         now: SimTime,
@@ -20,8 +22,11 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         match &mut state.cpu {
             Some(cpu) => {
-                if cpu.start(now, id, work, priority) || state.asks.has(Asks::CPU) {
+                if state.asks.has(Asks::CPU) {
+                    cpu.start(now, id, work, priority);
                     self.watch_cpu(now, instance);
+                } else if cpu.start(now, id, work, priority) {
+                    Self::set_alarm(&mut self.queue, &mut self.observer, now, instance, state);
                 }
             }
             None => {
@@ -34,7 +39,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Sets the alarm and the gauge of a CPU after a change.
-    #[inline]
+    #[inline(never)]
     pub(super) fn watch_cpu(&mut self, now: SimTime, instance: u32) {
         if self.instances[instance as usize].asks.has(Asks::CPU) {
             // First, as it may change the cores, and with them the alarm.
@@ -45,21 +50,34 @@ impl<O: Observer> World<'_, O> {
             }
         }
         let state = &mut self.instances[instance as usize];
+        Self::set_alarm(&mut self.queue, &mut self.observer, now, instance, state);
+    }
+
+    /// The same where nobody else minds the change.
+    #[inline(always)]
+    fn set_alarm(
+        queue: &mut EventQueue<Event>,
+        observer: &mut O,
+        now: SimTime,
+        instance: u32,
+        state: &mut Instance<'_>,
+    ) {
         let Some(cpu) = &mut state.cpu else { return };
         let busy = cpu.busy_millicores();
         let before = std::mem::replace(&mut state.busy_millicores, busy);
         if let Some(at) = cpu.alarm() {
-            self.queue.schedule(at, Rank::Completion, Event::Cpu { instance });
+            queue.schedule(at, Rank::Completion, Event::Cpu { instance });
         }
         if busy != before {
-            self.observer.moved(now, state.meters.cpu, busy - before);
+            observer.moved(now, state.meters.cpu, busy - before);
         }
     }
 
     pub(super) fn on_cpu(&mut self, now: SimTime, instance: u32) {
         let state = &mut self.instances[instance as usize];
+        let is_asked = state.asks.has(Asks::CPU);
         let Some(cpu) = &mut state.cpu else { return self.watch_cpu(now, instance) };
-        if !cpu.on_alarm(now) && !state.asks.has(Asks::CPU) {
+        if !cpu.on_alarm(now) && !is_asked {
             return;
         }
         let first = cpu.complete(now);
@@ -68,7 +86,11 @@ impl<O: Observer> World<'_, O> {
                 self.tasks.push_back(Task::Advance(job));
             }
         }
-        self.watch_cpu(now, instance);
+        if is_asked {
+            self.watch_cpu(now, instance);
+        } else {
+            Self::set_alarm(&mut self.queue, &mut self.observer, now, instance, state);
+        }
         // Its turn is the first: nothing else can have followed from this event before.
         if let Some(job) = first {
             self.advance(now, job);

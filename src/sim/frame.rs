@@ -2,6 +2,7 @@
 
 use super::FrameId;
 use super::connects::Stage as ConnectStage;
+use super::layers::sample;
 use super::wires::Wire;
 use crate::base::{SimDuration, SimTime};
 use crate::components::breaker::consecutive::Ticket;
@@ -10,6 +11,7 @@ use crate::components::nginx::Tried;
 use crate::components::outlier::Cause;
 use crate::components::pool::ConnId;
 use crate::components::probe::ProbeKind;
+use crate::model::Draw;
 
 /// Something that waits, and for whom.
 #[derive(Clone, Copy, Default, Debug)]
@@ -371,6 +373,17 @@ pub struct Runner {
     pub degraded: bool,
     /// Whether its answer is being read.
     pub is_read: bool,
+}
+
+impl Runner {
+    /// Begins a step of work, and answers with how much it is.
+    #[inline(always)]
+    pub fn begin_work(&mut self, draw: &Draw) -> SimDuration {
+        self.pc += 1;
+        let work = sample(draw, self.key);
+        self.demand += work.seconds() as f32;
+        work
+    }
 }
 
 /// How far an execution is.

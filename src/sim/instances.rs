@@ -21,7 +21,7 @@ use crate::engine::Rank;
 use crate::metrics::trace::Wait;
 use crate::metrics::{Change, Observer};
 use crate::model::catalog::GroupMeters;
-use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model};
+use crate::model::{Epoch, Group, GroupKind, GroupShape, LayerKind, Model, Step};
 use std::collections::VecDeque;
 
 /// How an instance is.
@@ -107,6 +107,23 @@ pub(super) enum Ending {
     Stopped,
     /// Its instance died: queue and CPU are empty already.
     Died,
+}
+
+/// A balancer's request that ends at an instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    /// The balancer.
+    pub balancer: u32,
+    /// The instance.
+    pub instance: u32,
+    /// The key that ring hashing follows.
+    pub affinity: u32,
+    /// When it was sent.
+    pub at: SimTime,
+    /// How it ends for its caller.
+    pub outcome: Outcome,
+    /// How it ends at the instance.
+    pub ending: Ending,
 }
 
 /// A request that comes to an instance.
@@ -200,6 +217,53 @@ pub(super) fn newcomer(
     }
 }
 
+/// How many times as long as its work a request took, as a timer counts it: in billionths.
+#[inline]
+fn slowdown(latency: SimDuration, demand: f32) -> SimDuration {
+    SimDuration::from_seconds(latency.seconds() / f64::from(demand))
+}
+
+/// A request that comes to an instance.
+#[inline(always)]
+fn new_exec(now: SimTime, arrival: Arrival, call: &Call, state: &Instance<'_>) -> Exec {
+    Exec {
+        run: Runner {
+            pc: state.programs[arrival.endpoint as usize],
+            route: u32::MAX,
+            key: call.key,
+            called_at: now,
+            demand: 0.0,
+            degraded: false,
+            is_read: false,
+        },
+        at: now,
+        instance: arrival.instance,
+        endpoint: arrival.endpoint,
+        place: state.execs.len() as u32,
+        balancer: arrival.balancer,
+        held: 0,
+        affinity: call.affinity,
+        pool_layer: call.pool_layer,
+        stage: Stage::Queued,
+        priority: call.priority,
+        tenant: call.tenant,
+        is_keyed: call.is_keyed,
+        is_check: arrival.is_check,
+        measures_balancer: arrival.measures_balancer,
+        own_connection: false,
+        on_free_core: false,
+    }
+}
+
+/// How long a server works on what comes through a pool.
+#[inline]
+fn statement_timeout(model: &Model, pool_layer: u32) -> Option<SimDuration> {
+    match &model.layers.get(pool_layer as usize)?.kind {
+        LayerKind::Pool { statement_timeout, .. } => *statement_timeout,
+        _ => None,
+    }
+}
+
 impl<O: Observer> World<'_, O> {
     /// Puts gauges at their levels at the start, and instances behind their balancers.
     pub(super) fn start_levels(&mut self, now: SimTime) {
@@ -241,10 +305,55 @@ impl<O: Observer> World<'_, O> {
 
     // ---- admission ----
 
-    /// A request comes to an instance, and is refused, queued or started.
+    /// A request comes to an instance, and is refused, queued or started. Nearly every one is started at once, and
+    /// nearly every program begins with work.
     pub(super) fn arrive(&mut self, now: SimTime, arrival: Arrival, call: &Call) {
+        debug_assert_eq!(self.instances[arrival.instance as usize].asks, self.asks_of(arrival.instance));
+        let model = self.model;
+        let state = &mut self.instances[arrival.instance as usize];
+        let is_plain = !arrival.is_check
+            && !state.asks.has(Asks::BEFORE)
+            && state.condition == Condition::Up
+            && state.queue.is_empty()
+            && state.settings.workers.is_none_or(|workers| state.busy < workers)
+            && !(state.asks.has(Asks::CONNECTION) && call.pool_layer == NO_POOL)
+            && !self.frames.is_tracing();
+        if !is_plain {
+            return self.arrive_with_care(now, arrival, call);
+        }
+        let mut exec = new_exec(now, arrival, call, state);
+        exec.stage = Stage::Running;
+        let work = match &model.steps[exec.run.pc as usize] {
+            Step::Work(draw) => Some(exec.run.begin_work(draw)),
+            _ => None,
+        };
+        let id = self.frames.push(Frame::new(arrival.parent, Kind::Exec(exec)));
+        state.execs.push(id);
+        state.busy += 1;
+        self.observer.arrival(model.catalog.endpoints[arrival.endpoint as usize]);
+        self.observer.moved(now, state.meters.in_flight, 1);
+        self.observer.moved(now, state.meters.busy, 1);
+        if state.kind == GroupKind::Service {
+            self.observer.timed(state.meters.wait, SimDuration::ZERO);
+        }
+        if call.pool_layer != NO_POOL
+            && let Some(limit) = statement_timeout(model, call.pool_layer)
+        {
+            self.after(limit, Rank::Timer, Event::RequestTimeout(id));
+        }
+        if self.has_tables {
+            self.inherit(arrival.parent, id);
+        }
+        match work {
+            Some(work) => self.use_cpu(now, id, (arrival.instance, call.priority), work),
+            None => self.advance(now, id),
+        }
+    }
+
+    /// The same where something may be in the way.
+    #[inline(never)]
+    fn arrive_with_care(&mut self, now: SimTime, arrival: Arrival, call: &Call) {
         let instance = arrival.instance;
-        debug_assert_eq!(self.instances[instance as usize].asks, self.asks_of(instance));
         let state = &self.instances[instance as usize];
         let (meters, asks) = (state.meters, state.asks);
         if !arrival.is_check {
@@ -254,7 +363,7 @@ impl<O: Observer> World<'_, O> {
             self.note_arrival(arrival);
         }
         self.observer.moved(now, meters.in_flight, 1);
-        let id = self.new_exec(now, arrival, call);
+        let id = self.push_exec(now, arrival, call);
         let state = &self.instances[instance as usize];
         let is_asked = asks.has(Asks::DOOR)
             || state.condition != Condition::Up
@@ -332,36 +441,8 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    #[inline]
-    fn new_exec(&mut self, now: SimTime, arrival: Arrival, call: &Call) -> FrameId {
-        let state = &self.instances[arrival.instance as usize];
-        let exec = Exec {
-            run: Runner {
-                pc: state.programs[arrival.endpoint as usize],
-                route: u32::MAX,
-                key: call.key,
-                called_at: now,
-                demand: 0.0,
-                degraded: false,
-                is_read: false,
-            },
-            at: now,
-            instance: arrival.instance,
-            endpoint: arrival.endpoint,
-            place: state.execs.len() as u32,
-            balancer: arrival.balancer,
-            held: 0,
-            affinity: call.affinity,
-            pool_layer: call.pool_layer,
-            stage: Stage::Queued,
-            priority: call.priority,
-            tenant: call.tenant,
-            is_keyed: call.is_keyed,
-            is_check: arrival.is_check,
-            measures_balancer: arrival.measures_balancer,
-            own_connection: false,
-            on_free_core: false,
-        };
+    fn push_exec(&mut self, now: SimTime, arrival: Arrival, call: &Call) -> FrameId {
+        let exec = new_exec(now, arrival, call, &self.instances[arrival.instance as usize]);
         let id = self.push_frame(Frame::new(arrival.parent, Kind::Exec(exec)));
         let instance = &mut self.instances[arrival.instance as usize];
         instance.execs.push(id);
@@ -455,7 +536,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// An execution takes a worker.
-    #[inline]
+    #[inline(always)]
     fn take_worker(&mut self, now: SimTime, id: FrameId, instance: u32) {
         let state = &mut self.instances[instance as usize];
         let (settings, meters, asks) = (state.settings, state.meters, state.asks);
@@ -476,16 +557,9 @@ impl<O: Observer> World<'_, O> {
             }
         }
         if pool_layer != NO_POOL
-            && let Some(limit) = self.statement_timeout(pool_layer)
+            && let Some(limit) = statement_timeout(self.model, pool_layer)
         {
             self.after(limit, Rank::Timer, Event::RequestTimeout(id));
-        }
-    }
-
-    fn statement_timeout(&self, pool_layer: u32) -> Option<SimDuration> {
-        match &self.model.layers.get(pool_layer as usize)?.kind {
-            LayerKind::Pool { statement_timeout, .. } => *statement_timeout,
-            _ => None,
         }
     }
 
@@ -495,7 +569,7 @@ impl<O: Observer> World<'_, O> {
         self.begin_at(now, id, exec.instance);
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin_at(&mut self, now: SimTime, id: FrameId, instance: u32) {
         if self.instances[instance as usize].asks.has(Asks::BEGIN) {
             self.begin_rarely(now, id, instance);
@@ -565,6 +639,57 @@ impl<O: Observer> World<'_, O> {
         self.end(now, id, outcome, ending);
     }
 
+    /// An execution that runs has come to the end of its program. Nearly every one holds nothing but its worker.
+    pub(super) fn end_done(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
+        let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.get(id) else { return };
+        let state = &mut self.instances[exec.instance as usize];
+        let is_plain = !state.asks.has(Asks::END)
+            && !(exec.is_check | exec.own_connection | exec.on_free_core)
+            && exec.held == 0
+            && state.condition != Condition::Draining
+            && !self.frames.is_tracing();
+        if !is_plain {
+            return self.end(now, id, outcome, Ending::Done);
+        }
+        let (parent, at, place, endpoint) = (*parent, exec.at, exec.place, exec.endpoint);
+        let (instance, demand, balancer) = (exec.instance, exec.run.demand, exec.balancer);
+        let (affinity, measures_balancer) = (exec.affinity, exec.measures_balancer);
+        self.frames.free(id);
+        if let Some(moved) = state.execs.pop()
+            && let Some(hole) = state.execs.get_mut(place as usize)
+        {
+            *hole = moved;
+            if let Some(Frame { kind: Kind::Exec(other), .. }) = self.frames.get_mut(moved) {
+                other.place = place;
+            }
+        }
+        state.busy -= 1;
+        let (meters, somebody_waits) = (state.meters, !state.queue.is_empty());
+        let latency = now.since(at);
+        self.observer.moved(now, meters.in_flight, -1);
+        self.observer.moved(now, meters.busy, -1);
+        let mut red = self.model.catalog.endpoints[endpoint as usize];
+        if balancer != NO_BALANCER {
+            if measures_balancer {
+                red = self.model.catalog.balancers[balancer as usize].sent.wrapping_add(endpoint);
+            }
+            let call = Sent { balancer, instance, affinity, at, outcome, ending: Ending::Done };
+            self.ends_behind_balancer(now, parent, call);
+        }
+        self.observer.outcome(red, outcome, latency);
+        if outcome.is_success() && demand > 0.0 {
+            self.observer.timed(meters.slowdown, slowdown(latency, demand));
+        }
+        if self.anybody_left && !self.is_awaited(parent) {
+            self.observer.count(meters.nobody);
+        }
+        self.tasks.push_back(Task::Up(parent, outcome));
+        if somebody_waits {
+            self.serve_next(now, instance);
+        }
+    }
+
+    /// An execution ends, however far it is.
     pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
         self.frames.ends(id, outcome);
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
@@ -592,9 +717,7 @@ impl<O: Observer> World<'_, O> {
                 self.note_end(now, parent, &exec, outcome);
             }
             if outcome.is_success() && exec.run.demand > 0.0 {
-                let slowdown = latency.seconds() / f64::from(exec.run.demand);
-                // A timer counts billionths, of seconds or of whatever else.
-                self.observer.timed(meters.slowdown, SimDuration::from_seconds(slowdown));
+                self.observer.timed(meters.slowdown, slowdown(latency, exec.run.demand));
             }
             // What was called off in time is no work for nobody.
             if self.anybody_left && outcome != Outcome::Cancelled && !self.is_awaited(parent) {
@@ -609,10 +732,12 @@ impl<O: Observer> World<'_, O> {
             self.taint_answer(id, exec.instance, exec.run.key, parent);
         }
         if exec.is_check || (is_rare && self.net.has_wires) {
-            self.note_cause(parent, self.cause_of(&exec, ending));
+            self.note_cause(parent, self.cause_of(exec.instance, ending));
         }
         if exec.balancer != NO_BALANCER {
-            self.ends_behind_balancer(now, parent, &exec, (outcome, ending));
+            let Exec { balancer, instance, affinity, at, .. } = exec;
+            let call = Sent { balancer, instance, affinity, at, outcome, ending };
+            self.ends_behind_balancer(now, parent, call);
         }
         self.tasks.push_back(Task::Up(parent, outcome));
         match exec.stage {
@@ -645,7 +770,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Takes an execution out of its instance's list; the last one takes its place.
-    #[inline]
+    #[inline(always)]
     pub(super) fn forget(&mut self, exec: &Exec) {
         let instance = &mut self.instances[exec.instance as usize];
         if instance.asks.has(Asks::DOOR)
@@ -663,7 +788,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn free_worker(&mut self, now: SimTime, id: FrameId, exec: &Exec, ending: Ending) {
         let instance = exec.instance;
         let state = &mut self.instances[instance as usize];

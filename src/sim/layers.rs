@@ -33,14 +33,16 @@ pub(super) enum Passage {
 
 impl<O: Observer> World<'_, O> {
     /// Begins a call for `parent`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
-        let route = &self.model.routes[call.route as usize];
+        let layers = self.model.routes[call.route as usize].layers.clone();
         if self.is_too_late(now, parent) {
             self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
-            return;
+        } else if layers.is_empty() {
+            self.route(now, &call, parent);
+        } else {
+            self.down(now, call, parent, layers);
         }
-        self.down(now, call, parent, route.layers.clone());
     }
 
     /// Takes a call down through `layers`.
@@ -64,7 +66,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
         }
-        self.route(now, call, parent);
+        self.route(now, &call, parent);
     }
 
     /// A call that waited in a layer goes on below it.
@@ -655,7 +657,7 @@ impl<O: Observer> World<'_, O> {
 }
 
 /// Draws a time for the owner of `key`.
-#[inline]
+#[inline(always)]
 pub(super) fn sample(draw: &Draw, key: u64) -> SimDuration {
     // One uniform number decides it, so the same request meets the same time whatever else is drawn.
     SimDuration::from_seconds(draw.dist.variate(uniform_of(mix(key, draw.salt))))

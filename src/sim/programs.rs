@@ -115,8 +115,39 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// A program goes on with its next step, and further until it waits or ends.
+    /// A program goes on with its next step, and further until it waits or ends. Nearly every one is that of an
+    /// execution, and nearly every step one of these three.
     pub(super) fn advance(&mut self, now: SimTime, id: FrameId) {
+        let is_traced = self.frames.is_tracing();
+        let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else {
+            return self.advance_with_care(now, id);
+        };
+        let (instance, priority) = (exec.instance, exec.priority);
+        let state = &self.instances[instance as usize];
+        let is_plain = !state.asks.has(Asks::STEP) && !is_traced;
+        match &self.model.steps[exec.run.pc as usize] {
+            Step::Work(draw) if is_plain => {
+                let work = exec.run.begin_work(draw);
+                self.use_cpu(now, id, (instance, priority), work);
+            }
+            Step::Call(route) if is_plain => {
+                exec.run.pc += 1;
+                exec.run.route = *route;
+                exec.run.called_at = now;
+                let (key, host) = (exec.run.key, Host::of(exec));
+                self.call_from(now, id, *route, key, host);
+            }
+            Step::End if is_plain && !self.net.is_used => {
+                let outcome = if exec.run.degraded { Outcome::Degraded } else { Outcome::Ok };
+                self.end_done(now, id, outcome);
+            }
+            _ => self.advance_with_care(now, id),
+        }
+    }
+
+    /// The same for other programs and steps, and where something may be in the way.
+    #[inline(never)]
+    fn advance_with_care(&mut self, now: SimTime, id: FrameId) {
         if self.frames.is_tracing() {
             self.trace_program(now, id);
         }

@@ -33,6 +33,8 @@ pub(super) struct Source<'m> {
     settings: &'m Client,
     /// Whether all its requests are alike: of one kind, without tenants, keys and sites.
     is_plain: bool,
+    /// The mean time between requests, in seconds, of a Poisson process whose rate does not change by itself.
+    mean_gap: Option<f64>,
     /// Draws the moments of requests.
     rng: Rng,
     /// The key of the population's requests.
@@ -73,6 +75,7 @@ impl<'m> Source<'m> {
             Self {
                 settings,
                 is_plain: is_plain(shape, settings),
+                mean_gap: None,
                 rng: streams.stream(&path, "arrivals"),
                 key: streams.key(&path, "requests"),
                 sent: 0,
@@ -92,6 +95,19 @@ impl<'m> Source<'m> {
             }
         };
         model.clients.iter().zip(&model.epochs[0].clients).map(make).collect()
+    }
+}
+
+impl Source<'_> {
+    /// The settings or the spikes have changed, and with them the mean gap.
+    fn settle_gap(&mut self) {
+        let rate = match self.settings.arrivals {
+            Arrivals::Poisson(rate) if self.settings.profile.is_constant() => {
+                rate * (self.settings.profile.max() * self.spike)
+            }
+            _ => 0.0,
+        };
+        self.mean_gap = (rate > 0.0).then(|| 1.0 / rate);
     }
 }
 
@@ -120,6 +136,7 @@ impl<O: Observer> World<'_, O> {
         for (source, (shape, settings)) in self.sources.iter_mut().zip(clients) {
             source.settings = settings;
             source.is_plain = is_plain(shape, settings);
+            source.settle_gap();
         }
     }
 
@@ -191,18 +208,28 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    #[inline(always)]
     fn schedule_arrival(&mut self, now: SimTime, client: u32) {
         let source = &mut self.sources[client as usize];
-        let Some(at) = next_arrival(source.settings, source, now, self.script.end) else { return };
+        let next = match source.mean_gap {
+            Some(mean) => Some(now + exponential(mean, &mut source.rng)),
+            None => next_arrival(source.settings, source, now, self.script.end),
+        };
+        let Some(at) = next else { return };
         let generation = source.generation;
         self.queue.schedule(at, Rank::Arrival, Event::Arrive { client, generation });
     }
 
     /// An open population sends its next request.
+    #[inline(always)]
     pub(super) fn on_arrive(&mut self, now: SimTime, client: u32, generation: u32) {
         let source = &mut self.sources[client as usize];
         if source.generation != generation {
             return;
+        }
+        if source.mean_gap.is_some() {
+            self.schedule_arrival(now, client);
+            return self.send_next(now, client);
         }
         let settings = source.settings;
         let accepted = is_accepted(settings, source, now);
@@ -219,11 +246,17 @@ impl<O: Observer> World<'_, O> {
             _ => 1,
         };
         for _ in 0..size {
-            let source = &mut self.sources[client as usize];
-            source.sent += 1;
-            let key = mix(source.key, source.sent);
-            self.send(now, client, NO_USER, key, mix(key, AFFINITY));
+            self.send_next(now, client);
         }
+    }
+
+    /// An open population sends one request.
+    #[inline(always)]
+    fn send_next(&mut self, now: SimTime, client: u32) {
+        let source = &mut self.sources[client as usize];
+        source.sent += 1;
+        let key = mix(source.key, source.sent);
+        self.send(now, client, NO_USER, key, mix(key, AFFINITY));
     }
 
     /// A modulated source enters its next state.
@@ -315,6 +348,7 @@ impl<O: Observer> World<'_, O> {
 
     // ---- requests ----
 
+    #[inline(always)]
     fn send(&mut self, now: SimTime, client: u32, user: u32, key: u64, affinity: u64) {
         let source = &self.sources[client as usize];
         let settings = source.settings;
@@ -432,6 +466,7 @@ impl<O: Observer> World<'_, O> {
         }
         let source = &mut self.sources[client as usize];
         (source.spike, source.tenants) = (spike, tenants);
+        source.settle_gap();
         self.rescheduled(now, client);
     }
 
@@ -450,13 +485,13 @@ impl<O: Observer> World<'_, O> {
 
     /// A request has its answer, or the client has given up.
     pub(super) fn end_request(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
-        let Some(Frame { kind: Kind::Request(request), .. }) = self.frames.remove(id) else { return };
+        let Some(&Frame { kind: Kind::Request(request), .. }) = self.frames.free(id) else { return };
         let client = request.client;
         let meters = self.model.catalog.clients[client as usize];
         let latency = now.since(request.at);
         let timer = meters.ended + 2 * request.request + u32::from(!outcome.is_success());
         self.observer.outcome_apart(meters.requests + request.request, timer, outcome, latency);
-        let settings = &self.settings().clients[client as usize];
+        let settings = self.sources[client as usize].settings;
         if !settings.tenants.is_empty() {
             self.observer.outcome(meters.tenants + request.tenant, outcome, latency);
         }
@@ -501,6 +536,7 @@ fn pick<T>(entries: &[T], sum: impl Fn(&T) -> f64, key: u64) -> usize {
     entries.iter().position(|e| u < sum(e)).unwrap_or(entries.len() - 1)
 }
 
+#[inline(always)]
 fn exponential(mean: f64, rng: &mut Rng) -> SimDuration {
     SimDuration::from_seconds(-mean * libm::log(rng.uniform()))
 }

@@ -1,8 +1,8 @@
 //! Where a call goes: balancers choose among targets, direct calls among the instances that run.
 
 use super::event::Event;
-use super::frame::{Call, Exec, Frame, Kind, NO_BALANCER};
-use super::instances::{Arrival, Condition, Ending};
+use super::frame::{Call, Frame, Kind, NO_BALANCER};
+use super::instances::{Arrival, Condition, Sent};
 use super::minds::Mind;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, salt, uniform_of};
@@ -196,14 +196,15 @@ impl BalancerState {
 
 impl<O: Observer> World<'_, O> {
     /// Sends a call to a target.
-    pub(super) fn route(&mut self, now: SimTime, call: Call, parent: FrameId) {
+    #[inline(always)]
+    pub(super) fn route(&mut self, now: SimTime, call: &Call, parent: FrameId) {
         let route = &self.model.routes[call.route as usize];
         let edge = self.model.catalog.edges[route.edge as usize];
         self.observer.count(edge.attempts);
         let endpoint = route.endpoint;
         match route.callee {
             Callee::Balancer(balancer) => {
-                if !self.net.has_wires || !self.wire_to_balancer(now, &call, parent, balancer, endpoint) {
+                if !self.net.has_wires || !self.wire_to_balancer(now, call, parent, balancer, endpoint) {
                     self.balance(now, call, parent, balancer, endpoint);
                 }
             }
@@ -227,7 +228,7 @@ impl<O: Observer> World<'_, O> {
                             measures_balancer: false,
                             is_check: false,
                         };
-                        self.deliver(now, arrival, &call, NO_BALANCER);
+                        self.deliver(now, arrival, call, NO_BALANCER);
                     }
                     None => self.tasks.push_back(Task::Up(parent, Outcome::Unavailable)),
                 }
@@ -236,10 +237,11 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A call comes to a balancer. Nearly every one is plain.
+    #[inline(always)]
     pub(super) fn balance(
         &mut self,
         now: SimTime,
-        call: Call,
+        call: &Call,
         parent: FrameId,
         balancer: u32,
         endpoint: u32,
@@ -253,21 +255,21 @@ impl<O: Observer> World<'_, O> {
         match state.policy.pick_at(now, draws, u64::from(call.affinity)) {
             Some(target) => {
                 state.policy.on_start(target);
-                self.send_to_target(now, &call, parent, (balancer, target, endpoint));
+                self.send_to_target(now, call, parent, (balancer, target, endpoint));
             }
             None => self.balance_to_nobody(now, call, parent, balancer, endpoint),
         }
     }
 
     #[inline(never)]
-    fn balance_with_care(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
+    fn balance_with_care(&mut self, now: SimTime, call: &Call, parent: FrameId, balancer: u32, endpoint: u32) {
         if self.settings().balancers[balancer as usize].product.watches() {
-            return self.enter_balanced(now, call, parent, balancer);
+            return self.enter_balanced(now, *call, parent, balancer);
         }
-        match self.choose(now, balancer, &call, parent) {
+        match self.choose(now, balancer, call, parent) {
             Some(target) => {
                 self.balancers[balancer as usize].on_start(target);
-                self.send_to_target(now, &call, parent, (balancer, target, endpoint));
+                self.send_to_target(now, call, parent, (balancer, target, endpoint));
             }
             None => self.balance_to_nobody(now, call, parent, balancer, endpoint),
         }
@@ -275,7 +277,7 @@ impl<O: Observer> World<'_, O> {
 
     /// There is no target, unless one is started by the request itself.
     #[cold]
-    fn balance_to_nobody(&mut self, now: SimTime, call: Call, parent: FrameId, balancer: u32, endpoint: u32) {
+    fn balance_to_nobody(&mut self, now: SimTime, call: &Call, parent: FrameId, balancer: u32, endpoint: u32) {
         let group = self.model.balancers[balancer as usize].group;
         let Some(target) = self.activated(now, group) else {
             let meters = &self.model.catalog.balancers[balancer as usize];
@@ -285,11 +287,11 @@ impl<O: Observer> World<'_, O> {
             return;
         };
         self.balancers[balancer as usize].on_start(target);
-        self.send_to_target(now, &call, parent, (balancer, target, endpoint));
+        self.send_to_target(now, call, parent, (balancer, target, endpoint));
     }
 
     /// Sends a request to the target that counts it.
-    #[inline]
+    #[inline(always)]
     fn send_to_target(
         &mut self,
         now: SimTime,
@@ -320,27 +322,25 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A balancer's request ends at an instance.
-    #[inline]
+    #[inline(always)]
     pub(super) fn ends_behind_balancer(
         &mut self,
         now: SimTime,
         parent: FrameId,
-        exec: &Exec,
-        (outcome, ending): (Outcome, Ending),
+        call: Sent,
     ) {
-        let state = &mut self.balancers[exec.balancer as usize];
-        let took = now.since(exec.at);
+        let state = &mut self.balancers[call.balancer as usize];
         if state.is_plain {
-            let target = exec.instance - state.first;
-            state.policy.on_answer(now, target, u64::from(exec.affinity), took);
+            let target = call.instance - state.first;
+            state.policy.on_answer(now, target, u64::from(call.affinity), now.since(call.at));
             self.observer.moved(now, state.in_flight, -1);
-            if outcome == Outcome::Error {
-                self.note_broken(exec, ending);
+            if call.outcome == Outcome::Error {
+                self.note_broken(call);
             }
         } else {
-            self.give_back(exec.balancer, exec.instance, exec.affinity);
-            self.end_at_balancer(now, exec.balancer, exec.instance, exec.at);
-            self.note_ending(now, parent, exec, outcome, ending);
+            self.give_back(call.balancer, call.instance, call.affinity);
+            self.end_at_balancer(now, call.balancer, call.instance, call.at);
+            self.note_ending(parent, call);
         }
     }
 

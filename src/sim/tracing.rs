@@ -132,12 +132,23 @@ impl Frames {
     }
 
     /// Puts a frame in.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, frame: Frame) -> FrameId {
         let parent = frame.parent;
         let id = self.arena.insert(frame);
         if self.traced != 0 {
             self.put_in(parent, id);
+        }
+        id
+    }
+
+    /// Puts a frame in, below its parent.
+    #[inline(always)]
+    pub fn push(&mut self, frame: Frame) -> FrameId {
+        let parent = frame.parent;
+        let id = self.insert(frame);
+        if let Some(parent) = self.arena.get_mut(parent) {
+            parent.child = id;
         }
         id
     }
@@ -149,6 +160,15 @@ impl Frames {
             self.taken_out(id);
         }
         self.arena.remove(id)
+    }
+
+    /// Takes a frame out, and leaves it to be looked at; `None` if it is gone already.
+    #[inline(always)]
+    pub fn free(&mut self, id: FrameId) -> Option<&Frame> {
+        if self.traced != 0 {
+            self.taken_out(id);
+        }
+        self.arena.free(id)
     }
 
     /// An answer reaches a frame.

@@ -74,7 +74,7 @@ pub struct Wire {
 
 impl<O: Observer> World<'_, O> {
     /// Sends a request to an instance: from its caller, or from `balancer`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deliver(&mut self, now: SimTime, arrival: Arrival, call: &Call, balancer: u32) {
         if !self.net.has_wires || !self.wire_to_instance(now, arrival, call, balancer) {
             self.arrive(now, arrival, call);
@@ -216,7 +216,7 @@ impl<O: Observer> World<'_, O> {
         }
         self.change_wire(id, |w| w.way = Way::Across);
         if wire.instance == ANY {
-            return self.balance(now, wire.call, id, wire.balancer, wire.endpoint);
+            return self.balance(now, &wire.call, id, wire.balancer, wire.endpoint);
         }
         let arrival = Arrival {
             parent: id,

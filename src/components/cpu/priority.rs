@@ -93,7 +93,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
     fn last_turn(&self) -> Option<u64> {
         let servers = f64::from(self.slots);
         let rate = self.speed * if self.cores >= servers { 1.0 } else { self.cores / servers };
-        let at_work = self.running.iter().filter(|r| r.done_at - self.progress >= rate);
+        let at_work = self.running.iter().filter(|r| r.done_at() - self.progress >= rate);
         at_work.map(|r| r.sequence).max()
     }
 
@@ -103,7 +103,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
         self.running.retain(|r| {
             let stays = r.sequence != turn;
             if !stays {
-                heap.push(Interrupted { turn, left: r.done_at - progress, job: r.job });
+                heap.push(Interrupted { turn, left: r.done_at() - progress, job: r.job });
             }
             stays
         });
@@ -111,7 +111,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
 
     fn resume(&mut self, next: Interrupted<J>) {
         let done_at = self.progress + next.left;
-        self.running.push(Running { done_at, sequence: next.turn, job: next.job });
+        self.running.push(Running::at(done_at, next.turn, next.job));
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
             assert_eq!(self.cpu.running() + self.cpu.waiting(), here, "nobody is lost");
             let slots = self.cpu.slots as usize;
             let rate = self.cpu.rate;
-            let is_done = |r: &&Running<usize>| r.done_at - self.cpu.progress < rate;
+            let is_done = |r: &&Running<usize>| r.done_at() - self.cpu.progress < rate;
             let at_work: Vec<usize> =
                 self.cpu.running.iter().filter(|r| !is_done(r)).map(|r| r.job).collect();
             assert!(at_work.len() <= slots, "no more run than there are cores");

@@ -12,18 +12,32 @@ const NEAR_MAX: usize = 16;
 /// A running job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Running<J> {
-    /// Progress at which it is done.
-    pub done_at: f64,
+    /// When it is done: on a plain processor the nanosecond, elsewhere the bits of the progress at which it is. As
+    /// progress is not negative, its bits have its order.
+    pub due: u64,
     /// The order of starting; by priority, the turn.
     pub sequence: u64,
     pub job: J,
 }
 
 impl<J> Running<J> {
+    /// One that is done at so much progress.
+    #[inline]
+    pub fn at(done_at: f64, sequence: u64, job: J) -> Self {
+        debug_assert!(done_at >= 0.0);
+        Self { due: done_at.to_bits(), sequence, job }
+    }
+
+    /// Progress at which it is done.
+    #[inline]
+    pub fn done_at(&self) -> f64 {
+        f64::from_bits(self.due)
+    }
+
     /// Whether it is done before another: earlier, or at the same progress and started before.
     #[inline]
     fn is_before(&self, other: &Self) -> bool {
-        self.done_at < other.done_at || (self.done_at == other.done_at && self.sequence < other.sequence)
+        (self.due, self.sequence) < (other.due, other.sequence)
     }
 }
 
@@ -59,6 +73,11 @@ impl<J: Copy> Soonest<J> {
 
     #[inline]
     pub fn push(&mut self, new: Running<J>) {
+        if self.near.is_empty() {
+            // Then the heap is empty, too.
+            self.near.push(new);
+            return;
+        }
         if !self.far.is_empty() && !self.near.first().is_some_and(|last| new.is_before(last)) {
             self.far.push(new);
             return;
@@ -110,11 +129,11 @@ impl<J: Copy> Soonest<J> {
         }
     }
 
-    /// Takes `progress` from the moment of each: differences grow more exact by it, so the order stays.
-    pub fn set_back(&mut self, progress: f64) {
+    /// Changes when each is done, in a way that keeps their order.
+    pub fn change(&mut self, due: impl Fn(&Running<J>) -> u64) {
         let mut all = std::mem::take(&mut self.far).into_vec();
         for job in self.near.iter_mut().chain(&mut all) {
-            job.done_at -= progress;
+            job.due = due(job);
         }
         self.far = all.into();
     }
@@ -134,7 +153,7 @@ impl<J> PartialOrd for Running<J> {
 /// Greater is done earlier, since the heap gives out its greatest.
 impl<J> Ord for Running<J> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.done_at.total_cmp(&self.done_at).then(other.sequence.cmp(&self.sequence))
+        (other.due, other.sequence).cmp(&(self.due, self.sequence))
     }
 }
 
@@ -152,7 +171,7 @@ mod tests {
             for (number, (done_at, comes, gone)) in steps.into_iter().enumerate() {
                 if comes {
                     let done_at = f64::from(done_at);
-                    ours.push(Running { done_at, sequence: number as u64, job: number });
+                    ours.push(Running::at(done_at, number as u64, number));
                     plain.push((done_at, number));
                     plain.sort_by(|a, b| a.partial_cmp(b).unwrap());
                 } else if gone < 50 {
