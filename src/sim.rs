@@ -477,6 +477,7 @@ impl<'m, O: Observer> World<'m, O> {
     }
 
     /// Plays an event and what follows from it at once; returns how many tasks that were.
+    #[inline(always)]
     fn handle(&mut self, now: SimTime, event: Event) -> u64 {
         match event {
             Event::Arrive { client, generation } => self.on_arrive(now, client, generation),

@@ -13,7 +13,7 @@ use crate::model::GroupKind;
 pub(super) struct Asks(u8);
 
 impl Asks {
-    /// When a request comes: a version, a price, a meter.
+    /// When a request comes: a version, a price.
     pub const ARRIVAL: Self = Self(1);
     /// Whether a request is let in: limits, faults, a closed listener.
     pub const DOOR: Self = Self(1 << 1);
@@ -25,7 +25,7 @@ impl Asks {
     pub const BEGIN: Self = Self(1 << 4);
     /// Before a step: whether it hangs, or is slow.
     pub const STEP: Self = Self(1 << 5);
-    /// When its CPU changes: what it is run in, a meter.
+    /// When its CPU changes: what it is run in.
     pub const CPU: Self = Self(1 << 6);
     /// When a request ends: what it held, whom it concerns.
     pub const END: Self = Self(1 << 7);
@@ -61,7 +61,7 @@ impl<O: Observer> World<'_, O> {
         let has_runtime = !self.runtimes[instance as usize].is_plain();
         let is_late = self.deadlines.is_used();
         let mut asks = Asks::default();
-        asks.set(Asks::ARRIVAL, has_version || is_priced || state.meter.is_some());
+        asks.set(Asks::ARRIVAL, has_version || is_priced);
         asks.set(
             Asks::DOOR,
             state.pod.refuses
@@ -81,13 +81,12 @@ impl<O: Observer> World<'_, O> {
             has_runtime || has_memory || is_replica || is_late || state.latency.is_some() || has_cost,
         );
         asks.set(Asks::STEP, state.is_hung || state.slow != 1.0 || has_runtime);
-        asks.set(Asks::CPU, has_runtime || state.meter.is_some());
+        asks.set(Asks::CPU, has_runtime);
         let has_writes = !self.settings().groups[group].writes.is_empty();
         asks.set(
             Asks::END,
             has_version
                 || has_door
-                || state.meter.is_some()
                 || is_function
                 || model.costs.has_answers
                 || has_writes

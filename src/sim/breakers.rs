@@ -60,7 +60,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     #[cold]
-    fn breaker_changed(&mut self, now: SimTime, slot: usize, transition: Transition) {
+    pub(super) fn breaker_changed(&mut self, now: SimTime, slot: usize, transition: Transition) {
         let Transition { from, to } = transition;
         let layer = self.breaker_meters[slot];
         let caller = self.caller_of_slot(slot, layer);

@@ -44,10 +44,6 @@ impl<O: Observer> World<'_, O> {
         if self.instances[instance as usize].asks.has(Asks::CPU) {
             // First, as it may change the cores, and with them the alarm.
             self.watch_runtime(now, instance);
-            let state = &mut self.instances[instance as usize];
-            if let (Some(cpu), Some(meter)) = (&state.cpu, &mut state.meter) {
-                meter.uses(now, cpu.busy_cores());
-            }
         }
         let state = &mut self.instances[instance as usize];
         Self::set_alarm(&mut self.queue, &mut self.observer, now, instance, state);
@@ -70,6 +66,9 @@ impl<O: Observer> World<'_, O> {
         }
         if busy != before {
             observer.moved(now, state.meters.cpu, busy - before);
+        }
+        if let Some(meter) = &mut state.meter {
+            meter.uses(now, cpu.busy_cores());
         }
     }
 

@@ -330,6 +330,10 @@ impl<O: Observer> World<'_, O> {
         let id = self.frames.push(Frame::new(arrival.parent, Kind::Exec(exec)));
         state.execs.push(id);
         state.busy += 1;
+        if let Some(meter) = &mut state.meter {
+            meter.arrives();
+            meter.holds(now, state.execs.len());
+        }
         self.observer.arrival(model.catalog.endpoints[arrival.endpoint as usize]);
         self.observer.moved(now, state.meters.in_flight, 1);
         self.observer.moved(now, state.meters.busy, 1);
@@ -451,11 +455,11 @@ impl<O: Observer> World<'_, O> {
         {
             door.push();
         }
-        if instance.asks.has(Asks::ARRIVAL) {
-            if let (Some(meter), false) = (&mut instance.meter, arrival.is_check) {
+        if let Some(meter) = &mut instance.meter {
+            if !arrival.is_check {
                 meter.arrives();
             }
-            self.meter_requests(now, arrival.instance);
+            meter.holds(now, instance.execs.len());
         }
         id
     }
@@ -664,6 +668,9 @@ impl<O: Observer> World<'_, O> {
             }
         }
         state.busy -= 1;
+        if let Some(meter) = &mut state.meter {
+            meter.holds(now, state.execs.len());
+        }
         let (meters, somebody_waits) = (state.meters, !state.queue.is_empty());
         let latency = now.since(at);
         self.observer.moved(now, meters.in_flight, -1);
@@ -701,9 +708,7 @@ impl<O: Observer> World<'_, O> {
             self.leave_door(now, &exec, outcome);
         }
         self.forget(&exec);
-        if is_rare {
-            self.meter_requests(now, exec.instance);
-        }
+        self.meter_requests(now, exec.instance);
         self.observer.moved(now, meters.in_flight, -1);
         if !exec.is_check {
             let latency = now.since(exec.at);

@@ -126,12 +126,6 @@ impl<O: Observer> World<'_, O> {
                 self.after(*limit, Rank::Timer, Event::Timer(id));
                 Passage::Through(id)
             }
-            LayerKind::Patience(draw) => {
-                let limit = sample(draw, call.key);
-                let id = self.push_frame(frame(LayerState::Plain));
-                self.queue.schedule(now + limit, Rank::Timer, Event::Timer(id));
-                Passage::Through(id)
-            }
             LayerKind::Retry { budget, .. } => {
                 if budget.is_some() {
                     self.budgets[slot].on_request(now);
@@ -139,11 +133,32 @@ impl<O: Observer> World<'_, O> {
                 Passage::Through(self.push_frame(frame(LayerState::Retry(RetryState::default()))))
             }
             LayerKind::Breaker(_) => self.enter_breaker(now, slot, call, parent, layer),
+            LayerKind::Pool { .. } => self.enter_pool(now, slot, call, parent, layer),
+            _ => self.enter_rarer(now, call, parent, layer),
+        }
+    }
+
+    /// The same for layers that fewer calls have.
+    #[inline(never)]
+    fn enter_rarer(&mut self, now: SimTime, call: &mut Call, parent: FrameId, layer: u32) -> Passage {
+        let model = self.model;
+        let slot = self.slot(layer, call);
+        let frame = |state| Frame::new(parent, Kind::Layer { layer, call: *call, state });
+        match &model.layers[layer as usize].kind {
+            LayerKind::Timeout { .. }
+            | LayerKind::Retry { .. }
+            | LayerKind::Breaker(_)
+            | LayerKind::Pool { .. } => unreachable!("these are entered elsewhere"),
+            LayerKind::Patience(draw) => {
+                let limit = sample(draw, call.key);
+                let id = self.push_frame(frame(LayerState::Plain));
+                self.queue.schedule(now + limit, Rank::Timer, Event::Timer(id));
+                Passage::Through(id)
+            }
             LayerKind::Bulkhead { config } => {
                 let id = self.push_frame(frame(LayerState::Bulkhead { queued: false }));
                 self.enter_bulkhead(now, slot, id, config.max_wait())
             }
-            LayerKind::Pool { .. } => self.enter_pool(now, slot, call, parent, layer),
             LayerKind::Fallback { .. } => {
                 let state = LayerState::Fallback { next: 0, calling: false, at: now };
                 Passage::Through(self.push_frame(frame(state)))
@@ -271,12 +286,47 @@ impl<O: Observer> World<'_, O> {
             let parent = frame.parent;
             match &frame.kind {
                 Kind::Layer { layer, call, state } => {
-                    if self.hung == 0 && self.model.layers[*layer as usize].kind.only_times() {
-                        self.frames.remove(id);
+                    let is_plain = self.hung == 0 && !self.anybody_killed;
+                    let layer_of = &self.model.layers[*layer as usize];
+                    let slot = (layer_of.slot + if layer_of.shared { 0 } else { call.owner }) as usize;
+                    // Most answers pass most layers, for which the frame need not be copied.
+                    let passes = is_plain
+                        && match (&layer_of.kind, *state) {
+                            (LayerKind::Timeout { .. } | LayerKind::Patience(_), _) => true,
+                            (LayerKind::Deadline { .. }, _) => true,
+                            (LayerKind::Breaker(_), LayerState::Breaker { ticket, since }) => {
+                                let breaker = &mut self.breakers[slot];
+                                let turn = breaker.on_outcome(now, ticket, since, outcome);
+                                if let Some(turn) = turn {
+                                    self.breaker_changed(now, slot, turn);
+                                }
+                                true
+                            }
+                            (LayerKind::Pool { .. }, LayerState::Pool { conn, waiting: false, .. })
+                                if !self.pool_states[slot].is_pooler =>
+                            {
+                                self.release(now, slot, conn);
+                                true
+                            }
+                            (LayerKind::Retry { config, budget, .. }, LayerState::Retry(retry))
+                                if !config.on.contains(outcome) =>
+                            {
+                                let has_budget = budget.is_some();
+                                self.passes_retry(now, id, has_budget.then_some(slot), retry, outcome);
+                                true
+                            }
+                            _ => false,
+                        };
+                    if passes {
+                        self.frames.free(id);
                         self.pass_on(id, parent);
                         id = parent;
                         continue;
                     }
+                    let Some(Frame { kind: Kind::Layer { layer, call, state }, .. }) = self.frames.get(id)
+                    else {
+                        return;
+                    };
                     let (layer, call, state) = (*layer, *call, *state);
                     if let Some(instance) = self.hung_caller(layer, &call) {
                         return self.park(instance, Task::Up(id, outcome));
@@ -323,6 +373,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// An answer passes a layer: what goes on up, or `None` if the layer holds it back.
+    #[inline(never)]
     fn leave(
         &mut self,
         now: SimTime,

@@ -25,20 +25,12 @@ impl<O: Observer> World<'_, O> {
             return false;
         };
         let done = retry.done;
+        let slot = self.slot(layer, call);
         // An answer: nothing is drawn.
         if !config.on.contains(outcome) {
-            if budget.is_some() {
-                let slot = self.slot(layer, call);
-                let budget = &mut self.budgets[slot];
-                budget.on_answer(outcome, false, done > 0);
-                if outcome.is_success() {
-                    budget.on_success(now, (done > 0).then_some(retry.cost));
-                }
-            }
-            self.forget_told(id);
+            self.passes_retry(now, id, budget.is_some().then_some(slot), retry, outcome);
             return false;
         }
-        let slot = self.slot(layer, call);
         let attempt = Attempt {
             outcome,
             retries_done: done,
@@ -88,6 +80,27 @@ impl<O: Observer> World<'_, O> {
                 false
             }
         }
+    }
+
+    /// An answer passes a retry layer, which may have a budget.
+    #[inline]
+    pub(super) fn passes_retry(
+        &mut self,
+        now: SimTime,
+        id: FrameId,
+        budget: Option<usize>,
+        retry: RetryState,
+        outcome: Outcome,
+    ) {
+        if let Some(slot) = budget {
+            let is_retry = retry.done > 0;
+            let budget = &mut self.budgets[slot];
+            budget.on_answer(outcome, false, is_retry);
+            if outcome.is_success() {
+                budget.on_success(now, is_retry.then_some(retry.cost));
+            }
+        }
+        self.forget_told(id);
     }
 
     /// The wait before a retry is over.

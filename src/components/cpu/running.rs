@@ -37,7 +37,7 @@ impl<J> Running<J> {
     /// Whether it is done before another: earlier, or at the same progress and started before.
     #[inline]
     fn is_before(&self, other: &Self) -> bool {
-        (self.due, self.sequence) < (other.due, other.sequence)
+        self.due < other.due || self.due == other.due && self.sequence < other.sequence
     }
 }
 
@@ -83,13 +83,18 @@ impl<J: Copy> Soonest<J> {
             return;
         }
         // As `Vec::insert` would: of these few, most are moved by a step or two.
-        let mut at = self.near.len();
         self.near.push(new);
-        while at > 0 && !new.is_before(&self.near[at - 1]) {
-            self.near[at] = self.near[at - 1];
-            at -= 1;
+        let mut rest = self.near.as_mut_slice();
+        while let [before @ .., last] = rest {
+            match before.last() {
+                Some(other) if !new.is_before(other) => *last = *other,
+                _ => {
+                    *last = new;
+                    break;
+                }
+            }
+            rest = before;
         }
-        self.near[at] = new;
         if self.near.len() > NEAR_MAX {
             let last = self.near.remove(0);
             self.far.push(last);
