@@ -131,7 +131,7 @@ impl Dist {
     }
 
     /// The variate that the uniform number `u` of the open interval (0, 1) stands for: zero or more, and finite.
-    #[inline]
+    #[inline(always)]
     pub fn variate(&self, u: f64) -> f64 {
         debug_assert!(u > 0.0 && u < 1.0);
         // Most draws are of these two, and their values are zero or more, and finite, without a further look.
@@ -142,6 +142,7 @@ impl Dist {
         }
     }
 
+    #[inline(never)]
     fn any_variate(&self, u: f64) -> f64 {
         let value = match self {
             Self::Gamma { shape, scale } => scale * gamma::variate(*shape, u),

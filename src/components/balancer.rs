@@ -286,7 +286,7 @@ impl Balancer {
     }
 
     /// A request was sent to a target.
-    #[inline]
+    #[inline(always)]
     pub fn on_start(&mut self, target: u32) {
         self.targets.outstanding[target as usize] += 1;
         self.policy.on_load_changed(&self.targets, target);
@@ -309,7 +309,7 @@ impl Balancer {
 
     /// Looks at the clock, and chooses; from numbers of its own that begin with a seed, for policies that draw. Only
     /// for a balancer without slow starts and zones.
-    #[inline]
+    #[inline(always)]
     pub fn pick_at(&mut self, now: SimTime, seed: Option<u64>, key: u64) -> Option<u32> {
         debug_assert!(self.slow_start.len() == 0 && self.zones.is_none());
         self.targets.now = now;
@@ -323,7 +323,7 @@ impl Balancer {
     }
 
     /// A request to a target ended: [`Balancer::give_back`], [`Balancer::on_end`] and [`Balancer::observe`] at once.
-    #[inline]
+    #[inline(always)]
     pub fn on_answer(&mut self, now: SimTime, target: u32, key: u64, took: SimDuration) {
         if self.zones.is_none() && !self.policy.minds_answers() {
             let outstanding = &mut self.targets.outstanding[target as usize];
@@ -427,7 +427,7 @@ impl Balancer {
     }
 
     /// [`Balancer::pick`], written out for turns: for direct calls, which always take them.
-    #[inline]
+    #[inline(always)]
     pub fn pick_in_turn(&mut self) -> Option<u32> {
         match &mut self.policy {
             Policy::RoundRobin(policy) if !self.targets.is_warming && !self.targets.eligible.is_empty() => {

@@ -98,7 +98,7 @@ impl Histogram {
     /// Every request comes here several times. So all that is rare is in a function of its own, and what is left are
     /// under thirty instructions without a call. Rare are a value that is the least or the greatest so far, is below
     /// 128 ns or above 19 hours, and one in an octave without room.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, ns: u64) {
         if ns.wrapping_sub(self.usual_from) > self.usual_span {
             return self.record_rare(ns);

@@ -251,7 +251,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A connection comes back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release(&mut self, now: SimTime, pool: usize, conn: ConnId) {
         let state = &mut self.pool_states[pool];
         if state.owed > 0 {

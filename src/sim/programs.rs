@@ -366,7 +366,7 @@ impl<O: Observer> World<'_, O> {
         slowed(time, state.slow)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call_from(&mut self, now: SimTime, id: FrameId, route: u32, key: u64, host: Host) {
         let place = &self.model.routes[route as usize];
         let state = &self.instances[host.instance as usize];

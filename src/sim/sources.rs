@@ -484,6 +484,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A request has its answer, or the client has given up.
+    #[inline(always)]
     pub(super) fn end_request(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(&Frame { kind: Kind::Request(request), .. }) = self.frames.free(id) else { return };
         let client = request.client;

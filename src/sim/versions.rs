@@ -179,7 +179,7 @@ impl<'m, O: Observer> World<'m, O> {
     }
 
     /// The target of a call without a balancer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pick_direct(&mut self, group: u32, key: u64) -> Option<u32> {
         if self.groups[group as usize].second.is_some() && self.goes_to_second(group, key) {
             let state = &mut self.groups[group as usize];

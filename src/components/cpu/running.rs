@@ -71,7 +71,7 @@ impl<J: Copy> Soonest<J> {
         self.near.last()
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, new: Running<J>) {
         if self.near.is_empty() {
             // Then the heap is empty, too.
