@@ -38,7 +38,15 @@ impl<O: Observer> World<'_, O> {
         let layers = self.model.routes[call.route as usize].layers.clone();
         if self.is_too_late(now, parent) {
             self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
-        } else if layers.is_empty() {
+        } else {
+            self.call_below(now, call, parent, layers);
+        }
+    }
+
+    /// Begins a call through these of its layers.
+    #[inline(always)]
+    pub(super) fn call_below(&mut self, now: SimTime, call: Call, parent: FrameId, layers: Range<u32>) {
+        if layers.is_empty() {
             self.route(now, &call, parent);
         } else {
             self.down(now, call, parent, layers);
@@ -581,6 +589,11 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Kind::Lock { .. } => self.lock_timed_out(now, id),
+            // A timeout without a frame of its own.
+            Kind::Request(_) => {
+                self.anybody_left = true;
+                self.tasks.push_back(Task::Up(id, Outcome::Timeout));
+            }
             Kind::Attempt { .. } => {
                 self.end_attempt(now, id, Outcome::Timeout);
                 self.anybody_left = true;

@@ -9,8 +9,9 @@ use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, uniform_of};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::profile::line;
-use crate::model::{Arrivals, Client, ClientShape, Model};
+use crate::model::{Arrivals, Client, ClientShape, LayerKind, Model};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Salts of what belongs to a request.
 const MIX: u64 = 1;
@@ -388,7 +389,27 @@ impl<O: Observer> World<'_, O> {
             tenant: wish.tenant_number,
             is_keyed: wish.key.is_some(),
         };
-        self.call(now, call, frame);
+        // A timeout around all of it needs no frame of its own: the request's timer is its.
+        let layers = self.model.routes[route as usize].layers.clone();
+        if let Some(limit) = self.own_timeout(&layers) {
+            self.after(limit, Rank::Timer, Event::Timer(frame));
+            self.call_below(now, call, frame, layers.start + 1..layers.end);
+        } else {
+            self.call(now, call, frame);
+        }
+    }
+
+    /// The time after which a client gives up on a request with these layers, if the outermost is a timeout that
+    /// leaves the work to go on, and nobody looks at its frame.
+    #[inline]
+    fn own_timeout(&self, layers: &Range<u32>) -> Option<SimDuration> {
+        if layers.is_empty() || self.has_tables || self.frames.is_tracing() {
+            return None;
+        }
+        match &self.model.layers[layers.start as usize].kind {
+            LayerKind::Timeout { limit, cancel: false } => Some(*limit),
+            _ => None,
+        }
     }
 
     /// What the owner of a key asks for, by the mix, the tenants and the keys of the population.
