@@ -744,7 +744,7 @@ impl<'m, O: Observer> World<'m, O> {
     fn is_awaited(&self, frame: FrameId) -> bool {
         let mut id = frame;
         loop {
-            let Some(frame) = self.frames.get(id) else { return false };
+            let Some(frame) = self.frames.get(id) else { return id.number_outside().is_some() };
             if frame.is_root() || self.is_kept(frame) {
                 return true;
             }

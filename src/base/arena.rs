@@ -18,6 +18,18 @@ impl<T> Id<T> {
     /// An id that names nothing.
     pub const NONE: Self = Self { slot: u32::MAX, generation: u32::MAX, of: PhantomData };
 
+    /// An id that names nothing in any arena, but what its owner knows by this number, which is not the greatest.
+    #[inline]
+    pub const fn outside(number: u32) -> Self {
+        Self { slot: u32::MAX, generation: number, of: PhantomData }
+    }
+
+    /// The number of what is outside, if it names that.
+    #[inline]
+    pub fn number_outside(self) -> Option<u32> {
+        (self.slot == u32::MAX && self.generation != u32::MAX).then_some(self.generation)
+    }
+
     /// Whether this id names nothing by construction.
     #[inline]
     pub fn is_none(self) -> bool {

@@ -16,7 +16,8 @@ use crate::model::Draw;
 /// Something that waits, and for whom.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Frame {
-    /// Who gets the answer; stale if nobody does any more.
+    /// Who gets the answer; stale if nobody does any more. It names a client population, by its number, where an
+    /// execution is all there is of a request.
     pub parent: FrameId,
     /// The last frame put below this one; stale once it is gone.
     pub child: FrameId,

@@ -9,6 +9,7 @@ use super::layers::sample;
 use super::pods::PodFlags;
 use super::runtimes::new_cpu;
 use super::shedding::shedder;
+use super::sources::plain_request;
 use super::{FrameId, Task, World};
 use crate::base::count::Count;
 use crate::base::dist::Dist;
@@ -319,7 +320,8 @@ impl<O: Observer> World<'_, O> {
             && !(state.asks.has(Asks::CONNECTION) && call.pool_layer == NO_POOL)
             && !self.frames.is_tracing();
         if !is_plain {
-            return self.arrive_with_care(now, arrival, call);
+            let parent = self.framed(now, arrival.parent, call);
+            return self.arrive_with_care(now, Arrival { parent, ..arrival }, call);
         }
         let mut exec = new_exec(now, arrival, call, state);
         exec.stage = Stage::Running;
@@ -339,6 +341,9 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, state.meters.busy, 1);
         if state.kind == GroupKind::Service {
             self.observer.timed(state.meters.wait, SimDuration::ZERO);
+        }
+        if arrival.parent.number_outside().is_some() {
+            self.set_own_timeout(call.route, id);
         }
         if call.pool_layer != NO_POOL
             && let Some(limit) = statement_timeout(model, call.pool_layer)
@@ -657,7 +662,7 @@ impl<O: Observer> World<'_, O> {
         }
         let (parent, at, place, endpoint) = (*parent, exec.at, exec.place, exec.endpoint);
         let (instance, demand, balancer) = (exec.instance, exec.run.demand, exec.balancer);
-        let (affinity, measures_balancer) = (exec.affinity, exec.measures_balancer);
+        let (affinity, measures_balancer, key) = (exec.affinity, exec.measures_balancer, exec.run.key);
         self.frames.free(id);
         if let Some(moved) = state.execs.pop()
             && let Some(hole) = state.execs.get_mut(place as usize)
@@ -690,7 +695,10 @@ impl<O: Observer> World<'_, O> {
         if self.anybody_left && !self.is_awaited(parent) {
             self.observer.count(meters.nobody);
         }
-        self.tasks.push_back(Task::Up(parent, outcome));
+        match parent.number_outside() {
+            Some(client) => self.request_ended(now, plain_request(client, at, key), outcome),
+            None => self.tasks.push_back(Task::Up(parent, outcome)),
+        }
         if somebody_waits {
             self.serve_next(now, instance);
         }
@@ -699,7 +707,12 @@ impl<O: Observer> World<'_, O> {
     /// An execution ends, however far it is.
     pub(super) fn end(&mut self, now: SimTime, id: FrameId, outcome: Outcome, ending: Ending) {
         self.frames.ends(id, outcome);
-        let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.remove(id) else { return };
+        let Some(Frame { kind: Kind::Exec(exec), mut parent, .. }) = self.frames.remove(id) else { return };
+        if let Some(client) = parent.number_outside() {
+            // It is told as others are, in its turn.
+            let request = plain_request(client, exec.at, exec.run.key);
+            parent = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
+        }
         let model = self.model;
         let state = &self.instances[exec.instance as usize];
         let (meters, is_rare) = (state.meters, state.asks.has(Asks::END));

@@ -1,6 +1,7 @@
 //! Policies: calls go down through the layers, answers come up through them.
 
 use super::event::Event;
+use super::sources::plain_request;
 use super::frame::{Call, Frame, Kind, LayerState, NO_POOL, RetryState};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
@@ -589,10 +590,19 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Kind::Lock { .. } => self.lock_timed_out(now, id),
-            // A timeout without a frame of its own.
+            // Timeouts without a frame of their own.
             Kind::Request(_) => {
                 self.anybody_left = true;
                 self.tasks.push_back(Task::Up(id, Outcome::Timeout));
+            }
+            Kind::Exec(exec) => {
+                let Some(client) = parent.number_outside() else { return };
+                let request = plain_request(client, exec.at, exec.run.key);
+                self.anybody_left = true;
+                if let Some(frame) = self.frames.get_mut(id) {
+                    frame.parent = FrameId::NONE;
+                }
+                self.request_ended(now, request, Outcome::Timeout);
             }
             Kind::Attempt { .. } => {
                 self.end_attempt(now, id, Outcome::Timeout);

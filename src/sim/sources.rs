@@ -34,6 +34,8 @@ pub(super) struct Source<'m> {
     settings: &'m Client,
     /// Whether all its requests are alike: of one kind, without tenants, keys and sites.
     is_plain: bool,
+    /// Whether nothing but its latency and its outcome is asked about an answer.
+    is_answered_plainly: bool,
     /// The mean time between requests, in seconds, of a Poisson process whose rate does not change by itself.
     mean_gap: Option<f64>,
     /// Draws the moments of requests.
@@ -76,6 +78,7 @@ impl<'m> Source<'m> {
             Self {
                 settings,
                 is_plain: is_plain(shape, settings),
+                is_answered_plainly: false,
                 mean_gap: None,
                 rng: streams.stream(&path, "arrivals"),
                 key: streams.key(&path, "requests"),
@@ -134,9 +137,14 @@ impl<O: Observer> World<'_, O> {
     /// Settings have changed: sources follow them.
     pub(super) fn settle_sources(&mut self) {
         let clients = self.model.clients.iter().zip(&self.model.epochs[self.epoch].clients);
-        for (source, (shape, settings)) in self.sources.iter_mut().zip(clients) {
+        let clients = clients.zip(&self.model.catalog.clients);
+        for (source, ((shape, settings), meters)) in self.sources.iter_mut().zip(clients) {
             source.settings = settings;
             source.is_plain = is_plain(shape, settings);
+            source.is_answered_plainly = source.is_plain
+                && !meters.has_edges
+                && !self.model.costs.is_any
+                && !self.net.has_wires;
             source.settle_gap();
         }
     }
@@ -373,11 +381,6 @@ impl<O: Observer> World<'_, O> {
         let tally = &mut self.tallies[client as usize];
         tally.sent += 1;
         tally.in_flight += 1;
-        let request = Request { client, request, tenant, user, at: now, key, route };
-        let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
-        if self.frames.samples(key) {
-            self.frames.begin_trace(frame);
-        }
         let call = Call {
             key,
             route,
@@ -389,26 +392,52 @@ impl<O: Observer> World<'_, O> {
             tenant: wish.tenant_number,
             is_keyed: wish.key.is_some(),
         };
-        // A timeout around all of it needs no frame of its own: the request's timer is its.
+        let is_sampled = self.frames.samples(key);
         let layers = self.model.routes[route as usize].layers.clone();
-        if let Some(limit) = self.own_timeout(&layers) {
+        // A timeout around all of it needs no frame of its own: the request's timer is its. And a request with nothing
+        // else around needs none before it waits for something else than its execution.
+        let is_plain = !(self.has_tables | is_sampled) && !self.frames.is_tracing();
+        let own_timeout = if is_plain { own_timeout(self.model, &layers) } else { None };
+        let below = layers.start + u32::from(own_timeout.is_some())..layers.end;
+        let source = &self.sources[client as usize];
+        if is_plain && source.is_answered_plainly && below.is_empty() && user == NO_USER {
+            return self.route(now, &call, FrameId::outside(client));
+        }
+        let request = Request { client, request, tenant, user, at: now, key, route };
+        let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
+        if is_sampled {
+            self.frames.begin_trace(frame);
+        }
+        if let Some(limit) = own_timeout {
             self.after(limit, Rank::Timer, Event::Timer(frame));
-            self.call_below(now, call, frame, layers.start + 1..layers.end);
+            self.call_below(now, call, frame, below);
         } else {
             self.call(now, call, frame);
         }
     }
 
-    /// The time after which a client gives up on a request with these layers, if the outermost is a timeout that
-    /// leaves the work to go on, and nobody looks at its frame.
+    /// The frame of who gets the answer to a call that has just been sent: that of its request is put in place if it
+    /// has none yet.
     #[inline]
-    fn own_timeout(&self, layers: &Range<u32>) -> Option<SimDuration> {
-        if layers.is_empty() || self.has_tables || self.frames.is_tracing() {
-            return None;
+    pub(super) fn framed(&mut self, now: SimTime, parent: FrameId, call: &Call) -> FrameId {
+        match parent.number_outside() {
+            Some(client) => self.put_in_place(plain_request(client, now, call.key), call.route),
+            None => parent,
         }
-        match &self.model.layers[layers.start as usize].kind {
-            LayerKind::Timeout { limit, cancel: false } => Some(*limit),
-            _ => None,
+    }
+
+    #[inline(never)]
+    fn put_in_place(&mut self, request: Request, route: u32) -> FrameId {
+        let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(Request { route, ..request })));
+        self.set_own_timeout(route, frame);
+        frame
+    }
+
+    /// Sets the timer of a plain request that has just been sent, at the frame that stands for it.
+    #[inline]
+    pub(super) fn set_own_timeout(&mut self, route: u32, frame: FrameId) {
+        if let Some(limit) = own_timeout(self.model, &self.model.routes[route as usize].layers) {
+            self.after(limit, Rank::Timer, Event::Timer(frame));
         }
     }
 
@@ -508,6 +537,18 @@ impl<O: Observer> World<'_, O> {
     #[inline(always)]
     pub(super) fn end_request(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(&Frame { kind: Kind::Request(request), .. }) = self.frames.free(id) else { return };
+        if let Some(first) = self.model.catalog.wrong_answers
+            && outcome.is_success()
+            && self.wrong.get(id)
+        {
+            self.observer.count(first + request.client);
+        }
+        self.request_ended(now, request, outcome);
+    }
+
+    /// The same for a request whatever stands for it.
+    #[inline(always)]
+    pub(super) fn request_ended(&mut self, now: SimTime, request: Request, outcome: Outcome) {
         let client = request.client;
         let meters = self.model.catalog.clients[client as usize];
         let latency = now.since(request.at);
@@ -520,12 +561,6 @@ impl<O: Observer> World<'_, O> {
         if meters.has_edges {
             let edge = self.model.routes[request.route as usize].edge as usize;
             self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
-        }
-        if let Some(first) = self.model.catalog.wrong_answers
-            && outcome.is_success()
-            && self.wrong.get(id)
-        {
-            self.observer.count(first + client);
         }
         if outcome.is_success() && self.model.costs.has_answers {
             self.pay_delivery(&request);
@@ -556,6 +591,25 @@ fn pick<T>(entries: &[T], sum: impl Fn(&T) -> f64, key: u64) -> usize {
     }
     let u = uniform_of(key);
     entries.iter().position(|e| u < sum(e)).unwrap_or(entries.len() - 1)
+}
+
+/// A request of which a population makes no others.
+#[inline(always)]
+pub(super) fn plain_request(client: u32, at: SimTime, key: u64) -> Request {
+    Request { client, request: 0, tenant: 0, user: NO_USER, at, key, route: u32::MAX }
+}
+
+/// The time after which a client gives up on a request with these layers, if the outermost is a timeout that leaves
+/// the work to go on.
+#[inline]
+fn own_timeout(model: &Model, layers: &Range<u32>) -> Option<SimDuration> {
+    if layers.is_empty() {
+        return None;
+    }
+    match &model.layers[layers.start as usize].kind {
+        LayerKind::Timeout { limit, cancel: false } => Some(*limit),
+        _ => None,
+    }
 }
 
 #[inline(always)]

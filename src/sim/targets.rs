@@ -230,7 +230,10 @@ impl<O: Observer> World<'_, O> {
                         };
                         self.deliver(now, arrival, call, NO_BALANCER);
                     }
-                    None => self.tasks.push_back(Task::Up(parent, Outcome::Unavailable)),
+                    None => {
+                        let parent = self.framed(now, parent, call);
+                        self.tasks.push_back(Task::Up(parent, Outcome::Unavailable));
+                    }
                 }
             }
         }
@@ -249,6 +252,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.balancers[balancer as usize];
         self.observer.arrival(state.red);
         if !state.is_plain {
+            let parent = self.framed(now, parent, call);
             return self.balance_with_care(now, call, parent, balancer, endpoint);
         }
         let draws = state.is_random.then(|| mix(call.key, state.salt));
@@ -278,6 +282,7 @@ impl<O: Observer> World<'_, O> {
     /// There is no target, unless one is started by the request itself.
     #[cold]
     fn balance_to_nobody(&mut self, now: SimTime, call: &Call, parent: FrameId, balancer: u32, endpoint: u32) {
+        let parent = self.framed(now, parent, call);
         let group = self.model.balancers[balancer as usize].group;
         let Some(target) = self.activated(now, group) else {
             let meters = &self.model.catalog.balancers[balancer as usize];
@@ -307,7 +312,8 @@ impl<O: Observer> World<'_, O> {
         self.observer.moved(now, state.in_flight, 1);
         let mut parent = parent;
         if let Some(limit) = limit {
-            parent = self.push_frame(Frame::new(parent, Kind::Attempt { balancer, at: now }));
+            let above = self.framed(now, parent, call);
+            parent = self.push_frame(Frame::new(above, Kind::Attempt { balancer, at: now }));
             self.after(limit, Rank::Timer, Event::Timer(parent));
         }
         let arrival = Arrival {
