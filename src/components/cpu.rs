@@ -32,10 +32,10 @@ pub mod quota;
 mod running;
 
 use crate::base::{SimDuration, SimTime};
-use crate::components::queue::Line;
 use priority::Ranked;
 use quota::Quota;
 use running::{Running, Soonest};
+use std::collections::VecDeque;
 
 /// Progress at which it is set back to zero (2^40 ns, 18 minutes): so it stays exact to a thousandth of a
 /// nanosecond.
@@ -77,7 +77,7 @@ pub struct Cpu<J> {
     /// then: jobs have the nanosecond at which they are done.
     is_plain: bool,
     running: Soonest<J>,
-    waiting: Line<(J, SimDuration)>,
+    waiting: VecDeque<(J, SimDuration)>,
     /// Who waits under [`CpuDiscipline::Priority`].
     ranked: Ranked<J>,
     /// Jobs ever started to run (by priority: that ever came): breaks ties of completion.
@@ -103,7 +103,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
             rate: 0.0,
             is_plain: false,
             running: Soonest::new(),
-            waiting: Line::new(),
+            waiting: VecDeque::new(),
             ranked: Ranked::new(),
             started: 0,
             alarm: SimTime::NEVER,
@@ -192,7 +192,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
             if runs {
                 self.run_plainly(now, job, work);
             } else {
-                self.waiting.push((job, work));
+                self.waiting.push_back((job, work));
             }
             return runs;
         }
@@ -208,7 +208,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
             self.run(job, work);
             self.update_rate();
         } else {
-            self.waiting.push((job, work));
+            self.waiting.push_back((job, work));
         }
     }
 
@@ -267,9 +267,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
         }
         let job = next.job;
         self.running.pop();
-        if !self.waiting.is_empty()
-            && let Some((job, work)) = self.waiting.pop()
-        {
+        if let Some((job, work)) = self.waiting.pop_front() {
             self.run_plainly(now, job, work);
         }
         Some(job)
@@ -301,7 +299,12 @@ impl<J: Copy + PartialEq> Cpu<J> {
             self.fill();
         }
         self.update_rate();
-        was_running || self.waiting.remove(|(waiting, _)| *waiting == job) || self.ranked.remove(job)
+        was_running || self.leave_line(job) || self.ranked.remove(job)
+    }
+
+    fn leave_line(&mut self, job: J) -> bool {
+        let place = self.waiting.iter().position(|(waiting, _)| *waiting == job);
+        place.and_then(|place| self.waiting.remove(place)).is_some()
     }
 
     /// A crash: appends all jobs to `out`, the running in order of completion, then the waiting in order of their turn.
@@ -310,7 +313,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
         while let Some(running) = self.running.pop() {
             out.push(running.job);
         }
-        while let Some((job, _)) = self.waiting.pop() {
+        while let Some((job, _)) = self.waiting.pop_front() {
             out.push(job);
         }
         while let Some(ranked) = self.ranked.pop() {
@@ -403,8 +406,8 @@ impl<J: Copy + PartialEq> Cpu<J> {
         if self.discipline == CpuDiscipline::Priority {
             return self.settle();
         }
-        while !self.waiting.is_empty() && self.running.len() < self.slots as usize {
-            let Some((job, work)) = self.waiting.pop() else { unreachable!("somebody waits") };
+        while self.running.len() < self.slots as usize {
+            let Some((job, work)) = self.waiting.pop_front() else { return };
             self.run(job, work);
         }
     }

@@ -649,6 +649,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// An execution that runs has come to the end of its program. Nearly every one holds nothing but its worker.
+    #[inline(always)]
     pub(super) fn end_done(&mut self, now: SimTime, id: FrameId, outcome: Outcome) {
         let Some(Frame { kind: Kind::Exec(exec), parent, .. }) = self.frames.get(id) else { return };
         let state = &mut self.instances[exec.instance as usize];
