@@ -29,6 +29,8 @@ const FEW: usize = 16;
 const ENOUGH: usize = 8;
 /// The least size of a heap that is spread over the buckets while there is something in them.
 const CROWD: usize = 128;
+/// With so many keys, their events fill the caches that are near.
+const VERY_MANY: usize = 4_096;
 
 /// The keys of all pending events.
 #[derive(Clone, Debug)]
@@ -100,13 +102,20 @@ impl Keys {
         if self.is_heap { self.heap.peek() } else { self.row.least() }
     }
 
-    /// Removes the key just seen by [`peek`](Self::peek).
+    /// Removes the key just seen by [`peek`](Self::peek). Says whether others, of so many that their events are hardly
+    /// in the cache, have just become the [`next`](Self::next) ones.
     #[inline]
-    pub fn take(&mut self) {
+    pub fn take(&mut self) -> bool {
         if self.is_big {
             return self.take_of_many();
         }
         self.row.take();
+        false
+    }
+
+    /// The keys in the row.
+    pub fn next(&self) -> impl Iterator<Item = Key> {
+        self.row.iter()
     }
 
     /// Removes all and keeps the memory.
@@ -136,19 +145,21 @@ impl Keys {
     }
 
     #[inline(never)]
-    fn take_of_many(&mut self) {
+    fn take_of_many(&mut self) -> bool {
         if self.is_heap {
             self.heap.take();
             if self.heap.len() > FEW {
-                return;
+                return false;
             }
             self.leave_heap();
         } else {
             self.row.take();
         }
-        if self.row.is_empty() {
-            self.refill();
+        if !self.row.is_empty() {
+            return false;
         }
+        self.refill();
+        self.far.len() >= VERY_MANY
     }
 
     /// The keys of the heap go back to the row.

@@ -103,6 +103,11 @@ impl Row {
         Key::of_halves(self.highs[self.last % PLACES], self.lows[self.last % PLACES])
     }
 
+    /// All keys, greatest first.
+    pub fn iter(&self) -> impl Iterator<Item = Key> {
+        (BLOCK..=self.last).map(|place| Key::of_halves(self.highs[place], self.lows[place]))
+    }
+
     /// Removes the least key.
     #[inline]
     pub fn take(&mut self) {
