@@ -461,7 +461,11 @@ impl<'m, O: Observer> World<'m, O> {
         let end = self.script.end;
         let mut instant = SimTime::ZERO;
         let mut at_instant: u64 = 0;
-        while let Some((now, event)) = self.queue.pop_alive_until(end, |event| event.is_dead(&self.frames)) {
+        while let Some((now, event)) = self.queue.pop_alive_until(
+            end,
+            |event| event.is_dead(&self.frames),
+            |event| event.fetch(&self.frames),
+        ) {
             if now != instant {
                 instant = now;
                 at_instant = 0;

@@ -123,6 +123,13 @@ impl KeyHeap {
         self.hole = true;
     }
 
+    /// Hands over all keys, in no order.
+    pub fn drain(&mut self, to: impl FnMut(Key)) {
+        let first = ROOT + usize::from(self.hole);
+        self.lines.iter().flat_map(|line| line.0).take(self.end).skip(first).for_each(to);
+        self.clear();
+    }
+
     /// Removes all and keeps the memory.
     pub fn clear(&mut self) {
         self.lines.clear();

@@ -1,54 +1,72 @@
-//! The keys of pending events, least first: a sorted row while they are few, a heap when they are many.
+//! The keys of pending events, least first: the few that are next in a sorted row, what is due later in unsorted
+//! buckets.
 //!
-//! A system in which every machine has one alarm set has a few dozen events pending. Then nothing beats a sorted
-//! row: the least key is at its end, taking it is counting down, and a new key mostly belongs near the end, as what
-//! is scheduled is mostly due soon. Measured on a dozen instances and a database, instructions for scheduling and
-//! playing an event: heap 300, row 150.
+//! While all fit the row, that is all there is. When it is full, what is due after some instant, the *bound*, goes to
+//! buckets ([`super::far`]), and when the row is empty, the next bucket fills it and moves the bound. So each key is
+//! sorted among a dozen others, however many there are.
 //!
-//! The row keeps the halves of its keys apart: the high ones are compared, the low ones only follow. Keys make room
-//! four at a time where all four have to.
+//! ```text
+//! row   3 5 9 ∙ bound ∙ buckets   12 17 14   ∙   21   ∙   33 31 38 …
+//! ```
 //!
-//! Invariants: the row is sorted, greatest first, after four times [`Key::NONE`] at its beginning, which no key passes;
-//! all keys are in the row or all are in the heap.
+//! Sometimes many more keys come before the bound than there were when it was set: the first burst after a time of
+//! few events, or ten thousand timers of one instant. They are kept in a heap, and if it gets large, its keys go to the
+//! buckets as well and the bound is set anew. What this costs is less than a few moves for each key that made the heap
+//! so large.
+//!
+//! Invariants: keys with a high half below the bound are in the row, or all of them in the heap; others are in the
+//! buckets. Row and heap are empty only if the buckets are.
 
+use super::far::Far;
 use super::heap::KeyHeap;
 use super::key::Key;
+use super::row::Row;
 
-/// Places in the row.
-const PLACES: usize = 64;
-/// Keys that make room at once; so many places at the beginning of the row are `Key::NONE`.
-const BLOCK: usize = 4;
 /// So many keys are left in the heap when they move back to the row: far fewer than fit, so that it takes many events
 /// to fill it again.
 const FEW: usize = 16;
-
-/// Halves of the keys in the row; so many more than places that a block after the last place needs no check.
-type Halves = [u64; PLACES + BLOCK];
+/// A bucket with few keys is added to the row while that holds no more with it.
+const ENOUGH: usize = 8;
+/// The least size of a heap that is spread over the buckets while there is something in them.
+const CROWD: usize = 128;
+/// With so many keys, their events fill the caches that are near.
+const VERY_MANY: usize = 4_096;
 
 /// The keys of all pending events.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    highs: Halves,
-    lows: Halves,
-    /// The place of the least key in the row.
-    last: usize,
-    heap: KeyHeap,
-    /// Whether the keys are in the heap.
+    /// Keys with this high half or a higher one are not for the row: the bound, and 0 while there is a heap.
+    limit: u64,
+    /// Whether there is more than the row.
+    is_big: bool,
     is_heap: bool,
+    row: Row,
+    heap: KeyHeap,
+    bound: u64,
+    /// The size of the heap at which it is spread over the buckets.
+    crowd: usize,
+    far: Far,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        let none = Key::NONE;
-        let (highs, lows) = ([none.high(); PLACES + BLOCK], [none.low(); PLACES + BLOCK]);
-        Self { highs, lows, last: BLOCK - 1, heap: KeyHeap::default(), is_heap: false }
+        Self {
+            limit: u64::MAX,
+            is_big: false,
+            is_heap: false,
+            row: Row::default(),
+            heap: KeyHeap::default(),
+            bound: u64::MAX,
+            crowd: 0,
+            far: Far::default(),
+        }
     }
 }
 
 impl Keys {
     /// How many there are.
     pub fn len(&self) -> usize {
-        if self.is_heap { self.heap.len() } else { self.last - (BLOCK - 1) }
+        self.row.len() + self.heap.len() + self.far.len()
     }
 
     /// Whether there is none.
@@ -59,154 +77,228 @@ impl Keys {
     /// Puts in the key with the highest sequence of all: of equal time and rank, it is the last.
     #[inline]
     pub fn insert_newest(&mut self, key: Key) {
-        self.insert_by(key, |high, _, before, _| high < before);
+        if key.high() >= self.limit {
+            return self.insert_apart(key);
+        }
+        if !self.row.insert_newest(key) {
+            self.fill_heap(key);
+        }
     }
 
     /// Puts `key` in.
     #[inline]
     pub fn insert(&mut self, key: Key) {
-        self.insert_by(key, |high, low, before, low_before| {
-            high < before || high == before && low < low_before
-        });
-    }
-
-    #[inline(always)]
-    fn insert_by(&mut self, key: Key, is_less: impl Fn(u64, u64, u64, u64) -> bool) {
-        if self.is_heap {
-            return self.heap.insert(key);
+        if key.high() >= self.limit {
+            return self.insert_apart(key);
         }
-        // Masks instead of checks: all these are places.
-        let mut to = (self.last + 1) % PLACES;
-        if to == 0 {
-            return self.fill_heap(key);
+        if !self.row.insert(key) {
+            self.fill_heap(key);
         }
-        self.last = to;
-        let (high, low) = (key.high(), key.low());
-        loop {
-            let block = (to - BLOCK) % PLACES;
-            if is_less(high, low, self.highs[block], self.lows[block]) {
-                break;
-            }
-            move_block(&mut self.highs, block);
-            move_block(&mut self.lows, block);
-            to = block;
-        }
-        loop {
-            let before = (to - 1) % PLACES;
-            if is_less(high, low, self.highs[before], self.lows[before]) {
-                break;
-            }
-            self.highs[to] = self.highs[before];
-            self.lows[to] = self.lows[before];
-            to = before;
-        }
-        self.highs[to] = high;
-        self.lows[to] = low;
     }
 
     /// The least key, left where it is; [`Key::NONE`] if there is none.
     #[inline]
     pub fn peek(&mut self) -> Key {
-        if self.is_heap { self.heap.peek() } else { self.at(self.last) }
+        if self.is_heap { self.heap.peek() } else { self.row.least() }
     }
 
+    /// Removes the key just seen by [`peek`](Self::peek). Says whether others, of so many that their events are hardly
+    /// in the cache, have just become the [`next`](Self::next) ones.
     #[inline]
-    fn at(&self, place: usize) -> Key {
-        Key::of_halves(self.highs[place % PLACES], self.lows[place % PLACES])
-    }
-
-    /// Removes the key just seen by [`peek`](Self::peek).
-    #[inline]
-    pub fn take(&mut self) {
-        if self.is_heap {
-            return self.take_from_heap();
+    pub fn take(&mut self) -> bool {
+        if self.is_big {
+            return self.take_of_many();
         }
-        debug_assert!(self.last >= BLOCK, "peek first");
-        self.last -= 1;
+        self.row.take();
+        false
+    }
+
+    /// The keys in the row.
+    pub fn next(&self) -> impl Iterator<Item = Key> {
+        self.row.iter()
     }
 
     /// Removes all and keeps the memory.
     pub fn clear(&mut self) {
+        self.row.clear();
         self.heap.clear();
-        self.is_heap = false;
-        self.last = BLOCK - 1;
+        self.far.clear();
+        (self.is_heap, self.is_big, self.limit, self.bound) = (false, false, u64::MAX, u64::MAX);
+    }
+
+    /// Puts in what is not for the row.
+    #[inline(never)]
+    fn insert_apart(&mut self, key: Key) {
+        if key.high() >= self.bound {
+            self.far.push(key);
+        } else {
+            self.insert_into_heap(key);
+        }
     }
 
     #[inline(never)]
-    fn take_from_heap(&mut self) {
-        self.heap.take();
-        if self.heap.len() > FEW {
-            return;
+    fn insert_into_heap(&mut self, key: Key) {
+        self.heap.insert(key);
+        if self.heap.len() >= self.crowd {
+            self.spread();
         }
-        self.is_heap = false;
-        self.last = BLOCK - 1 + self.heap.len();
-        for place in (BLOCK..=self.last).rev() {
-            let key = self.heap.peek();
-            (self.highs[place], self.lows[place]) = (key.high(), key.low());
+    }
+
+    #[inline(never)]
+    fn take_of_many(&mut self) -> bool {
+        if self.is_heap {
             self.heap.take();
+            if self.heap.len() > FEW {
+                return false;
+            }
+            self.leave_heap();
+        } else {
+            self.row.take();
+        }
+        if !self.row.is_empty() {
+            return false;
+        }
+        self.refill();
+        self.far.len() >= VERY_MANY
+    }
+
+    /// The keys of the heap go back to the row.
+    fn leave_heap(&mut self) {
+        while !self.heap.is_empty() {
+            let key = self.heap.peek();
+            self.heap.take();
+            self.row.insert(key);
         }
         self.heap.clear();
+        self.is_heap = false;
+        self.is_big = !self.far.is_empty();
+        self.limit = self.bound;
     }
 
     /// The row is full: all move to the heap.
     #[cold]
     #[inline(never)]
     fn fill_heap(&mut self, key: Key) {
-        self.is_heap = true;
+        (self.is_heap, self.is_big, self.limit) = (true, true, 0);
+        // With nothing in the buckets, it costs little to begin with them.
+        self.crowd = if self.far.is_empty() { 0 } else { CROWD };
         self.heap.insert(key);
-        // In rising order, so that none rises in the heap.
-        for place in (BLOCK..=self.last).rev() {
-            self.heap.insert(self.at(place));
+        while !self.row.is_empty() {
+            self.heap.insert(self.row.least());
+            self.row.take();
         }
-        self.last = BLOCK - 1;
     }
-}
 
-/// Moves a block by one place towards the end.
-#[inline(always)]
-fn move_block(halves: &mut Halves, block: usize) {
-    let at = &mut halves[block % PLACES..][..BLOCK + 1];
-    let [a, b, c, d] = [at[0], at[1], at[2], at[3]];
-    (at[1], at[2], at[3], at[4]) = (a, b, c, d);
+    /// Moves all keys from the heap to the buckets, and the next ones to the row.
+    #[cold]
+    #[inline(never)]
+    fn spread(&mut self) {
+        self.far.lower(self.heap.peek().high());
+        let far = &mut self.far;
+        self.heap.drain(|key| far.push(key));
+        (self.is_heap, self.is_big) = (false, true);
+        self.refill();
+    }
+
+    /// Fills the row, which is empty, with the next keys.
+    #[inline(never)]
+    fn refill(&mut self) {
+        self.bound = loop {
+            let Some(first) = self.far.first() else {
+                self.is_big = self.is_heap;
+                break u64::MAX;
+            };
+            let is_begun = !self.row.is_empty();
+            if self.is_heap || is_begun && self.row.len() + first.len > ENOUGH {
+                break first.start;
+            }
+            if !first.is_long() {
+                let row = &mut self.row;
+                self.far.hand_over(first, |key| {
+                    row.insert(key);
+                });
+            } else if first.is_one_instant() {
+                let heap = &mut self.heap;
+                self.far.hand_over(first, |key| heap.insert(key));
+                self.is_heap = true;
+                self.crowd = 2 * self.heap.len().max(CROWD);
+            } else {
+                self.far.split(first);
+            }
+        };
+        self.limit = if self.is_heap { 0 } else { self.bound };
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::SimTime;
+    use crate::base::time::TIME_NS_MAX;
     use crate::engine::Rank;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    impl Keys {
+        fn check(&self) {
+            assert!(!self.is_heap || self.row.is_empty());
+            assert_eq!(self.limit, if self.is_heap { 0 } else { self.bound });
+            assert_eq!(self.is_big, self.is_heap || !self.far.is_empty());
+            assert!(self.far.is_empty() || !self.row.is_empty() || !self.heap.is_empty());
+        }
+    }
+
+    /// How far ahead a key is: ties, what is soon, what is late, and the end of time.
+    fn delay() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            2 => Just(0),
+            3 => 0u64..10,
+            3 => 0u64..100_000,
+            3 => 0u64..10_000_000_000,
+            1 => (0u32..57).prop_map(|bits| (1 << bits) - 1),
+        ]
+    }
+
+    /// So many times in ten a key comes, otherwise one goes; how often; what comes, by turns.
+    fn phase() -> impl Strategy<Value = (u64, u64, Vec<(u64, u8)>)> {
+        (0u64..10, 1u64..400, prop::collection::vec((delay(), 0u8..3), 1..30))
+    }
+
     proptest! {
-        /// More come in the first half than leave, and fewer in the second: through the heap and back.
+        /// Few and many, up and down, of one instant and of all times: as from a sorted set.
         #[test]
-        fn agrees_with_a_sorted_set(
-            up in prop::collection::vec(prop::option::weighted(0.8, 0u64..50), 0..200),
-            down in prop::collection::vec(prop::option::weighted(0.2, 0u64..50), 0..200),
-        ) {
+        fn agrees_with_a_sorted_set(phases in prop::collection::vec(phase(), 1..12)) {
             let mut keys = Keys::default();
             let mut model = BTreeSet::new();
-            for (sequence, step) in up.into_iter().chain(down).enumerate() {
-                if let Some(at) = step {
-                    // Every third key comes late, as the next of a lane does.
-                    let is_newest = sequence % 3 != 0;
-                    let sequence = if is_newest { sequence + 1_000 } else { sequence } as u64;
-                    let key = Key::new(SimTime::from_ns(at), Rank::Timer, sequence, 0);
-                    if is_newest { keys.insert_newest(key) } else { keys.insert(key) }
-                    model.insert(key);
-                } else {
-                    let least = keys.peek();
-                    prop_assert_eq!(least, model.pop_first().unwrap_or(Key::NONE));
-                    if least != Key::NONE {
-                        keys.take();
+            let (mut now, mut sequence) = (0, 0u64);
+            for (up, steps, delays) in phases {
+                for (step, &(delay, rank)) in (0..steps).zip(delays.iter().cycle()) {
+                    if step * 7 % 10 < up {
+                        let at = SimTime::from_ns((now + delay).min(TIME_NS_MAX));
+                        let rank = [Rank::Fault, Rank::Timer, Rank::Sample][usize::from(rank)];
+                        // Every third key comes late, as the next of a lane does.
+                        sequence += 1;
+                        let is_newest = !sequence.is_multiple_of(3);
+                        let turn = if is_newest { sequence + 10_000 } else { sequence };
+                        let key = Key::new(at, rank, turn, sequence as u32);
+                        if is_newest { keys.insert_newest(key) } else { keys.insert(key) }
+                        model.insert(key);
+                    } else {
+                        let least = keys.peek();
+                        prop_assert_eq!(least, model.pop_first().unwrap_or(Key::NONE));
+                        if least != Key::NONE {
+                            keys.take();
+                            now = least.time().ns();
+                        }
                     }
+                    prop_assert_eq!(keys.len(), model.len());
+                    keys.check();
                 }
-                prop_assert_eq!(keys.len(), model.len());
             }
             while let Some(least) = model.pop_first() {
                 prop_assert_eq!(keys.peek(), least);
                 keys.take();
+                keys.check();
             }
             prop_assert!(keys.is_empty() && keys.peek() == Key::NONE);
         }

@@ -1,6 +1,6 @@
 //! The event queue: what happens next.
 //!
-//! Three parts. [`Keys`] orders the keys ([`super::key`]): a sorted row of them, or a heap. A slab holds the events, so
+//! Three parts. [`Keys`] orders the keys ([`super::key`]): a sorted row, and buckets behind it. A slab holds the events, so
 //! that 16 bytes are moved whatever an event weighs. And *lanes* hold what needs no sorting: events of one constant
 //! delay (timeouts, intervals, hedges) fall due in the order in which they were scheduled, so each such delay has a
 //! queue of its own, first in, first out, of which only the head is among the keys. Thirty thousand pending timeouts
@@ -157,25 +157,33 @@ impl<E: Copy> EventQueue<E> {
     #[inline]
     pub fn pop(&mut self) -> Option<(SimTime, E)> {
         let key = self.keys.peek();
-        (key != Key::NONE).then(|| self.take(key, |_| false))
+        (key != Key::NONE).then(|| self.take(key, |_| false, |_| ()))
     }
 
     /// Removes the next event and moves the clock to it if its time is before `end`; otherwise leaves all as it is.
     #[inline]
     pub fn pop_until(&mut self, end: SimTime) -> Option<(SimTime, E)> {
-        self.pop_alive_until(end, |_| false)
+        self.pop_alive_until(end, |_| false, |_| ())
     }
 
     /// As [`pop_until`](Self::pop_until), where `is_dead` says of which events nothing follows any more: those at the
     /// head of a lane are dropped. An event that was not dropped before it came to the keys is returned all the same.
+    ///
+    /// If very many are pending, each event is shown to `soon` before it is its turn, some events at a time: who reads
+    /// what they name then waits once for memory, and not again and again.
     #[inline]
-    pub fn pop_alive_until(&mut self, end: SimTime, is_dead: impl Fn(&E) -> bool) -> Option<(SimTime, E)> {
+    pub fn pop_alive_until(
+        &mut self,
+        end: SimTime,
+        is_dead: impl Fn(&E) -> bool,
+        soon: impl Fn(&E),
+    ) -> Option<(SimTime, E)> {
         let key = self.keys.peek();
         // No event at all is as good as one at the end of time.
         if key.time() >= end {
             return None;
         }
-        Some(self.take(key, is_dead))
+        Some(self.take(key, is_dead, soon))
     }
 
     /// Back to an empty queue at time zero. Keeps the memory, and the lanes with their names.
@@ -201,10 +209,12 @@ impl<E: Copy> EventQueue<E> {
     /// Takes out the event with the least key. If it was the head of a lane, the next in the lane that is not dead
     /// takes its place among the keys at once.
     #[inline]
-    fn take(&mut self, key: Key, is_dead: impl Fn(&E) -> bool) -> (SimTime, E) {
+    fn take(&mut self, key: Key, is_dead: impl Fn(&E) -> bool, soon: impl Fn(&E)) -> (SimTime, E) {
         debug_assert!(key.time() >= self.now, "time never goes back");
         self.now = key.time();
-        self.keys.take();
+        if self.keys.take() {
+            self.keys.next().filter_map(|key| self.slab.events.get(key.slot() as usize)).for_each(soon);
+        }
         let slot = key.slot();
         if slot & LANE == 0 {
             return (self.now, self.slab.remove(slot));
@@ -466,7 +476,8 @@ mod tests {
         let mut rang = Vec::new();
         for step in 0..100_000u64 {
             queue.schedule(at(step * 1_000_000), Rank::Arrival, u64::MAX);
-            while let Some((_, event)) = queue.pop_alive_until(at(step * 1_000_000 + 1), |e| is_dead(e, step))
+            while let Some((_, event)) =
+                queue.pop_alive_until(at(step * 1_000_000 + 1), |e| is_dead(e, step), |_| ())
             {
                 if event == u64::MAX {
                     queue.schedule_mortal(lane, step, |e| is_dead(e, step));

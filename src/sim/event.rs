@@ -312,6 +312,24 @@ impl Event {
             _ => false,
         }
     }
+
+    /// Reads the frames that playing this begins with, for nothing but that they are in the cache then.
+    #[inline]
+    pub fn fetch(&self, frames: &Arena<Frame>) {
+        let (Self::StepDone(id)
+        | Self::RequestTimeout(id)
+        | Self::QueueTimeout(id)
+        | Self::Timer(id)
+        | Self::Retry(id)
+        | Self::Sent(id)
+        | Self::Answered(id, _)) = self
+        else {
+            return;
+        };
+        if let Some(frame) = frames.get(*id) {
+            std::hint::black_box((std::mem::discriminant(&frame.kind), frames.contains(frame.parent)));
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Event>() <= 16, "events stay small: they are copied through the queue");
