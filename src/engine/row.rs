@@ -124,8 +124,10 @@ impl Row {
 /// Moves a block by one place towards the end.
 #[inline(always)]
 fn move_block(halves: &mut Halves, block: usize) {
-    let at = &mut halves[block % PLACES..][..BLOCK + 1];
-    let [a, b, c, d] = [at[0], at[1], at[2], at[3]];
-    (at[1], at[2], at[3], at[4]) = (a, b, c, d);
-}
+    let block = block % PLACES;
+    if let Some(keys) = halves[block..].first_chunk::<BLOCK>().copied()
+        && let Some(to) = halves[block + 1..].first_chunk_mut::<BLOCK>()
+    {
+        *to = keys;
+    }
 }
