@@ -148,7 +148,7 @@ impl<E: Copy> EventQueue<E> {
             self.keys.insert_newest(key);
         }
         if lane.waiting.is_full() {
-            lane.make_room((key, event), is_dead);
+            lane.make_room(is_dead);
         }
         lane.waiting.push_back((key, event));
     }
@@ -251,14 +251,14 @@ struct Lane<E> {
 
 impl<E: Copy> Lane<E> {
     /// Room for one more: what is dead goes, but for the head, which is among the keys; and if at least half is alive,
-    /// the room is doubled. So it costs each event a look at one or two others. `one` fills new places.
+    /// the room is doubled. So it costs each event a look at one or two others.
     #[cold]
     #[inline(never)]
-    fn make_room(&mut self, one: (Key, E), is_dead: impl Fn(&E) -> bool) {
+    fn make_room(&mut self, is_dead: impl Fn(&E) -> bool) {
         let mut is_head = true;
         self.waiting.retain(|(_, event)| std::mem::take(&mut is_head) || !is_dead(event));
-        if 2 * self.waiting.len() >= self.waiting.places.len() {
-            self.waiting.grow(one);
+        if 2 * self.waiting.len() >= self.waiting.size {
+            self.waiting.grow();
         }
     }
 }
@@ -270,14 +270,17 @@ const RING_MIN: usize = 64;
 /// so that adding to it is a store.
 #[derive(Clone, Debug)]
 struct Ring<T> {
+    /// Those that were ever used: new ones take memory one by one.
     places: Vec<T>,
+    /// How many there are, the unused included.
+    size: usize,
     first: usize,
     len: usize,
 }
 
 impl<T> Default for Ring<T> {
     fn default() -> Self {
-        Self { places: Vec::new(), first: 0, len: 0 }
+        Self { places: Vec::new(), size: 0, first: 0, len: 0 }
     }
 }
 
@@ -294,13 +297,13 @@ impl<T: Copy> Ring<T> {
 
     #[inline]
     fn is_full(&self) -> bool {
-        self.len == self.places.len()
+        self.len == self.size
     }
 
     /// The place of the one after so many others.
     #[inline]
     fn place(&self, number: usize) -> usize {
-        self.first.wrapping_add(number) & self.places.len().wrapping_sub(1)
+        self.first.wrapping_add(number) & self.size.wrapping_sub(1)
     }
 
     #[inline]
@@ -316,7 +319,10 @@ impl<T: Copy> Ring<T> {
     #[inline]
     fn push_back(&mut self, one: T) {
         let place = self.place(self.len);
-        self.places[place] = one;
+        match self.places.get_mut(place) {
+            Some(used) => *used = one,
+            None => self.places.push(one),
+        }
         self.len += 1;
     }
 
@@ -342,11 +348,12 @@ impl<T: Copy> Ring<T> {
         self.len = kept;
     }
 
-    /// Twice the places; `one` fills the new ones.
-    fn grow(&mut self, one: T) {
+    /// Twice the places, when all were used.
+    fn grow(&mut self) {
         self.places.rotate_left(self.first);
         self.first = 0;
-        self.places.resize((2 * self.places.len()).max(RING_MIN), one);
+        self.size = (2 * self.size).max(RING_MIN);
+        self.places.reserve_exact(self.size - self.places.len());
     }
 
     fn clear(&mut self) {
