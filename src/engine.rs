@@ -8,4 +8,4 @@ pub mod queue;
 pub mod row;
 
 pub use key::Rank;
-pub use queue::{EventQueue, LaneId};
+pub use queue::{EventQueue, LaneId, Pending};

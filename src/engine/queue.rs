@@ -8,8 +8,9 @@
 //!
 //! ```text
 //! keys    3 ─ 5 ─ 9 ─ 12 …              least key first
-//!         │   └──────────────► slab     any delay: the event waits in a slot
-//!         └──────────────────► lane     one delay: head, next, next, …
+//!         │   │   └──────────► slab     any delay: the event waits in a slot
+//!         │   └──────────────► lane     one delay: head, next, next, …
+//!         └──────────────────► itself   an event that is no more than a number
 //! ```
 //!
 //! Most timeouts are *dead* long before they are due: what they were set for has ended. Who pops and schedules may say
@@ -28,6 +29,21 @@ use crate::base::{SimDuration, SimTime};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LaneId(u16);
 
+/// What may be pending in an [`EventQueue`].
+pub trait Pending: Copy {
+    /// The number below 2^30 that says all of the event, if there is one: it then waits in its key.
+    #[inline]
+    fn as_number(&self) -> Option<u32> {
+        None
+    }
+
+    /// The event whose number this is.
+    #[inline]
+    fn of_number(_number: u32) -> Self {
+        unreachable!("no event has a number")
+    }
+}
+
 /// Pending events of type `E`, and the clock that they move.
 #[derive(Clone, Debug)]
 pub struct EventQueue<E> {
@@ -40,13 +56,13 @@ pub struct EventQueue<E> {
     found: [LaneId; FOUND],
 }
 
-impl<E: Copy> Default for EventQueue<E> {
+impl<E: Pending> Default for EventQueue<E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<E: Copy> EventQueue<E> {
+impl<E: Pending> EventQueue<E> {
     /// An empty queue at time zero.
     pub fn new() -> Self {
         Self {
@@ -86,7 +102,13 @@ impl<E: Copy> EventQueue<E> {
     #[inline(always)]
     pub fn schedule(&mut self, at: SimTime, rank: Rank, event: E) {
         debug_assert!(at >= self.now, "nothing can be scheduled for {at}: it is {} already", self.now);
-        let Some(slot) = self.slab.insert(event) else { return self.schedule_anew(at, rank, event) };
+        let slot = match event.as_number() {
+            Some(number) => NUMBER | number,
+            None => match self.slab.insert(event) {
+                Some(slot) => slot,
+                None => return self.schedule_anew(at, rank, event),
+            },
+        };
         let key = self.next_key(at.max(self.now).min(SimTime::NEVER), rank, slot);
         self.keys.insert_newest(key);
     }
@@ -216,6 +238,9 @@ impl<E: Copy> EventQueue<E> {
             self.keys.next().filter_map(|key| self.slab.events.get(key.slot() as usize)).for_each(soon);
         }
         let slot = key.slot();
+        if slot & (LANE | NUMBER) == NUMBER {
+            return (self.now, E::of_number(slot & !NUMBER));
+        }
         if slot & LANE == 0 {
             return (self.now, self.slab.remove(slot));
         }
@@ -240,6 +265,9 @@ const FOUND: usize = 16;
 
 /// The bit by which a key says that its event waits in a lane; the rest of the slot is then the lane.
 const LANE: u32 = 1 << 31;
+
+/// The bit by which a key without that one says that the rest of its slot is the number of its event.
+const NUMBER: u32 = 1 << 30;
 
 /// Events of one delay and rank, head first.
 #[derive(Clone, Debug)]
@@ -380,7 +408,7 @@ impl<E: Copy> Slab<E> {
     /// One more free slot, with whatever event in it.
     fn grow(&mut self, event: E) {
         let slot = self.events.len() as u32;
-        debug_assert!(slot < LANE, "at most 2^31 events can be pending");
+        debug_assert!(slot < NUMBER, "at most 2^30 events can be pending");
         self.events.push(event);
         // Room to free every slot, so that removing never allocates.
         self.free.reserve(self.events.capacity());

@@ -5,6 +5,7 @@ use super::frame::Frame;
 use crate::base::{Arena, Outcome};
 use crate::components::pool::ConnId;
 use crate::components::probe::ProbeKind;
+use crate::engine::Pending;
 
 /// Something that happens at a moment. Named by what is about to happen; at most 16 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -329,6 +330,35 @@ impl Event {
         if let Some(frame) = frames.get(*id) {
             std::hint::black_box((std::mem::discriminant(&frame.kind), frames.contains(frame.parent)));
         }
+    }
+}
+
+/// Bits of the number of a source's generation, and the bit by which its request differs from the alarm of a CPU.
+const GENERATION_BITS: u32 = 18;
+const ARRIVES: u32 = 1 << 29;
+
+/// Alarms and requests are most of what is pending.
+impl Pending for Event {
+    #[inline(always)]
+    fn as_number(&self) -> Option<u32> {
+        match *self {
+            Self::Cpu { instance } => (instance < ARRIVES).then_some(instance),
+            Self::Arrive { client, generation } => {
+                let fits = generation < 1 << GENERATION_BITS && client < ARRIVES >> GENERATION_BITS;
+                fits.then_some(ARRIVES | client << GENERATION_BITS | generation)
+            }
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn of_number(number: u32) -> Self {
+        if number & ARRIVES == 0 {
+            return Self::Cpu { instance: number };
+        }
+        let number = number & !ARRIVES;
+        let generation = number & ((1 << GENERATION_BITS) - 1);
+        Self::Arrive { client: number >> GENERATION_BITS, generation }
     }
 }
 
