@@ -2,14 +2,17 @@
 //! pending (Vaucher and Duval 1975). Time is per 1,000 events; the heap's includes one exponential draw each.
 
 use brownout::base::{Rng, SimDuration, SimTime};
-use brownout::engine::{EventQueue, LaneId, Rank};
+use brownout::engine::{EventQueue, LaneId, Pending, Rank};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
 const PENDING: [u64; 3] = [100, 10_000, 1_000_000];
 const EVENTS: u32 = 1_000;
 /// A payload of 16 bytes, as the simulator's.
-type Event = (u64, LaneId);
+#[derive(Clone, Copy)]
+struct Event(u64, LaneId);
+
+impl Pending for Event {}
 
 fn main() {
     divan::main();
@@ -25,7 +28,7 @@ fn filled(pending: u64, rng: &mut Rng) -> EventQueue<Event> {
     let lanes: Vec<LaneId> =
         (1..=16).map(|k| queue.lane(SimDuration::from_ms(100 * k), Rank::Timer)).collect();
     for (number, lane) in (0..pending).zip(lanes.into_iter().cycle()) {
-        queue.schedule(SimTime::ZERO + exponential(rng), Rank::Timer, (number, lane));
+        queue.schedule(SimTime::ZERO + exponential(rng), Rank::Timer, Event(number, lane));
     }
     queue
 }
@@ -50,7 +53,8 @@ fn lane(bencher: Bencher, pending: u64) {
     let mut queue = filled(pending, &mut Rng::from_seed(1));
     let mut hold = || {
         if let Some((_, event)) = queue.pop() {
-            queue.schedule_lane(event.1, black_box(event));
+            black_box(event.0);
+            queue.schedule_lane(event.1, event);
         }
     };
     (0..20 * pending).for_each(|_| hold());

@@ -447,7 +447,23 @@ mod tests {
         SimTime::from_ns(ns)
     }
 
-    fn drain<E: Copy>(queue: &mut EventQueue<E>) -> Vec<E> {
+    /// Half of the numbers wait in their keys, half in slots.
+    impl Pending for u64 {
+        fn as_number(&self) -> Option<u32> {
+            (self.is_multiple_of(2) && *self < 1 << 30).then_some(*self as u32)
+        }
+
+        fn of_number(number: u32) -> Self {
+            Self::from(number)
+        }
+    }
+
+    impl Pending for () {}
+    impl Pending for i32 {}
+    impl Pending for char {}
+    impl Pending for (Rank, usize) {}
+
+    fn drain<E: Pending>(queue: &mut EventQueue<E>) -> Vec<E> {
         std::iter::from_fn(|| queue.pop().map(|(_, event)| event)).collect()
     }
 
