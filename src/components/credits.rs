@@ -155,7 +155,10 @@ mod tests {
                 credits.advance(now, cores);
                 prop_assert!((0.0..=288.0).contains(&credits.balance()));
                 prop_assert!(credits.limit().is_none() || !unlimited);
-                if let Some(out) = runs_out {
+                // To the nanosecond it is a matter of rounding.
+                if let Some(out) = runs_out
+                    && out.ns().abs_diff(now.ns()) > 1
+                {
                     prop_assert_eq!(credits.balance() <= 0.0, out <= now);
                 }
             }
