@@ -697,7 +697,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.count(meters.nobody);
         }
         match parent.number_outside() {
-            Some(client) => self.request_ended(now, plain_request(client, at, key), outcome),
+            Some(client) => self.plain_request_ended(now, client, (at, key), outcome),
             None => self.tasks.push_back(Task::Up(parent, outcome)),
         }
         if somebody_waits {

@@ -1,7 +1,6 @@
 //! Policies: calls go down through the layers, answers come up through them.
 
 use super::event::Event;
-use super::sources::plain_request;
 use super::frame::{Call, Frame, Kind, LayerState, NO_POOL, RetryState};
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, mix, uniform_of};
@@ -597,12 +596,12 @@ impl<O: Observer> World<'_, O> {
             }
             Kind::Exec(exec) => {
                 let Some(client) = parent.number_outside() else { return };
-                let request = plain_request(client, exec.at, exec.run.key);
+                let request = (exec.at, exec.run.key);
                 self.anybody_left = true;
                 if let Some(frame) = self.frames.get_mut(id) {
                     frame.parent = FrameId::NONE;
                 }
-                self.request_ended(now, request, Outcome::Timeout);
+                self.plain_request_ended(now, client, request, Outcome::Timeout);
             }
             Kind::Attempt { .. } => {
                 self.end_attempt(now, id, Outcome::Timeout);

@@ -8,6 +8,7 @@ use super::{FrameId, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, uniform_of};
 use crate::engine::Rank;
 use crate::metrics::Observer;
+use crate::model::catalog::ClientMeters;
 use crate::model::profile::line;
 use crate::model::{Arrivals, Client, ClientShape, LayerKind, Model};
 use std::collections::BTreeSet;
@@ -34,8 +35,9 @@ pub(super) struct Source<'m> {
     settings: &'m Client,
     /// Whether all its requests are alike: of one kind, without tenants, keys and sites.
     is_plain: bool,
-    /// Whether nothing but its latency and its outcome is asked about an answer.
-    is_answered_plainly: bool,
+    /// What a request is, if all are alike, none has more around it than its own timeout, and nothing but its latency
+    /// and its outcome is asked about its answer.
+    plain: Option<Plain>,
     /// The mean time between requests, in seconds, of a Poisson process whose rate does not change by itself.
     mean_gap: Option<f64>,
     /// Draws the moments of requests.
@@ -78,7 +80,7 @@ impl<'m> Source<'m> {
             Self {
                 settings,
                 is_plain: is_plain(shape, settings),
-                is_answered_plainly: false,
+                plain: None,
                 mean_gap: None,
                 rng: streams.stream(&path, "arrivals"),
                 key: streams.key(&path, "requests"),
@@ -141,10 +143,9 @@ impl<O: Observer> World<'_, O> {
         for (source, ((shape, settings), meters)) in self.sources.iter_mut().zip(clients) {
             source.settings = settings;
             source.is_plain = is_plain(shape, settings);
-            source.is_answered_plainly = source.is_plain
-                && !meters.has_edges
-                && !self.model.costs.is_any
-                && !self.net.has_wires;
+            let may_be = source.is_plain
+                && !(self.has_tables | meters.has_edges | self.model.costs.is_any | self.net.has_wires);
+            source.plain = if may_be { Plain::of(self.model, meters, settings) } else { None };
             source.settle_gap();
         }
     }
@@ -236,8 +237,9 @@ impl<O: Observer> World<'_, O> {
         if source.generation != generation {
             return;
         }
-        if source.mean_gap.is_some() {
-            self.schedule_arrival(now, client);
+        if let Some(mean) = source.mean_gap {
+            let at = now + exponential(mean, &mut source.rng);
+            self.queue.schedule(at, Rank::Arrival, Event::Arrive { client, generation });
             return self.send_next(now, client);
         }
         let settings = source.settings;
@@ -265,7 +267,35 @@ impl<O: Observer> World<'_, O> {
         let source = &mut self.sources[client as usize];
         source.sent += 1;
         let key = mix(source.key, source.sent);
-        self.send(now, client, NO_USER, key, mix(key, AFFINITY));
+        let affinity = mix(key, AFFINITY);
+        match source.plain {
+            Some(plain) if !(self.frames.is_tracing() || self.frames.samples(key)) => {
+                self.send_plainly(now, client, plain, key, affinity);
+            }
+            _ => self.send(now, client, NO_USER, key, affinity),
+        }
+    }
+
+    /// A request that needs no frame before it waits for something else than its execution.
+    #[inline(always)]
+    fn send_plainly(&mut self, now: SimTime, client: u32, plain: Plain, key: u64, affinity: u64) {
+        self.observer.arrival(plain.requests);
+        self.observer.moved(now, plain.in_flight, 1);
+        let tally = &mut self.tallies[client as usize];
+        tally.sent += 1;
+        tally.in_flight += 1;
+        let call = Call {
+            key,
+            route: plain.route,
+            owner: 0,
+            life: 0,
+            affinity: (affinity >> 32) as u32,
+            pool_layer: NO_POOL,
+            priority: plain.priority,
+            tenant: 0,
+            is_keyed: false,
+        };
+        self.route(now, &call, FrameId::outside(client));
     }
 
     /// A modulated source enters its next state.
@@ -394,15 +424,10 @@ impl<O: Observer> World<'_, O> {
         };
         let is_sampled = self.frames.samples(key);
         let layers = self.model.routes[route as usize].layers.clone();
-        // A timeout around all of it needs no frame of its own: the request's timer is its. And a request with nothing
-        // else around needs none before it waits for something else than its execution.
+        // A timeout around all of it needs no frame of its own: the request's timer is its.
         let is_plain = !(self.has_tables | is_sampled) && !self.frames.is_tracing();
         let own_timeout = if is_plain { own_timeout(self.model, &layers) } else { None };
         let below = layers.start + u32::from(own_timeout.is_some())..layers.end;
-        let source = &self.sources[client as usize];
-        if is_plain && source.is_answered_plainly && below.is_empty() && user == NO_USER {
-            return self.route(now, &call, FrameId::outside(client));
-        }
         let request = Request { client, request, tenant, user, at: now, key, route };
         let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(request)));
         if is_sampled {
@@ -434,7 +459,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// Sets the timer of a plain request that has just been sent, at the frame that stands for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_own_timeout(&mut self, route: u32, frame: FrameId) {
         if let Some(limit) = own_timeout(self.model, &self.model.routes[route as usize].layers) {
             self.after(limit, Rank::Timer, Event::Timer(frame));
@@ -546,9 +571,43 @@ impl<O: Observer> World<'_, O> {
         self.request_ended(now, request, outcome);
     }
 
-    /// The same for a request whatever stands for it.
+    /// The same for a plain request, of which an execution was all there was.
     #[inline(always)]
-    pub(super) fn request_ended(&mut self, now: SimTime, request: Request, outcome: Outcome) {
+    pub(super) fn plain_request_ended(
+        &mut self,
+        now: SimTime,
+        client: u32,
+        (at, key): (SimTime, u64),
+        outcome: Outcome,
+    ) {
+        let Some(plain) = self.sources[client as usize].plain else {
+            // Settings have changed since it was sent.
+            return self.request_ended(now, plain_request(client, at, key), outcome);
+        };
+        let timer = plain.ended + u32::from(!outcome.is_success());
+        self.observer.outcome_apart(plain.requests, timer, outcome, now.since(at));
+        self.end_tally(now, client, plain.in_flight, (key, outcome));
+    }
+
+    /// A request is no longer in flight.
+    #[inline(always)]
+    fn end_tally(
+        &mut self,
+        now: SimTime,
+        client: u32,
+        in_flight: u32,
+        (key, outcome): (u64, Outcome),
+    ) {
+        self.observer.moved(now, in_flight, -1);
+        let tally = &mut self.tallies[client as usize];
+        tally.in_flight -= 1;
+        tally.ended[outcome as usize] += 1;
+        debug_assert!(tally.is_conserved());
+        self.stamp(now, key, outcome);
+    }
+
+    /// The same for a request whatever stands for it.
+    fn request_ended(&mut self, now: SimTime, request: Request, outcome: Outcome) {
         let client = request.client;
         let meters = self.model.catalog.clients[client as usize];
         let latency = now.since(request.at);
@@ -565,12 +624,7 @@ impl<O: Observer> World<'_, O> {
         if outcome.is_success() && self.model.costs.has_answers {
             self.pay_delivery(&request);
         }
-        self.observer.moved(now, meters.in_flight, -1);
-        let tally = &mut self.tallies[client as usize];
-        tally.in_flight -= 1;
-        tally.ended[outcome as usize] += 1;
-        debug_assert!(tally.is_conserved());
-        self.stamp(now, request.key, outcome);
+        self.end_tally(now, client, meters.in_flight, (request.key, outcome));
         if request.user == NO_USER {
             return;
         }
@@ -591,6 +645,30 @@ fn pick<T>(entries: &[T], sum: impl Fn(&T) -> f64, key: u64) -> usize {
     }
     let u = uniform_of(key);
     entries.iter().position(|e| u < sum(e)).unwrap_or(entries.len() - 1)
+}
+
+/// What plain requests of a population have in common.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    route: u32,
+    priority: u8,
+    /// Meters.
+    requests: u32,
+    ended: u32,
+    in_flight: u32,
+}
+
+impl Plain {
+    /// What the requests of a population are, unless they have more around them than their own timeout.
+    fn of(model: &Model, meters: &ClientMeters, settings: &Client) -> Option<Self> {
+        let route = settings.mix.first()?.1;
+        let layers = &model.routes[route as usize].layers;
+        if layers.len() > usize::from(own_timeout(model, layers).is_some()) {
+            return None;
+        }
+        let ClientMeters { requests, ended, in_flight, .. } = *meters;
+        Some(Self { route, priority: settings.priority, requests, ended, in_flight })
+    }
 }
 
 /// A request of which a population makes no others.
