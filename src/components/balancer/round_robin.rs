@@ -21,7 +21,7 @@ pub(super) struct RoundRobin {
 
 impl RoundRobin {
     /// The first candidate after the one served last, or the first of all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pick(&mut self, candidates: &[u32]) -> u32 {
         let next = match self.last {
             None => 0,
