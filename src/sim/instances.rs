@@ -342,8 +342,8 @@ impl<O: Observer> World<'_, O> {
         if state.kind == GroupKind::Service {
             self.observer.timed(state.meters.wait, SimDuration::ZERO);
         }
-        if arrival.parent.number_outside().is_some() {
-            self.set_own_timeout(call.route, id);
+        if let Some(client) = arrival.parent.number_outside() {
+            self.set_own_timeout(client, id);
         }
         if call.pool_layer != NO_POOL
             && let Some(limit) = statement_timeout(model, call.pool_layer)

@@ -6,7 +6,7 @@ use super::ongoing::eased;
 use super::script::Effect;
 use super::{FrameId, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, uniform_of};
-use crate::engine::Rank;
+use crate::engine::{EventQueue, LaneId, Rank};
 use crate::metrics::Observer;
 use crate::model::catalog::ClientMeters;
 use crate::model::profile::line;
@@ -145,7 +145,10 @@ impl<O: Observer> World<'_, O> {
             source.is_plain = is_plain(shape, settings);
             let may_be = source.is_plain
                 && !(self.has_tables | meters.has_edges | self.model.costs.is_any | self.net.has_wires);
-            source.plain = if may_be { Plain::of(self.model, meters, settings) } else { None };
+            source.plain = match may_be {
+                true => Plain::of(self.model, meters, settings, &mut self.queue),
+                false => None,
+            };
             source.settle_gap();
         }
     }
@@ -454,15 +457,16 @@ impl<O: Observer> World<'_, O> {
     #[inline(never)]
     fn put_in_place(&mut self, request: Request, route: u32) -> FrameId {
         let frame = self.push_frame(Frame::new(FrameId::NONE, Kind::Request(Request { route, ..request })));
-        self.set_own_timeout(route, frame);
+        self.set_own_timeout(request.client, frame);
         frame
     }
 
     /// Sets the timer of a plain request that has just been sent, at the frame that stands for it.
     #[inline(always)]
-    pub(super) fn set_own_timeout(&mut self, route: u32, frame: FrameId) {
-        if let Some(limit) = own_timeout(self.model, &self.model.routes[route as usize].layers) {
-            self.after(limit, Rank::Timer, Event::Timer(frame));
+    pub(super) fn set_own_timeout(&mut self, client: u32, frame: FrameId) {
+        if let Some(Plain { timeout: Some(lane), .. }) = self.sources[client as usize].plain {
+            let frames = &self.frames;
+            self.queue.schedule_mortal(lane, Event::Timer(frame), |event| event.is_dead(frames));
         }
     }
 
@@ -649,9 +653,11 @@ fn pick<T>(entries: &[T], sum: impl Fn(&T) -> f64, key: u64) -> usize {
 
 /// What plain requests of a population have in common.
 #[derive(Clone, Copy, Debug)]
-struct Plain {
+pub(super) struct Plain {
     route: u32,
     priority: u8,
+    /// Where its own timeout waits, if it has one.
+    timeout: Option<LaneId>,
     /// Meters.
     requests: u32,
     ended: u32,
@@ -660,14 +666,21 @@ struct Plain {
 
 impl Plain {
     /// What the requests of a population are, unless they have more around them than their own timeout.
-    fn of(model: &Model, meters: &ClientMeters, settings: &Client) -> Option<Self> {
+    fn of(
+        model: &Model,
+        meters: &ClientMeters,
+        settings: &Client,
+        queue: &mut EventQueue<Event>,
+    ) -> Option<Self> {
         let route = settings.mix.first()?.1;
         let layers = &model.routes[route as usize].layers;
-        if layers.len() > usize::from(own_timeout(model, layers).is_some()) {
+        let timeout = own_timeout(model, layers);
+        if layers.len() > usize::from(timeout.is_some()) {
             return None;
         }
+        let timeout = timeout.map(|limit| queue.lane(limit, Rank::Timer));
         let ClientMeters { requests, ended, in_flight, .. } = *meters;
-        Some(Self { route, priority: settings.priority, requests, ended, in_flight })
+        Some(Self { route, priority: settings.priority, timeout, requests, ended, in_flight })
     }
 }
 
