@@ -108,7 +108,11 @@ fn print(text: &str) {
 
 /// Whether a text has control characters, as colors do, beside tabs and ends of lines.
 fn has_controls(text: &str) -> bool {
-    text.bytes().any(|byte| (byte < b' ' && !matches!(byte, b'\n' | b'\t' | b'\r')) || byte == 0x7f)
+    let is_control =
+        |byte: u8| ((byte < b' ') & (byte != b'\n') & (byte != b'\t') & (byte != b'\r')) | (byte == 0x7f);
+    // Many bytes at once: none of them decides what is done next.
+    let has_some = |part: &[u8]| part.iter().fold(false, |some, byte| some | is_control(*byte));
+    text.as_bytes().chunks(4096).any(has_some)
 }
 
 /// Writes a message to standard error.

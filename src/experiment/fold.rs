@@ -260,7 +260,6 @@ impl Fold {
             .map(|(metric, values)| MetricResult {
                 path: metric.path.clone(),
                 unit: metric.unit,
-                meaning: metric.meaning.clone(),
                 estimate: Estimate::of_present(&values),
                 per_run: values,
             })

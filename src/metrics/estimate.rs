@@ -58,6 +58,9 @@ impl Estimate {
 
     /// As [`of`](Self::of), over the runs in which the metric exists; `runs` says how many did.
     pub fn of_present(values: &[Option<f64>]) -> Option<Self> {
+        if let [value] = values {
+            return value.and_then(|value| Self::of(&[value]));
+        }
         let present: Vec<f64> = values.iter().copied().flatten().collect();
         Self::of(&present)
     }
