@@ -90,7 +90,7 @@ impl FieldDoc {
         name: &'static str,
         type_name: fn() -> String,
         default: Option<&'static str>,
-        lines: &[&str],
+        lines: &str,
     ) -> Self {
         Self { name, type_name: type_name(), default, doc: doc_text(lines) }
     }
@@ -133,8 +133,8 @@ impl Declarations {
 }
 
 /// Joins the lines of a doc comment.
-pub fn doc_text(lines: &[&str]) -> String {
-    lines.iter().map(|l| l.trim()).collect::<Vec<_>>().join(" ").trim().to_string()
+pub fn doc_text(lines: &str) -> String {
+    lines.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_string()
 }
 
 /// The name of a field: `for` is written `r#for` in Rust.
@@ -404,12 +404,12 @@ macro_rules! record {
             fn declare(into: &mut $crate::spec::decode::Declarations) {
                 let started = into.start($crate::spec::decode::Declaration {
                     name: $crate::record!(@name $name $($shown)?),
-                    doc: $crate::spec::decode::doc_text(&[$($doc),+]),
+                    doc: $crate::spec::decode::doc_text(concat!($($doc, "\n"),+)),
                     fields: vec![$( $crate::spec::decode::FieldDoc::of(
                         $crate::spec::decode::field_name(stringify!($field)),
                         <$ftype as $crate::spec::decode::Decode>::type_name,
                         $crate::record!(@default $($default)?),
-                        &[$($fdoc),+],
+                        concat!($($fdoc, "\n"),+),
                     ) ),*],
                     positional: <Self as $crate::spec::decode::Variant>::positional(),
                     variants: Vec::new(),
@@ -472,12 +472,12 @@ macro_rules! choice {
                 $( shorthand = $short_doc; )?
                 let started = into.start($crate::spec::decode::Declaration {
                     name: $crate::record!(@name $name $($shown)?),
-                    doc: $crate::spec::decode::doc_text(&[$($doc),+]),
+                    doc: $crate::spec::decode::doc_text(concat!($($doc, "\n"),+)),
                     fields: Vec::new(),
                     positional: &[],
                     variants: vec![$((
                         stringify!($variant),
-                        $crate::spec::decode::doc_text(&[$($vdoc),+]),
+                        $crate::spec::decode::doc_text(concat!($($vdoc, "\n"),+)),
                         $crate::choice!(@payload $($payload)?),
                     )),*],
                     shorthand,
