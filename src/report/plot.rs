@@ -143,7 +143,7 @@ mod tests {
     use crate::report::fixture;
 
     fn stems(result: &ExperimentResult) -> Vec<String> {
-        all(result).unwrap().into_iter().map(|plot| plot.file_stem).collect()
+        all(result, 1).unwrap().into_iter().map(|plot| plot.file_stem).collect()
     }
 
     /// The texts of an SVG.
