@@ -64,8 +64,8 @@ pub enum Command {
     Rare(Late<RareArgs>),
 }
 
-/// The flags of a verb, which are put together only if it is the one that is asked for: together those of all verbs take
-/// more memory than a small run, and are spread over the whole program.
+/// The flags of a verb, which are put together only if it is the one that is asked for: those of all verbs were a third
+/// of the start of a small run, and are spread over the whole program.
 #[derive(Debug)]
 pub struct Late<T>(pub T);
 

@@ -64,8 +64,8 @@ pub enum PlotError {
     Threads,
 }
 
-/// All plots that have something to show: latency, outcomes, states, recovery, ccdf. They are painted on `jobs` threads,
-/// as that takes as long as a few runs.
+/// All plots that have something to show: latency, outcomes, states, recovery, ccdf. They are painted on `jobs`
+/// threads, as that takes as long as a few runs.
 ///
 /// # Errors
 /// If one cannot be drawn, or threads cannot be started.

@@ -78,7 +78,7 @@ pub fn trace_id(variant: &str, run: u32, root: &Span) -> String {
 }
 
 /// Lines of JSON. They are put together here, with serde for texts that need escapes: through its structures a traced
-/// request took 120,000 instructions, a twelfth of which is enough to play one, and now it takes 33,000.
+/// request took 120,000 instructions, twenty times what it takes to play one, and now it takes 33,000.
 #[derive(Default)]
 struct Lines {
     out: Vec<u8>,

@@ -1,5 +1,5 @@
-//! Pretty JSON, as [`serde_json::ser::PrettyFormatter`] writes it, byte for byte. That one writes each level of a line's
-//! indent by itself, and most of a long summary is indent.
+//! Pretty JSON, as [`serde_json::ser::PrettyFormatter`] writes it, byte for byte. That one writes each level of a
+//! line's indent by itself, and most of a long summary is indent.
 
 use serde_json::ser::Formatter;
 use std::io::{Result, Write};
