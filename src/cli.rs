@@ -30,7 +30,7 @@ mod validate;
 use crate::experiment::RunError;
 use crate::spec::load::Loader;
 use anstream::ColorChoice;
-use args::{Command, CommandLine};
+use args::{Command, CommandLine, Late};
 use clap::Parser;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -71,32 +71,48 @@ pub fn main() -> ExitCode {
     line.color.write_global();
     interrupt::listen();
     let ending = match &line.command {
-        Command::Run(args) => run::run(args),
-        Command::Validate(args) => validate::validate(args),
-        Command::Check(args) => check::check(args),
-        Command::Metrics(args) => metrics::metrics(args),
-        Command::Merge(args) => merge::merge(args),
-        Command::Submit(args) => submit::submit(args),
-        Command::Blast(args) => blast::blast(args),
-        Command::Tune(args) => tune::tune(args),
-        Command::Capacity(args) => capacity::capacity(args),
-        Command::Compare(args) => compare::compare(args),
-        Command::Rare(args) => rare::rare(args),
-        Command::Trace(args) => trace::trace(args),
+        Command::Run(Late(args)) => run::run(args),
+        Command::Validate(Late(args)) => validate::validate(args),
+        Command::Check(Late(args)) => check::check(args),
+        Command::Metrics(Late(args)) => metrics::metrics(args),
+        Command::Merge(Late(args)) => merge::merge(args),
+        Command::Submit(Late(args)) => submit::submit(args),
+        Command::Blast(Late(args)) => blast::blast(args),
+        Command::Tune(Late(args)) => tune::tune(args),
+        Command::Capacity(Late(args)) => capacity::capacity(args),
+        Command::Compare(Late(args)) => compare::compare(args),
+        Command::Rare(Late(args)) => rare::rare(args),
+        Command::Trace(Late(args)) => trace::trace(args),
         Command::Schema => {
             print(&schema::reference());
             Ending::Held
         }
-        Command::Sweep(args) => sweep::sweep(args),
+        Command::Sweep(Late(args)) => sweep::sweep(args),
     };
     ending.into()
 }
 
 /// Writes results to standard output; who has closed the pipe wants no more.
 fn print(text: &str) {
-    let mut out = anstream::stdout().lock();
     // A closed pipe is the reader's choice; any other failure to write leaves nothing better to do either.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = if has_controls(text) {
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    } else {
+        // Nothing to take out, which is looked for character by character: of megabytes of JSON that takes longer than
+        // to make them.
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    };
+}
+
+/// Whether a text has control characters, as colors do, beside tabs and ends of lines.
+fn has_controls(text: &str) -> bool {
+    let is_control =
+        |byte: u8| ((byte < b' ') & (byte != b'\n') & (byte != b'\t') & (byte != b'\r')) | (byte == 0x7f);
+    // Many bytes at once: none of them decides what is done next.
+    let has_some = |part: &[u8]| part.iter().fold(false, |some, byte| some | is_control(*byte));
+    text.as_bytes().chunks(4096).any(has_some)
 }
 
 /// Writes a message to standard error.

@@ -206,9 +206,9 @@ pub struct World<'m, O> {
     autoscalers: Vec<AutoscalerState>,
     instances: Vec<Instance<'m>>,
     /// The environments of functions.
-    lambdas: Vec<Option<lambdas::LambdaState>>,
+    lambdas: Vec<Option<Box<lambdas::LambdaState>>>,
     /// The volumes of instances that have one.
-    volumes: Vec<Option<databases::VolumeState>>,
+    volumes: Vec<Option<Box<databases::VolumeState>>>,
     /// Replicas, by instance, and who takes over, by group.
     replicas: Vec<replication::ReplicaState>,
     failovers: Vec<replication::FailoverState>,

@@ -49,7 +49,7 @@ fn bytes(result: &ExperimentResult) -> Vec<(String, Vec<u8>)> {
         ("timeseries.csv".to_string(), series_csv::write(result)),
         ("events.jsonl".to_string(), events_jsonl::write(result)),
     ];
-    for plot in plot::all(result).unwrap() {
+    for plot in plot::all(result, 2).unwrap() {
         all.push((format!("{}.svg", plot.file_stem), plot.svg.into_bytes()));
         all.push((format!("{}.png", plot.file_stem), plot.png));
     }

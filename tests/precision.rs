@@ -310,7 +310,8 @@ fn intervals_contain_the_truth() {
     let plan = planned(&queue(60.0, fields), &Changes::default());
     let numbers = |variant: usize, seed: u64, run: u64| {
         let variant = &plan.variants[variant];
-        let meters = merged(&play(variant, seed, run).record.windows, plan.warmup, plan.end, variant);
+        let played = play(variant, seed, run);
+        let meters = merged(&played.record.windows, plan.warmup, plan.end, variant);
         let timer = &meters.timers[variant.model.catalog.clients[0].red as usize];
         [timer.mean().unwrap(), timer.quantile(0.99).unwrap()]
     };

@@ -32,7 +32,7 @@ impl Replications {
         let one = |run: u32| {
             let played = play(variant, plan.seed, u64::from(run));
             let windows = &played.record.windows;
-            brownout::experiment::run::merged(windows, plan.warmup, plan.end, variant)
+            brownout::experiment::run::merged(windows, plan.warmup, plan.end, variant).into_owned()
         };
         let values = |meters: &Meters| sources.iter().map(|s| meters.value(*s).unwrap_or(f64::NAN)).collect();
         // Two threads, as the test machines have; the order of the runs stays.

@@ -15,7 +15,8 @@ use super::trace::TraceArgs;
 use super::tune::TuneArgs;
 use crate::base::SimDuration;
 use crate::base::units::{parse_duration, parse_ratio};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Capacity and failure simulator: describe a system, break it, see when it recovers.
@@ -34,33 +35,66 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// What happens? Plays a topology (a quick look) or an experiment (all that it declares).
-    Run(RunArgs),
+    Run(Late<RunArgs>),
     /// Can the simulator be trusted? Plays systems whose answers theory knows, and compares.
-    Validate(ValidateArgs),
+    Validate(Late<ValidateArgs>),
     /// What can be measured? Lists every metric of a file, with unit and meaning.
-    Metrics(MetricsArgs),
+    Metrics(Late<MetricsArgs>),
     /// Which settings meet the objective at the least cost? Searches, and looks again at what it found.
-    Tune(TuneArgs),
+    Tune(Late<TuneArgs>),
     /// How much load until an objective breaks? What at 1x, 2x and 10x, and what would that cost?
-    Capacity(CapacityArgs),
+    Capacity(Late<CapacityArgs>),
     /// How is a file written? Prints the reference of the language.
     Schema,
     /// Do the expectations still hold, and is anything worse than the baseline? For CI.
-    Check(CheckArgs),
+    Check(Late<CheckArgs>),
     /// What do the shards say together? Gives what one machine would have given, byte for byte.
-    Merge(MergeArgs),
+    Merge(Late<MergeArgs>),
     /// How do many machines play this? Hands shards and their merging to a queue of jobs.
-    Submit(SubmitArgs),
+    Submit(Late<SubmitArgs>),
     /// If X fails, what else breaks, for every X? Fails everything in turn and shows who suffers.
-    Blast(BlastArgs),
+    Blast(Late<BlastArgs>),
     /// How does the answer move with these settings? Plays many points on the same random numbers.
-    Sweep(SweepArgs),
+    Sweep(Late<SweepArgs>),
     /// Which variant is better, and is the difference real? Compares variants on the same random numbers.
-    Compare(CompareArgs),
+    Compare(Late<CompareArgs>),
     /// Why was this request slow? Shows what the slowest sampled requests waited for, step by step.
-    Trace(TraceArgs),
+    Trace(Late<TraceArgs>),
     /// How often do failures coincide so that the system is out, however rare that is?
-    Rare(RareArgs),
+    Rare(Late<RareArgs>),
+}
+
+/// The flags of a verb, which are put together only if it is the one that is asked for: those of all verbs were a third
+/// of the start of a small run, and are spread over the whole program.
+#[derive(Debug)]
+pub struct Late<T>(pub T);
+
+impl<T: Args> Late<T> {
+    fn flags(command: clap::Command) -> clap::Command {
+        // What the verb says of itself stays.
+        let (about, long) = (command.get_about().cloned(), command.get_long_about().cloned());
+        T::augment_args(command).about(Resettable::from(about)).long_about(Resettable::from(long))
+    }
+}
+
+impl<T: Args> Args for Late<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(Self::flags)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: Args> FromArgMatches for Late<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 /// What `run` takes.

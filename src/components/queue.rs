@@ -112,8 +112,11 @@ struct Waiting<W> {
 /// The waiting room of one instance, holding tokens `W`.
 #[derive(Clone, Debug)]
 pub struct WaitQueue<W> {
-    config: QueueConfig,
-    shed: Shed,
+    discipline: Discipline,
+    capacity: Option<u32>,
+    bytes_max: Option<u64>,
+    /// Who is turned away before it is full. Most rooms turn nobody away, and stay small.
+    shed: Option<Box<Shed>>,
     /// The line of all, for orders that know no classes.
     line: Line<Waiting<W>>,
     /// One line for each class that was ever seen, each in order of its tags.
@@ -136,9 +139,21 @@ struct Class<W> {
 impl<W: Copy + PartialEq> WaitQueue<W> {
     /// An empty waiting room.
     pub fn new(config: QueueConfig) -> Self {
-        let shed = Shed::new(config.shed);
+        let QueueConfig { discipline, shed, capacity, bytes_max } = config;
         let (line, classes) = (Line::new(), Vec::new());
-        Self { config, shed, line, classes, clock: 0.0, newcomers: 0, len: 0, bytes: 0 }
+        let shed = Shed::of(shed);
+        Self {
+            discipline,
+            capacity,
+            bytes_max,
+            shed,
+            line,
+            classes,
+            clock: 0.0,
+            newcomers: 0,
+            len: 0,
+            bytes: 0,
+        }
     }
 
     /// How many wait.
@@ -155,35 +170,37 @@ impl<W: Copy + PartialEq> WaitQueue<W> {
 
     /// Changes the bounds. Those who wait stay, even if they are now too many.
     pub fn set_bounds(&mut self, capacity: Option<u32>, bytes_max: Option<u64>) {
-        self.config.capacity = capacity;
-        self.config.bytes_max = bytes_max;
+        self.capacity = capacity;
+        self.bytes_max = bytes_max;
     }
 
     /// Turns away by another rule from now on.
     pub fn set_shed(&mut self, shed: ShedConfig) {
-        self.config.shed = shed;
-        self.shed = Shed::new(shed);
+        self.shed = Shed::of(shed);
     }
 
     /// Somebody comes. `random` is uniform from 0 to 1, and counts where chance decides.
     #[inline]
     pub fn push(&mut self, now: SimTime, newcomer: Newcomer<W>, random: f64) -> Entry {
         let bytes = self.bytes + newcomer.bytes;
-        if self.config.capacity.is_some_and(|capacity| self.len >= capacity as usize)
-            || self.config.bytes_max.is_some_and(|max| bytes > max)
+        if self.capacity.is_some_and(|capacity| self.len >= capacity as usize)
+            || self.bytes_max.is_some_and(|max| bytes > max)
         {
             return Entry::Full;
         }
-        if self.shed.turns_away(now, self.len, random) {
-            return Entry::Shed;
+        let mut limit = None;
+        if let Some(shed) = &mut self.shed {
+            if shed.turns_away(now, self.len, random) {
+                return Entry::Shed;
+            }
+            limit = shed.limit(now, self.len);
         }
-        let limit = self.shed.limit(now, self.len);
         self.bytes = bytes;
         self.len += 1;
         self.newcomers += 1;
         let Newcomer { waiter, at, bytes, .. } = newcomer;
         let mut waiting = Waiting { waiter, at, bytes, tag: 0.0, number: self.newcomers };
-        let class = match &self.config.discipline {
+        let class = match &self.discipline {
             Discipline::Fifo | Discipline::Lifo | Discipline::AdaptiveLifo { .. } => {
                 self.line.push(waiting);
                 return Entry::Waits(limit);
@@ -216,18 +233,20 @@ impl<W: Copy + PartialEq> WaitQueue<W> {
         let next = self.take_next()?;
         self.len -= 1;
         self.bytes -= next.bytes;
-        if self.len == 0 {
-            self.shed.emptied(now);
-        }
         self.clock = next.tag;
-        if self.shed.drops(now, now.since(next.at)) {
-            return Some(Called::Shed(next.waiter));
+        if let Some(shed) = &mut self.shed {
+            if self.len == 0 {
+                shed.emptied(now);
+            }
+            if shed.drops(now, now.since(next.at)) {
+                return Some(Called::Shed(next.waiter));
+            }
         }
         Some(Called::Serve(next.waiter))
     }
 
     fn take_next(&mut self) -> Option<Waiting<W>> {
-        match self.config.discipline {
+        match self.discipline {
             Discipline::Fifo => self.line.pop(),
             Discipline::Lifo => self.line.pop_last(),
             Discipline::AdaptiveLifo { above } if self.len > above as usize => self.line.pop_last(),

@@ -168,6 +168,10 @@ impl Fold {
         self.requests += data.requests;
         self.fingerprints.push(data.fingerprint);
         for (all, value) in self.values.iter_mut().zip(data.values) {
+            // Often there is one run only, and metrics may be many: no room for others yet.
+            if all.is_empty() {
+                all.reserve_exact(1);
+            }
             all.push(value);
         }
         for (all, values) in self.during.iter_mut().zip(data.during) {
@@ -256,7 +260,6 @@ impl Fold {
             .map(|(metric, values)| MetricResult {
                 path: metric.path.clone(),
                 unit: metric.unit,
-                meaning: metric.meaning.clone(),
                 estimate: Estimate::of_present(&values),
                 per_run: values,
             })

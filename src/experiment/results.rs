@@ -171,8 +171,6 @@ pub struct MetricResult {
     pub path: String,
     /// Its unit.
     pub unit: Unit,
-    /// What it means.
-    pub meaning: String,
     /// Mean and 95 % confidence interval over runs; `None` if no run has a value (a latency without requests).
     pub estimate: Option<Estimate>,
     /// The value of each run, in order of run: run k of all variants is played on the same random numbers.

@@ -11,6 +11,7 @@ use super::{alerts, cascade, doubts, judge, log, objectives, precision, stationa
 use crate::base::SimTime;
 use crate::metrics::{Meters, Record, Recorder, Sizes, Window};
 use crate::sim::{RunSummary, Stop, World};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -348,11 +349,19 @@ pub fn examine(plan: &Plan, variant: &VariantPlan, run: u32) -> RunData {
 }
 
 /// The meters of all windows between two instants together.
-pub fn merged(windows: &[Window], from: SimTime, to: SimTime, variant: &VariantPlan) -> Meters {
+pub fn merged<'a>(
+    windows: &'a [Window],
+    from: SimTime,
+    to: SimTime,
+    variant: &VariantPlan,
+) -> Cow<'a, Meters> {
+    let within = windows.iter().filter(|w| w.from >= from && w.to <= to);
+    // Most runs have one window that is measured, which needs no copy.
+    if let (Some(only), None) = (within.clone().next(), within.clone().nth(1)) {
+        return Cow::Borrowed(&only.meters);
+    }
     let sizes = Sizes { tracked: variant.recorded.tracked.len(), ..variant.model.catalog.sizes() };
     let mut meters = Meters::new(sizes);
-    for window in windows.iter().filter(|w| w.from >= from && w.to <= to) {
-        meters.merge(&window.meters);
-    }
-    meters
+    within.for_each(|window| meters.merge(&window.meters));
+    Cow::Owned(meters)
 }

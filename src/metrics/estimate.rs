@@ -58,6 +58,9 @@ impl Estimate {
 
     /// As [`of`](Self::of), over the runs in which the metric exists; `runs` says how many did.
     pub fn of_present(values: &[Option<f64>]) -> Option<Self> {
+        if let [value] = values {
+            return value.and_then(|value| Self::of(&[value]));
+        }
         let present: Vec<f64> = values.iter().copied().flatten().collect();
         Self::of(&present)
     }
@@ -143,6 +146,10 @@ pub fn median_interval(sorted: &[f64]) -> Option<(f64, f64)> {
 
 /// `x` rounded to 12 significant digits: finer than any interval needs, and as far as the quantiles below are right.
 pub fn stable(x: f64) -> f64 {
+    // Whole numbers have no more digits than that.
+    if x.trunc() == x && x.abs() < 1e11 {
+        return x;
+    }
     format!("{x:.11e}").parse().unwrap_or(x)
 }
 
@@ -273,6 +280,10 @@ mod tests {
         assert_eq!(stable(2.0 / 3.0), 0.666_666_666_667);
         assert_eq!(stable(stable(12.706_204_736_432)), stable(12.706_204_736_432));
         assert_eq!((stable(0.0), stable(-1.5e-300)), (0.0, -1.5e-300));
+        for whole in [-0.0, 1.0, -17.0, 99_999_999_999.0, 123_456_789_012.0, 1_234_567_890_123.0] {
+            let written: f64 = format!("{whole:.11e}").parse().unwrap();
+            assert_eq!(stable(whole).to_bits(), written.to_bits());
+        }
         assert_eq!(stable(f64::INFINITY), f64::INFINITY);
         assert!(stable(f64::NAN).is_nan());
     }

@@ -356,9 +356,12 @@ impl Catalog {
     /// The catalog with the meters and metrics of random failures, in the order of `names`.
     #[must_use]
     pub fn with_failures<'n>(self, names: impl Iterator<Item = &'n str>) -> Self {
+        let before = self.metrics.len();
         let mut b = Builder { catalog: self };
         names.for_each(|name| b.failure(name));
-        b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
+        if b.catalog.metrics.len() > before {
+            b.catalog.metrics.sort_by(|x, y| x.path.cmp(&y.path));
+        }
         b.catalog
     }
 

@@ -286,7 +286,6 @@ fn metric(path: &str, unit: Unit, values: &[f64]) -> MetricResult {
     MetricResult {
         path: path.into(),
         unit,
-        meaning: "as its path says".into(),
         estimate: Estimate::of(values),
         per_run: values.iter().copied().map(Some).collect(),
     }

@@ -4,6 +4,7 @@
 //! bits does not show; what has no value is `null`, never NaN.
 
 mod cascades;
+mod indented;
 mod objectives;
 
 use crate::base::units::Unit;
@@ -15,14 +16,26 @@ use crate::metrics::estimate::stable;
 use crate::metrics::{Estimate, Proportion};
 use crate::report::validation::Case;
 use cascades::Cascade;
+use indented::Indented;
 use objectives::Objective;
 use serde::{Serialize, Serializer};
 
 /// The summary as pretty JSON, with a newline at the end.
 pub fn summary(result: &ExperimentResult) -> String {
-    match serde_json::to_string_pretty(&Summary::of(result)) {
-        Ok(text) => text + "\n",
-        Err(_) => unreachable!("keys are strings and numbers are finite"),
+    pretty(&Summary::of(result))
+}
+
+/// As serde's own pretty JSON, with a newline at the end.
+fn pretty(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Indented::default());
+    if value.serialize(&mut serializer).is_err() {
+        unreachable!("keys are strings and numbers are finite");
+    }
+    bytes.push(b'\n');
+    match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => unreachable!("JSON is UTF-8"),
     }
 }
 
@@ -227,7 +240,7 @@ struct Variant<'a> {
     stationary: Option<bool>,
     #[serde(skip_serializing_if = "is_empty")]
     populations: Object<Population<'a>>,
-    metrics: Object<Metric>,
+    metrics: Metrics<'a>,
     faults: Vec<Fault<'a>>,
     alerts: Object<AlertOf<'a>>,
     #[serde(skip_serializing_if = "is_empty")]
@@ -276,7 +289,7 @@ impl<'a> Variant<'a> {
             populations: Object(
                 variant.stationary.iter().map(|s| (s.client.clone(), Population::of(s))).collect(),
             ),
-            metrics: metrics(&variant.metrics),
+            metrics: Metrics(&variant.metrics),
             faults: variant.faults.iter().map(Fault::of).collect(),
             alerts: Object(variant.alerts.iter().map(|a| (a.name.clone(), AlertOf::of(a))).collect()),
             objectives: Object(
@@ -287,9 +300,13 @@ impl<'a> Variant<'a> {
     }
 }
 
-/// Metrics by path. Those that no run has a value of are null.
-fn metrics(metrics: &[MetricResult]) -> Object<Metric> {
-    Object(metrics.iter().map(|m| (m.path.clone(), Metric::of(m))).collect())
+/// Metrics by path. Those that no run has a value of are null. There may be very many, so no list of them is made.
+struct Metrics<'a>(&'a [MetricResult]);
+
+impl Serialize for Metrics<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|m| (&m.path, Metric::of(m))))
+    }
 }
 
 #[derive(Serialize)]
@@ -354,7 +371,7 @@ struct Fault<'a> {
     #[serde(skip_serializing_if = "is_empty")]
     measures: Object<Metric>,
     ci95: FaultIntervals,
-    during: Object<Metric>,
+    during: Metrics<'a>,
     per_run: Vec<Run>,
 }
 
@@ -379,7 +396,7 @@ impl<'a> Fault<'a> {
                 fault.measures.iter().map(|m| (m.name.to_string(), Metric::measured(m))).collect(),
             ),
             ci95: FaultIntervals::of(fault),
-            during: metrics(&fault.during),
+            during: Metrics(&fault.during),
             per_run: fault.per_run.iter().map(Run::of).collect(),
         }
     }

@@ -28,6 +28,7 @@ use crate::experiment::capacity::CapacityResult;
 use crate::experiment::compare::results::Comparison;
 use crate::experiment::results::ExperimentResult;
 use crate::experiment::sweep::SweepResult;
+use crate::experiment::team::Team;
 use crate::experiment::tune::TuneResult;
 
 /// A picture in two formats.
@@ -58,10 +59,17 @@ pub enum PlotError {
     /// The picture could not be encoded.
     #[error("cannot encode a plot as PNG: {0}")]
     Png(#[from] png::EncodingError),
+    /// Threads cannot be started.
+    #[error("cannot start threads for the plots")]
+    Threads,
 }
 
-/// All plots that have something to show: latency, outcomes, states, recovery, ccdf.
-pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
+/// All plots that have something to show: latency, outcomes, states, recovery, ccdf. They are painted on `jobs`
+/// threads, as that takes as long as a few runs.
+///
+/// # Errors
+/// If one cannot be drawn, or threads cannot be started.
+pub fn all(result: &ExperimentResult, jobs: usize) -> Result<Vec<Plot>, PlotError> {
     let charts = [
         ("latency", latency::figure(result)),
         ("outcomes", outcomes::figure(result)),
@@ -71,7 +79,18 @@ pub fn all(result: &ExperimentResult) -> Result<Vec<Plot>, PlotError> {
     ];
     paint::register_font()?;
     let present = charts.into_iter().filter_map(|(stem, figure)| Some((stem, figure?)));
-    present.map(|(stem, figure)| paint::plot(stem, &layout::scene(&figure))).collect()
+    let present: Vec<_> = present.collect();
+    let team = Team::new(jobs.min(present.len())).map_err(|_| PlotError::Threads)?;
+    let mut plots = Vec::new();
+    team.each(
+        &present,
+        |(stem, figure)| paint::plot(stem, &layout::scene(figure)),
+        |_, painted| {
+            plots.push(painted?);
+            Ok::<_, PlotError>(())
+        },
+    )?;
+    Ok(plots)
 }
 
 /// The blast radius as a matrix, if anything failed.
@@ -124,7 +143,7 @@ mod tests {
     use crate::report::fixture;
 
     fn stems(result: &ExperimentResult) -> Vec<String> {
-        all(result).unwrap().into_iter().map(|plot| plot.file_stem).collect()
+        all(result, 1).unwrap().into_iter().map(|plot| plot.file_stem).collect()
     }
 
     /// The texts of an SVG.
@@ -152,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_incident_has_all_plots_and_each_says_what_it_shows() {
-        let plots = all(&fixture::incident()).unwrap();
+        let plots = all(&fixture::incident(), 1).unwrap();
         let stems: Vec<&str> = plots.iter().map(|p| p.file_stem.as_str()).collect();
         assert_eq!(stems, ["latency", "outcomes", "states", "recovery", "ccdf"]);
         for plot in &plots {
@@ -173,13 +192,13 @@ mod tests {
 
     #[test]
     fn the_same_results_give_the_same_bytes() {
-        let (first, second) = (all(&fixture::incident()).unwrap(), all(&fixture::incident()).unwrap());
+        let [first, second] = [1, 3].map(|jobs| all(&fixture::incident(), jobs).unwrap());
         assert!(first == second);
     }
 
     #[test]
     fn areas_are_filled_on_both_media() {
-        let plots = all(&fixture::incident()).unwrap();
+        let plots = all(&fixture::incident(), 1).unwrap();
         let outcomes = plots.iter().find(|p| p.file_stem == "outcomes").unwrap();
         // Three panels, almost full: most of the picture is not white.
         let (width, height) = size(&outcomes.png);
@@ -228,7 +247,7 @@ mod tests {
 
     #[test]
     fn many_panels_stay_small() {
-        for plot in all(&fixture::many_variants(30)).unwrap() {
+        for plot in all(&fixture::many_variants(30), 1).unwrap() {
             assert!(plot.svg.len() < 1_500_000, "{} has {} bytes", plot.file_stem, plot.svg.len());
             assert!(size(&plot.png).1 < 4_000);
         }

@@ -187,8 +187,11 @@ fn rows(
 fn title(trace: &Trace, number: u32) -> String {
     let span = trace.span(number);
     let named = words::named(trace.book, trace.traces(), number);
-    let mut title =
-        if named.instance.is_empty() { named.name } else { format!("{} {}", named.instance, named.name) };
+    let mut title = if named.instance.is_empty() {
+        named.name.into_owned()
+    } else {
+        format!("{} {}", named.instance, named.name)
+    };
     if let What::Work { work_ns } = span.what {
         let waited = (span.to_ns - span.from_ns).saturating_sub(work_ns);
         let _ = write!(title, " ({} ms, and {} ms of waiting for it)", ms(work_ns), ms(waited));

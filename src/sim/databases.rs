@@ -7,7 +7,7 @@ use super::programs::Host;
 use super::{FrameId, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};
 use crate::components::locks::LockTable;
-use crate::components::volume::Volume;
+use crate::components::volume::{Volume, VolumeConfig};
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::model::{Epoch, Model};
@@ -18,18 +18,24 @@ const ROW: u64 = 1;
 /// Steps of the gauge of credits for all of them.
 const CREDIT_STEPS: f64 = 1e6;
 
-/// A volume and what its gauge shows.
+/// A volume and what its gauge shows. Most instances have none.
 #[derive(Debug)]
 pub(super) struct VolumeState {
     volume: Volume,
     shown: i64,
 }
 
+impl VolumeState {
+    fn new(config: VolumeConfig) -> Box<Self> {
+        Box::new(Self { volume: Volume::new(config), shown: 0 })
+    }
+}
+
 /// The volumes of all instances, by instance.
-pub(super) fn volumes(model: &Model, epoch: &Epoch) -> Vec<Option<VolumeState>> {
+pub(super) fn volumes(model: &Model, epoch: &Epoch) -> Vec<Option<Box<VolumeState>>> {
     let of_group = |(group, shape): (usize, &crate::model::GroupShape)| {
         let config = epoch.groups[group].volume;
-        (0..shape.capacity).map(move |_| config.map(|c| VolumeState { volume: Volume::new(c), shown: 0 }))
+        (0..shape.capacity).map(move |_| config.map(VolumeState::new))
     };
     model.groups.iter().enumerate().flat_map(of_group).collect()
 }
@@ -103,7 +109,7 @@ impl<O: Observer> World<'_, O> {
             let config = self.settings().groups[group].volume;
             match (&mut self.volumes[instance], config) {
                 (Some(state), Some(config)) => state.volume.reconfigure(config),
-                (slot, Some(config)) => *slot = Some(VolumeState { volume: Volume::new(config), shown: 0 }),
+                (slot, Some(config)) => *slot = Some(VolumeState::new(config)),
                 // Steps that have begun under the old settings may still use it.
                 (_, None) => {}
             }

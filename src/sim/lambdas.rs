@@ -17,11 +17,12 @@ pub(super) struct LambdaState {
 }
 
 /// By instance.
-pub(super) fn lambdas(model: &Model, epoch: &Epoch) -> Vec<Option<LambdaState>> {
+pub(super) fn lambdas(model: &Model, epoch: &Epoch) -> Vec<Option<Box<LambdaState>>> {
     let of_group = |(group, shape): (usize, &GroupShape)| {
         let lambda = epoch.groups[group].lambda.as_ref().map(|(config, _)| *config);
         (0..shape.capacity).map(move |_| {
-            lambda.map(|c| LambdaState { environments: Environments::new(c, SimTime::ZERO), shown: 0 })
+            let environments = Environments::new(lambda?, SimTime::ZERO);
+            Some(Box::new(LambdaState { environments, shown: 0 }))
         })
     };
     model.groups.iter().enumerate().flat_map(of_group).collect()

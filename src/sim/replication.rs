@@ -37,9 +37,11 @@ pub(super) struct FailoverState {
     promoted: Option<u32>,
 }
 
-/// The replicas, by instance; those that follow nobody stay empty.
+/// The replicas, by instance; those that follow nobody stay empty, and where nobody follows there are none.
 pub(super) fn replicas(model: &Model) -> Vec<ReplicaState> {
-    (0..model.instances).map(|_| ReplicaState::default()).collect()
+    let follows = model.groups.iter().any(|shape| shape.replicates.is_some());
+    let count = if follows { model.instances } else { 0 };
+    (0..count).map(|_| ReplicaState::default()).collect()
 }
 
 /// By group.

@@ -24,19 +24,31 @@ const PAUSES: u64 = 65;
 /// The runtime of an instance.
 #[derive(Debug)]
 pub(super) struct RuntimeState {
-    /// Whether its group never has anything of this.
-    is_plain: bool,
     /// Whether a fault makes it hang.
     pub is_hung: bool,
     pub is_paused: bool,
     is_loop_busy: bool,
     is_throttled: bool,
+    /// What only those have that are not plain.
+    details: Option<Box<Details>>,
+    /// Bytes that its process has leaked.
+    pub leaked: u64,
+    /// The share of its CPU time that is not stolen.
+    pub speed: f64,
+    /// What the gauges of stolen time show of it, in millionths of the instance.
+    pub stolen: i64,
+    pub there: i64,
+    /// Faults that act on it again and again, and the number of each one's turns.
+    pub turning: Vec<(u32, u32)>,
+}
+
+/// What a runtime has whose group has something of this.
+#[derive(Debug)]
+struct Details {
     heap: Heap,
     /// Collections so far: each pause is drawn anew.
     collections: u64,
     warm_up: WarmUp,
-    /// Bytes that its process has leaked.
-    pub leaked: u64,
     credits: Option<Credits>,
     /// Cores that were in use since credits were last brought up to date.
     used: f64,
@@ -47,19 +59,29 @@ pub(super) struct RuntimeState {
     billed: u64,
     /// The next time at which credits were said to run out.
     alarm: Option<SimTime>,
-    /// The share of its CPU time that is not stolen.
-    pub speed: f64,
-    /// What the gauges of stolen time show of it, in millionths of the instance.
-    pub stolen: i64,
-    pub there: i64,
-    /// Faults that act on it again and again, and the number of each one's turns.
-    pub turning: Vec<(u32, u32)>,
+}
+
+impl Details {
+    /// Of a process that is warm already.
+    fn new() -> Box<Self> {
+        Box::new(Self {
+            heap: Heap::default(),
+            collections: 0,
+            warm_up: WarmUp::done(),
+            credits: None,
+            used: 0.0,
+            cap: None,
+            counted: 0,
+            billed: 0,
+            alarm: None,
+        })
+    }
 }
 
 impl RuntimeState {
     /// Whether its group never has anything of this.
     pub fn is_plain(&self) -> bool {
-        self.is_plain
+        self.details.is_none()
     }
 
     pub fn all(model: &Model) -> Vec<Self> {
@@ -68,21 +90,12 @@ impl RuntimeState {
             let is_plain = model.all_of_group(group).all(|settings| settings.runtime.is_plain());
             for _ in 0..shape.capacity {
                 all.push(Self {
-                    is_plain,
                     is_hung: false,
                     is_paused: false,
                     is_loop_busy: false,
                     is_throttled: false,
-                    heap: Heap::default(),
-                    collections: 0,
-                    warm_up: WarmUp::done(),
+                    details: (!is_plain).then(Details::new),
                     leaked: 0,
-                    credits: None,
-                    used: 0.0,
-                    cap: None,
-                    counted: 0,
-                    billed: 0,
-                    alarm: None,
                     speed: 1.0,
                     stolen: 0,
                     there: 0,
@@ -120,7 +133,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn start_runtimes(&mut self, now: SimTime) {
         for instance in 0..self.instances.len() as u32 {
             let settings = self.group_of(instance);
-            if self.runtimes[instance as usize].is_plain {
+            if self.runtimes[instance as usize].is_plain() {
                 continue;
             }
             self.instances[instance as usize].cpu = new_cpu(settings, now, self.quota_phase(instance));
@@ -139,9 +152,13 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
+    fn details_of(&mut self, instance: u32) -> Option<&mut Details> {
+        self.runtimes[instance as usize].details.as_deref_mut()
+    }
+
     fn give_credits(&mut self, now: SimTime, instance: u32, balance: f64) {
         let Some(credits) = self.group_of(instance).runtime.credits else { return };
-        let state = &mut self.runtimes[instance as usize];
+        let Some(state) = self.details_of(instance) else { return };
         state.credits = Some(Credits::new(credits.config, now, balance));
         (state.used, state.billed) = (0.0, 0);
         self.watch_cpu(now, instance);
@@ -150,8 +167,9 @@ impl<O: Observer> World<'_, O> {
     /// An instance is gone, and its machine with it.
     pub(super) fn runtime_goes(&mut self, now: SimTime, instance: u32) {
         self.runtime_begins(now, instance);
-        let state = &mut self.runtimes[instance as usize];
-        state.credits = None;
+        if let Some(state) = self.details_of(instance) {
+            state.credits = None;
+        }
         self.watch_credits(now, instance);
         self.watch_cpu(now, instance);
     }
@@ -160,11 +178,13 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn runtime_begins(&mut self, at: SimTime, instance: u32) {
         let state = &mut self.runtimes[instance as usize];
         // Faults may let any process leak or pause.
-        if state.is_plain && state.leaked == 0 && !state.is_paused {
+        if state.is_plain() && state.leaked == 0 && !state.is_paused {
             return;
         }
-        state.heap = Heap::default();
-        state.warm_up = WarmUp::default();
+        if let Some(details) = &mut state.details {
+            details.heap = Heap::default();
+            details.warm_up = WarmUp::default();
+        }
         let leaked = std::mem::take(&mut state.leaked);
         if leaked > 0 {
             self.count_leak(at, instance, -(leaked as i64));
@@ -224,14 +244,12 @@ impl<O: Observer> World<'_, O> {
 
     /// A request begins at an instance: it allocates, leaks, and warms the code up.
     pub(super) fn runtime_request(&mut self, now: SimTime, instance: u32) {
-        if self.runtimes[instance as usize].is_plain {
-            return;
-        }
         let group = self.instances[instance as usize].group as usize;
         let model = self.model;
         let settings = self.group_of(instance);
         let state = &mut self.runtimes[instance as usize];
-        state.warm_up.on_request();
+        let Some(details) = &mut state.details else { return };
+        details.warm_up.on_request();
         if settings.runtime.leak > 0 {
             state.leaked += settings.runtime.leak;
             self.count_leak(now, instance, settings.runtime.leak as i64);
@@ -243,9 +261,10 @@ impl<O: Observer> World<'_, O> {
         }
         let base = settings.memory.map_or(0, |m| m.base);
         let live = base + self.instances[instance as usize].taken + state.leaked;
-        let Some(collection) = state.heap.on_request(config, live) else { return };
-        state.collections += 1;
-        let collections = state.collections;
+        let Some(details) = &mut state.details else { return };
+        let Some(collection) = details.heap.on_request(config, live) else { return };
+        details.collections += 1;
+        let collections = details.collections;
         let time = match collection {
             Collection::Young => sample(pause, mix(mix(self.pod_key(instance), PAUSES), collections)),
             Collection::Full(time) => time,
@@ -274,11 +293,8 @@ impl<O: Observer> World<'_, O> {
     /// How many times as long work takes, for code that is not warm yet.
     #[inline]
     pub(super) fn cold(&self, instance: u32) -> f64 {
-        let state = &self.runtimes[instance as usize];
-        if state.is_plain {
-            return 1.0;
-        }
-        self.group_of(instance).runtime.warm_up.map_or(1.0, |config| state.warm_up.factor(&config))
+        let Some(details) = &self.runtimes[instance as usize].details else { return 1.0 };
+        self.group_of(instance).runtime.warm_up.map_or(1.0, |config| details.warm_up.factor(&config))
     }
 
     // ---- the CPU ----
@@ -286,7 +302,7 @@ impl<O: Observer> World<'_, O> {
     /// The CPU of an instance has changed: quota, event loop and credits follow.
     #[inline]
     pub(super) fn watch_runtime(&mut self, now: SimTime, instance: u32) {
-        if !self.runtimes[instance as usize].is_plain {
+        if !self.runtimes[instance as usize].is_plain() {
             self.watch_details(now, instance);
         }
     }
@@ -316,7 +332,7 @@ impl<O: Observer> World<'_, O> {
         let model = self.model;
         let Some(meters) = &model.catalog.runtimes[group] else { return };
         let settings = self.group_of(instance);
-        let state = &mut self.runtimes[instance as usize];
+        let Some(state) = &mut self.runtimes[instance as usize].details else { return };
         let before = state.cap;
         if let Some(credits) = &mut state.credits {
             credits.advance(now, state.used);
@@ -355,8 +371,9 @@ impl<O: Observer> World<'_, O> {
 
     /// The credits of an instance may have run out.
     pub(super) fn on_credits_out(&mut self, now: SimTime, instance: u32) {
-        let state = &mut self.runtimes[instance as usize];
-        if state.alarm.is_some_and(|at| at <= now) {
+        if let Some(state) = self.details_of(instance)
+            && state.alarm.is_some_and(|at| at <= now)
+        {
             state.alarm = None;
         }
         self.watch_cpu(now, instance);
@@ -364,7 +381,7 @@ impl<O: Observer> World<'_, O> {
 
     /// New settings: cores, quota, credits.
     pub(super) fn reconfigure_runtime(&mut self, now: SimTime, instance: u32, old: &Group, new: &Group) {
-        if self.runtimes[instance as usize].is_plain {
+        if self.runtimes[instance as usize].is_plain() {
             return;
         }
         let phase = self.quota_phase(instance);
@@ -375,15 +392,16 @@ impl<O: Observer> World<'_, O> {
             cpu.set_quota(now, quota);
         }
         let answers = self.instances[instance as usize].answers();
-        match (&mut self.runtimes[instance as usize].credits, new.runtime.credits) {
+        let Some(details) = self.details_of(instance) else { return };
+        match (&mut details.credits, new.runtime.credits) {
             (Some(credits), Some(new)) => credits.reconfigure(new.config),
             (None, Some(new)) if answers => self.give_credits(now, instance, new.initial),
-            (Some(_), None) => self.runtimes[instance as usize].credits = None,
+            (Some(_), None) => details.credits = None,
             _ => {}
         }
         // Cores that were set anew are capped anew.
         let group = self.instances[instance as usize].group as usize;
-        if self.runtimes[instance as usize].cap.take().is_some()
+        if self.details_of(instance).is_some_and(|details| details.cap.take().is_some())
             && let Some(meters) = &self.model.catalog.runtimes[group]
         {
             self.observer.moved(now, meters.capped, -1);
@@ -396,10 +414,8 @@ impl<O: Observer> World<'_, O> {
 
     /// A CPU that is new has all its cores until it is looked at.
     pub(super) fn runtime_is_up(&mut self, now: SimTime, instance: u32) {
-        if self.runtimes[instance as usize].is_plain {
-            return;
-        }
-        let cap = self.runtimes[instance as usize].cap;
+        let Some(details) = &self.runtimes[instance as usize].details else { return };
+        let cap = details.cap;
         if let (Some(cpu), Some(cap)) = (&mut self.instances[instance as usize].cpu, cap) {
             cpu.set_cores(now, cap);
         }

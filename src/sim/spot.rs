@@ -46,6 +46,7 @@ pub(super) struct SpotState {
 }
 
 impl SpotState {
+    /// By instance; none where nothing is ever spot.
     pub fn all(model: &Model) -> Vec<Self> {
         let none = Self {
             is_spot: None,
@@ -54,7 +55,8 @@ impl SpotState {
             not_before: SimTime::ZERO,
             is_missing: false,
         };
-        vec![none; model.instances as usize]
+        let is_any = model.costs.spots.iter().any(Option::is_some);
+        vec![none; if is_any { model.instances as usize } else { 0 }]
     }
 }
 
@@ -138,7 +140,7 @@ impl<O: Observer> World<'_, O> {
 
     /// Whether an instance has its notice: it cannot be had back.
     pub(super) fn is_doomed(&self, instance: u32) -> bool {
-        self.spots[instance as usize].gone_at.is_some()
+        self.spots.get(instance as usize).is_some_and(|state| state.gone_at.is_some())
     }
 
     /// Spot instances of a group are taken back, chosen by a stream of the fault's own.
@@ -149,7 +151,7 @@ impl<O: Observer> World<'_, O> {
         let fleet = &mut self.purchases[reclaim.group as usize];
         fleet.missing_until = fleet.missing_until.max(until);
         let is_meant = |i: &u32| {
-            let state = &self.spots[*i as usize];
+            let Some(state) = self.spots.get(*i as usize) else { return false };
             let zone = shape.zone_of(i - shape.first);
             state.is_spot == Some(true)
                 && state.gone_at.is_none()

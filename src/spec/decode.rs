@@ -8,6 +8,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, nearest};
 use super::files::Files;
 use super::node::{self, Kind, Node};
 use super::source::{Places, Span, Spanned};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,17 +28,27 @@ pub struct Context {
 impl Context {
     /// Reports an error at `span` and returns `None`, for use with `return`.
     pub fn fail<T>(&mut self, span: Span, message: impl Into<String>) -> Option<T> {
-        self.diagnostics.push(Diagnostic::error(span, message));
+        self.report(span, message.into());
         None
+    }
+
+    #[cold]
+    fn report(&mut self, span: Span, message: String) {
+        self.diagnostics.push(Diagnostic::error(span, message));
     }
 
     /// Reports that `node` is not what was expected.
     pub fn expected<T>(&mut self, node: &Node, what: &str) -> Option<T> {
+        self.report_expected(node, what);
+        None
+    }
+
+    #[cold]
+    fn report_expected(&mut self, node: &Node, what: &str) {
         self.diagnostics.push(
             Diagnostic::error(node.span, format!("expected {what}, found {}", node.describe()))
                 .label(format!("expected {what}")),
         );
-        None
     }
 }
 
@@ -70,6 +81,19 @@ pub struct FieldDoc {
     pub default: Option<&'static str>,
     /// What it means.
     pub doc: String,
+}
+
+impl FieldDoc {
+    /// A field, its type's name, its default and what it means, line by line.
+    #[inline(never)]
+    pub fn of(
+        name: &'static str,
+        type_name: fn() -> String,
+        default: Option<&'static str>,
+        lines: &str,
+    ) -> Self {
+        Self { name, type_name: type_name(), default, doc: doc_text(lines) }
+    }
 }
 
 /// One type in the reference.
@@ -109,8 +133,8 @@ impl Declarations {
 }
 
 /// Joins the lines of a doc comment.
-pub fn doc_text(lines: &[&str]) -> String {
-    lines.iter().map(|l| l.trim()).collect::<Vec<_>>().join(" ").trim().to_string()
+pub fn doc_text(lines: &str) -> String {
+    lines.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_string()
 }
 
 /// The name of a field: `for` is written `r#for` in Rust.
@@ -196,11 +220,22 @@ impl<'n> Fields<'n> {
         default: Option<&'static str>,
         cx: &mut Context,
     ) -> Option<T> {
+        // In two parts, as there are hundreds of types: all but the decoding itself is the same code for all.
+        self.given(field, default, cx).and_then(|node| T::decode(&node, cx))
+    }
+
+    /// What was given for a field, or its default.
+    fn given(
+        &self,
+        field: &'static str,
+        default: Option<&'static str>,
+        cx: &mut Context,
+    ) -> Option<Cow<'n, Node>> {
         if let Some((_, node)) = self.found.iter().find(|(name, _)| *name == field) {
-            return T::decode(node, cx);
+            return Some(Cow::Borrowed(*node));
         }
         match default {
-            Some(text) => decode_default(text, self.span, cx),
+            Some(text) => default_node(text, self.span, cx).map(Cow::Owned),
             // A misspelt name is reported once, as such.
             None if self.meant.contains(&field) => None,
             None => {
@@ -230,8 +265,8 @@ fn unknown_field(record: &str, key: &Spanned<String>, known: &'static [&'static 
         .nearest(&key.value, known.iter().copied())
 }
 
-/// Decodes a default, which stands nowhere in the user's text: mistakes point at the record.
-fn decode_default<T: Decode>(text: &'static str, span: Span, cx: &mut Context) -> Option<T> {
+/// A default, which stands nowhere in the user's text: mistakes point at the record.
+fn default_node(text: &'static str, span: Span, cx: &mut Context) -> Option<Node> {
     let mut node = match cx.defaults.get(text) {
         Some(node) => node.clone(),
         None => {
@@ -241,7 +276,7 @@ fn decode_default<T: Decode>(text: &'static str, span: Span, cx: &mut Context) -
         }
     };
     node.move_to(span);
-    T::decode(&node, cx)
+    Some(node)
 }
 
 /// Finds a choice's variant by the node's name and reports what there is if it is none.
@@ -360,19 +395,22 @@ macro_rules! record {
                 <Self as $crate::spec::decode::Variant>::decode_as(
                     $crate::record!(@name $name $($shown)?), node, cx)
             }
+            #[cold]
             fn type_name() -> String {
                 $crate::record!(@name $name $($shown)?).to_string()
             }
+            // Cold, as all of the kind: only the reference asks, and what is cold is small and lies apart.
+            #[cold]
             fn declare(into: &mut $crate::spec::decode::Declarations) {
                 let started = into.start($crate::spec::decode::Declaration {
                     name: $crate::record!(@name $name $($shown)?),
-                    doc: $crate::spec::decode::doc_text(&[$($doc),+]),
-                    fields: vec![$( $crate::spec::decode::FieldDoc {
-                        name: $crate::spec::decode::field_name(stringify!($field)),
-                        type_name: <$ftype as $crate::spec::decode::Decode>::type_name(),
-                        default: $crate::record!(@default $($default)?),
-                        doc: $crate::spec::decode::doc_text(&[$($fdoc),+]),
-                    } ),*],
+                    doc: $crate::spec::decode::doc_text(concat!($($doc, "\n"),+)),
+                    fields: vec![$( $crate::spec::decode::FieldDoc::of(
+                        $crate::spec::decode::field_name(stringify!($field)),
+                        <$ftype as $crate::spec::decode::Decode>::type_name,
+                        $crate::record!(@default $($default)?),
+                        concat!($($fdoc, "\n"),+),
+                    ) ),*],
                     positional: <Self as $crate::spec::decode::Variant>::positional(),
                     variants: Vec::new(),
                     shorthand: "",
@@ -422,21 +460,24 @@ macro_rules! choice {
                     _ => None,
                 }
             }
+            #[cold]
             fn type_name() -> String {
                 $crate::record!(@name $name $($shown)?).to_string()
             }
+            // Cold, as all of the kind: only the reference asks, and what is cold is small and lies apart.
+            #[cold]
             fn declare(into: &mut $crate::spec::decode::Declarations) {
                 #[allow(unused_mut, unused_assignments)]
                 let mut shorthand = "";
                 $( shorthand = $short_doc; )?
                 let started = into.start($crate::spec::decode::Declaration {
                     name: $crate::record!(@name $name $($shown)?),
-                    doc: $crate::spec::decode::doc_text(&[$($doc),+]),
+                    doc: $crate::spec::decode::doc_text(concat!($($doc, "\n"),+)),
                     fields: Vec::new(),
                     positional: &[],
                     variants: vec![$((
                         stringify!($variant),
-                        $crate::spec::decode::doc_text(&[$($vdoc),+]),
+                        $crate::spec::decode::doc_text(concat!($($vdoc, "\n"),+)),
                         $crate::choice!(@payload $($payload)?),
                     )),*],
                     shorthand,
@@ -547,6 +588,7 @@ impl<T: Decode> Decode for Option<T> {
     fn type_name() -> String {
         format!("{} or None", T::type_name())
     }
+    #[cold]
     fn declare(into: &mut Declarations) {
         T::declare(into);
     }
@@ -559,6 +601,7 @@ impl<T: Decode> Decode for Box<T> {
     fn type_name() -> String {
         T::type_name()
     }
+    #[cold]
     fn declare(into: &mut Declarations) {
         T::declare(into);
     }
@@ -571,6 +614,7 @@ impl<T: Decode> Decode for Spanned<T> {
     fn type_name() -> String {
         T::type_name()
     }
+    #[cold]
     fn declare(into: &mut Declarations) {
         T::declare(into);
     }
@@ -586,12 +630,16 @@ impl<T: Decode> Decode for Vec<T> {
             return None;
         };
         // All items are decoded before a failure returns, so that all are reported.
-        let decoded: Vec<Option<T>> = items.iter().map(|item| T::decode(item, cx)).collect();
-        decoded.into_iter().collect()
+        let mut decoded = Vec::with_capacity(items.len());
+        for item in items {
+            decoded.extend(T::decode(item, cx));
+        }
+        (decoded.len() == items.len()).then_some(decoded)
     }
     fn type_name() -> String {
         format!("list of {}", T::type_name())
     }
+    #[cold]
     fn declare(into: &mut Declarations) {
         T::declare(into);
     }
@@ -672,20 +720,30 @@ impl<T: Decode> Decode for Map<T> {
             Kind::Map(entries) => entries,
             _ => return cx.expected(node, &format!("a map {{\"name\": {}}}", T::type_name())),
         };
-        let mut decoded = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            decoded.extend(T::decode(value, cx).map(|value| (key.value.clone(), key.span, value)));
+        // In the order in which they stand, so that mistakes are told in that order.
+        let mut decoded: Vec<Option<(String, Span, T)>> = Vec::new();
+        decoded.resize_with(entries.len(), || None);
+        for ((key, value), place) in entries.iter().zip(places_by_name(entries)) {
+            decoded[place] = T::decode(value, cx).map(|value| (key.value.clone(), key.span, value));
         }
-        // No name is there twice: the parser refuses that.
-        decoded.sort_by(|(a, _, _), (b, _, _)| a.cmp(b));
-        (decoded.len() == entries.len()).then_some(Self { entries: decoded })
+        decoded.into_iter().collect::<Option<_>>().map(|entries| Self { entries })
     }
     fn type_name() -> String {
         format!("map of {}", T::type_name())
     }
+    #[cold]
     fn declare(into: &mut Declarations) {
         T::declare(into);
     }
+}
+
+/// The place of each entry in order of name. No name is there twice: the parser refuses that.
+fn places_by_name(entries: &[(Spanned<String>, Node)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by(|a, b| entries[*a].0.value.cmp(&entries[*b].0.value));
+    let mut places = vec![0; order.len()];
+    order.into_iter().enumerate().for_each(|(place, entry)| places[entry] = place);
+    places
 }
 
 /// Any RON value, kept as it is: for settings whose type depends on their path.

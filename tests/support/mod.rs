@@ -96,12 +96,13 @@ impl Run {
     /// All meters after the warm-up.
     pub fn meters(&self) -> Meters {
         merged(&self.played.record.windows, self.plan.warmup, self.plan.end, &self.plan.variants[0])
+            .into_owned()
     }
 
     /// All meters between two instants at which windows end.
     pub fn meters_between(&self, from_s: u64, to_s: u64) -> Meters {
         let at = |s: u64| SimTime::ZERO + brownout::base::SimDuration::from_secs(s);
-        merged(&self.played.record.windows, at(from_s), at(to_s), &self.plan.variants[0])
+        merged(&self.played.record.windows, at(from_s), at(to_s), &self.plan.variants[0]).into_owned()
     }
 
     /// A metric over the measured time; NaN if it has no value.

@@ -59,6 +59,11 @@ pub struct Shed {
 }
 
 impl Shed {
+    /// As [`Shed::new`]; `None` if nobody is ever turned away.
+    pub fn of(config: ShedConfig) -> Option<Box<Self>> {
+        (config != ShedConfig::None).then(|| Box::new(Self::new(config)))
+    }
+
     /// At the start nobody waits.
     pub fn new(config: ShedConfig) -> Self {
         Self {

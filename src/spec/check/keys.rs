@@ -63,6 +63,10 @@ type Reached<'t> = BTreeMap<&'t str, BTreeSet<&'t str>>;
 
 /// An error for each cache that only requests without keys ever reach: it would never find anything.
 pub(super) fn check(topology: &Topology, cx: &mut Context) {
+    let mut layers = topology.policies.iter().flat_map(|(_, layers)| layers);
+    if !layers.any(|layer| matches!(layer, Layer::Cache(_))) {
+        return;
+    }
     let mut reached = Reached::new();
     for (name, clients) in topology.clients.iter() {
         let mut walk = Walk { topology, name, reached: &mut reached, seen: BTreeSet::new() };
