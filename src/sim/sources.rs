@@ -595,13 +595,7 @@ impl<O: Observer> World<'_, O> {
 
     /// A request is no longer in flight.
     #[inline(always)]
-    fn end_tally(
-        &mut self,
-        now: SimTime,
-        client: u32,
-        in_flight: u32,
-        (key, outcome): (u64, Outcome),
-    ) {
+    fn end_tally(&mut self, now: SimTime, client: u32, in_flight: u32, (key, outcome): (u64, Outcome)) {
         self.observer.moved(now, in_flight, -1);
         let tally = &mut self.tallies[client as usize];
         tally.in_flight -= 1;

@@ -266,7 +266,14 @@ impl<O: Observer> World<'_, O> {
     }
 
     #[inline(never)]
-    fn balance_with_care(&mut self, now: SimTime, call: &Call, parent: FrameId, balancer: u32, endpoint: u32) {
+    fn balance_with_care(
+        &mut self,
+        now: SimTime,
+        call: &Call,
+        parent: FrameId,
+        balancer: u32,
+        endpoint: u32,
+    ) {
         if self.settings().balancers[balancer as usize].product.watches() {
             return self.enter_balanced(now, *call, parent, balancer);
         }
@@ -281,7 +288,14 @@ impl<O: Observer> World<'_, O> {
 
     /// There is no target, unless one is started by the request itself.
     #[cold]
-    fn balance_to_nobody(&mut self, now: SimTime, call: &Call, parent: FrameId, balancer: u32, endpoint: u32) {
+    fn balance_to_nobody(
+        &mut self,
+        now: SimTime,
+        call: &Call,
+        parent: FrameId,
+        balancer: u32,
+        endpoint: u32,
+    ) {
         let parent = self.framed(now, parent, call);
         let group = self.model.balancers[balancer as usize].group;
         let Some(target) = self.activated(now, group) else {
@@ -329,12 +343,7 @@ impl<O: Observer> World<'_, O> {
 
     /// A balancer's request ends at an instance.
     #[inline(always)]
-    pub(super) fn ends_behind_balancer(
-        &mut self,
-        now: SimTime,
-        parent: FrameId,
-        call: Sent,
-    ) {
+    pub(super) fn ends_behind_balancer(&mut self, now: SimTime, parent: FrameId, call: Sent) {
         let state = &mut self.balancers[call.balancer as usize];
         if state.is_plain {
             let target = call.instance - state.first;
