@@ -116,7 +116,7 @@ impl Far {
         self.levels == 0
     }
 
-    /// Puts in an event whose key is not below the base.
+    /// Puts in a key that is not below the base.
     #[inline]
     pub fn push(&mut self, key: Key) {
         self.len += 1;
@@ -125,41 +125,54 @@ impl Far {
 
     #[inline(always)]
     fn place(&mut self, key: Key) {
-        let high = key.high();
-        debug_assert!(high >= self.base && !self.buckets.is_empty(), "no key is below the base");
-        let level = (u64::BITS - 1 - ((high ^ self.base) | 1).leading_zeros()) / DIGIT;
-        let digit = (high >> (level * DIGIT)) as u32 % BUCKETS as u32;
-        let index = level as usize * BUCKETS + digit as usize;
-        let mut end = self.buckets[index].end as usize;
+        let index = self.bucket_of(key);
+        let end = self.buckets[index].end as usize;
         if end % CHUNK == 0 {
-            end = self.begin_chunk(level, digit, key);
+            // The last thing done, so that no register has to be saved before.
+            return self.place_in_new_chunk(key);
         }
         self.places[end] = key;
         self.buckets[index].end = end as u32 + 1;
     }
 
-    /// A place in a new chunk at the end of a bucket that is empty or whose last chunk is full. `one` fills it, if it was
-    /// never used.
+    /// The number of the bucket to which a key belongs.
+    #[inline(always)]
+    fn bucket_of(&self, key: Key) -> usize {
+        let high = key.high();
+        debug_assert!(high >= self.base && !self.buckets.is_empty(), "no key is below the base");
+        let level = self.level_of(high);
+        let digit = (high >> (level * DIGIT)) as usize % BUCKETS;
+        level as usize * BUCKETS + digit
+    }
+
+    /// The highest digit in which this differs from the base; 0 if it does not.
+    #[inline(always)]
+    fn level_of(&self, high: u64) -> u32 {
+        (u64::BITS - 1 - ((high ^ self.base) | 1).leading_zeros()) / DIGIT
+    }
+
+    /// Places a key whose bucket is empty, or whose last chunk is full.
     #[inline(never)]
-    fn begin_chunk(&mut self, level: u32, digit: u32, one: Key) -> usize {
-        let chunk = self.free;
-        let chunk = if chunk == NO_CHUNK {
-            self.places.resize(self.places.len() + CHUNK, one);
+    fn place_in_new_chunk(&mut self, key: Key) {
+        let index = self.bucket_of(key);
+        if self.free == NO_CHUNK {
+            self.free = self.next.len() as u32;
+            self.places.resize(self.places.len() + CHUNK, Key::NONE);
             self.next.push(NO_CHUNK);
-            self.next.len() as u32 - 1
-        } else {
-            self.free = self.next[chunk as usize];
-            chunk
-        };
-        self.levels |= 1 << level;
-        self.used[level as usize] |= 1 << digit;
-        let bucket = &mut self.buckets[level as usize * BUCKETS + digit as usize];
-        if bucket.end == 0 {
-            bucket.first = chunk;
-        } else {
-            self.next[bucket.end as usize / CHUNK - 1] = chunk;
         }
-        chunk as usize * CHUNK
+        let chunk = self.free as usize;
+        self.free = self.next[chunk];
+        let (level, digit) = (index / BUCKETS, index % BUCKETS);
+        self.levels |= 1 << level;
+        self.used[level] |= 1 << digit;
+        let Bucket { first, end } = &mut self.buckets[index];
+        if *end == 0 {
+            *first = chunk as u32;
+        } else {
+            self.next[*end as usize / CHUNK - 1] = chunk as u32;
+        }
+        self.places[chunk * CHUNK] = key;
+        *end = (chunk * CHUNK) as u32 + 1;
     }
 
     /// The bucket with the least keys; `None` if there is none.
@@ -229,6 +242,26 @@ impl Far {
         }
     }
 
+    /// How many keys are moved if the base is moved back to `base`, and no fewer than that many chunks hold.
+    pub fn cost_of_lowering(&self, base: u64) -> usize {
+        let mut chunks = 0;
+        for level in 0..self.level_of(base) {
+            let mut used = self.used[level as usize];
+            while used != 0 {
+                let Bucket { first, end } =
+                    self.buckets[level as usize * BUCKETS + used.trailing_zeros() as usize];
+                let (mut chunk, last) = (first as usize, (end as usize - 1) / CHUNK);
+                chunks += 1;
+                while chunk != last {
+                    chunk = self.next[chunk] as usize;
+                    chunks += 1;
+                }
+                used &= used - 1;
+            }
+        }
+        chunks * CHUNK
+    }
+
     /// Moves the base back to `base`, if it is beyond, so that lower keys can be put in.
     pub fn lower(&mut self, base: u64) {
         if self.buckets.is_empty() {
@@ -237,10 +270,10 @@ impl Far {
         if base > self.base && !self.is_empty() {
             return;
         }
-        let before = std::mem::replace(&mut self.base, base);
         // What differs from the old base in a lower digit than the new base does now differs where that does: all these
         // go to one bucket, which was empty.
-        let level = (u64::BITS - 1 - ((before ^ base) | 1).leading_zeros()) / DIGIT;
+        let level = self.level_of(base);
+        self.base = base;
         for below in 0..level {
             while self.used[below as usize] != 0 {
                 let digit = self.used[below as usize].trailing_zeros();
