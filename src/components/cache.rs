@@ -282,6 +282,12 @@ impl Cache {
         [self.fresh_until(), self.failed_until()].into_iter().flatten().min()
     }
 
+    /// A moment before which no entry expires, told without looking at any.
+    #[inline]
+    pub fn due(&self) -> SimTime {
+        self.due
+    }
+
     /// Entries that have not expired as of the last operation.
     #[inline]
     pub fn live(&self) -> u32 {
