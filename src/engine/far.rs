@@ -1,20 +1,20 @@
-//! Events that are not due for a while, with their keys, in buckets that nobody sorts.
+//! Keys of events that are not due for a while, in buckets that nobody sorts.
 //!
-//! A heap of a million keys costs a walk through ten lines of memory for each event, none of them in the cache. But
-//! what is due in ten seconds need not be in order yet. So the halves of keys that are compared first are read as
-//! numbers of eleven digits, and an event goes to the bucket of its first digit that differs from where the simulation
-//! stands (`base`): level by level, as one sorts letters by country, then by town. When the first bucket is due and
-//! holds many, `base` moves to its beginning and its events go to the buckets of later digits; when it holds few, they
-//! are handed over as they are, to be sorted. (Ahuja, Mehlhorn, Orlin and Tarjan 1990, "Faster algorithms for the
-//! shortest path problem", call it a radix heap; wheels of timers are of the same kind.) So an event is moved twice or
-//! three times, each time from one end of a row to the other, which processors are good at.
+//! A heap of a million keys costs a walk through ten lines of memory for each event, few of them in the cache. But what
+//! is due in ten seconds need not be in order yet. So the halves of keys that are compared first are read as numbers of
+//! eleven digits, and a key goes to the bucket of its first digit that differs from where the simulation stands
+//! (`base`): level by level, as one sorts letters by country, then by town. When the first bucket is due and holds
+//! many, `base` moves to its beginning and its keys go to the buckets of later digits; when it holds few, they are
+//! handed over as they are, to be sorted. (Ahuja, Mehlhorn, Orlin and Tarjan 1990, "Faster algorithms for the shortest
+//! path problem", call it a radix heap; wheels of timers are of the same kind.) So a key is moved twice or three times,
+//! each time from one end of a row to the other, which processors are good at.
 //!
 //! ```text
 //! base    … 4 7 2 0 0        level 0: 4 7 2 0 s     level 1: 4 7 2 s ∙     level 2: 4 7 s ∙ ∙     …
 //! ```
 //!
 //! A bucket is a chain of chunks of one large row, so that memory is used for what is pending, whichever bucket it is
-//! in: 32 bytes an event of 16, and half a chunk for each bucket in use.
+//! in: 16 bytes a key, and half a chunk for each bucket in use.
 //!
 //! Invariants: no key is below `base`; a key is at the level of the highest digit in which it differs from `base`, at
 //! level 0 if it does not; a bucket's bit is set while it holds something, a level's bit while a bucket's is. From this
@@ -28,17 +28,19 @@ const DIGIT: u32 = 6;
 const BUCKETS: usize = 1 << DIGIT;
 /// Levels: digits of 64 bits.
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
-/// Events in a chunk. Few, as it is what a bucket in use costs; so many that links are rarely followed.
+/// Keys in a chunk. Few, as it is what a bucket in use costs; so many that links are rarely followed.
 const CHUNK: usize = 32;
+/// Room for so many chunks is made at once: enough for some hundred keys, however they are spread.
+const CHUNKS: usize = 256;
 /// The end of the list of free chunks.
 const NO_CHUNK: u32 = u32::MAX;
 
-/// Events, first chunk to last.
+/// Keys, first chunk to last.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     /// The first chunk.
     first: u32,
-    /// One past the place of the last event: at the end of a chunk if that is full, and 0 if the bucket is empty.
+    /// One past the place of the last key: at the end of a chunk if that is full, and 0 if the bucket is empty.
     end: u32,
 }
 
@@ -69,7 +71,7 @@ impl First {
     }
 }
 
-/// Events of type `E` with their keys, in no order within a bucket.
+/// Keys, in no order within a bucket.
 #[derive(Clone, Debug)]
 pub struct Far {
     base: u64,
@@ -104,7 +106,7 @@ impl Default for Far {
 }
 
 impl Far {
-    /// How many events there are.
+    /// How many keys there are.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
@@ -194,7 +196,7 @@ impl Far {
         Some(First { level, digit, start, len })
     }
 
-    /// Hands all events of the first bucket to `to`, and moves the base to its beginning.
+    /// Hands all keys of the first bucket to `to`, and moves the base to its beginning.
     #[inline]
     pub fn hand_over(&mut self, first: First, mut to: impl FnMut(Key)) {
         self.base = first.start;
@@ -214,7 +216,7 @@ impl Far {
         self.empty(first, Self::place);
     }
 
-    /// Takes all events out of a bucket.
+    /// Takes all keys out of a bucket.
     #[inline(always)]
     fn empty(&mut self, bucket: First, mut take: impl FnMut(&mut Self, Key)) {
         let level = bucket.level as usize;
@@ -266,6 +268,8 @@ impl Far {
     pub fn lower(&mut self, base: u64) {
         if self.buckets.is_empty() {
             self.buckets = vec![Bucket { first: NO_CHUNK, end: 0 }; LEVELS * BUCKETS];
+            self.places.reserve(CHUNKS * CHUNK);
+            self.next.reserve(CHUNKS);
         }
         if base > self.base && !self.is_empty() {
             return;
