@@ -1,20 +1,20 @@
-//! Events that are not due for a while, with their keys, in buckets that nobody sorts.
+//! Keys of events that are not due for a while, in buckets that nobody sorts.
 //!
-//! A heap of a million keys costs a walk through ten lines of memory for each event, none of them in the cache. But
-//! what is due in ten seconds need not be in order yet. So the halves of keys that are compared first are read as
-//! numbers of eleven digits, and an event goes to the bucket of its first digit that differs from where the simulation
-//! stands (`base`): level by level, as one sorts letters by country, then by town. When the first bucket is due and
-//! holds many, `base` moves to its beginning and its events go to the buckets of later digits; when it holds few, they
-//! are handed over as they are, to be sorted. (Ahuja, Mehlhorn, Orlin and Tarjan 1990, "Faster algorithms for the
-//! shortest path problem", call it a radix heap; wheels of timers are of the same kind.) So an event is moved twice or
-//! three times, each time from one end of a row to the other, which processors are good at.
+//! A heap of a million keys costs a walk through ten lines of memory for each event, few of them in the cache. But what
+//! is due in ten seconds need not be in order yet. So the halves of keys that are compared first are read as numbers of
+//! eleven digits, and a key goes to the bucket of its first digit that differs from where the simulation stands
+//! (`base`): level by level, as one sorts letters by country, then by town. When the first bucket is due and holds
+//! many, `base` moves to its beginning and its keys go to the buckets of later digits; when it holds few, they are
+//! handed over as they are, to be sorted. (Ahuja, Mehlhorn, Orlin and Tarjan 1990, "Faster algorithms for the shortest
+//! path problem", call it a radix heap; wheels of timers are of the same kind.) So a key is moved twice or three times,
+//! each time from one end of a row to the other, which processors are good at.
 //!
 //! ```text
 //! base    … 4 7 2 0 0        level 0: 4 7 2 0 s     level 1: 4 7 2 s ∙     level 2: 4 7 s ∙ ∙     …
 //! ```
 //!
 //! A bucket is a chain of chunks of one large row, so that memory is used for what is pending, whichever bucket it is
-//! in: 32 bytes an event of 16, and half a chunk for each bucket in use.
+//! in: 16 bytes a key, and half a chunk for each bucket in use.
 //!
 //! Invariants: no key is below `base`; a key is at the level of the highest digit in which it differs from `base`, at
 //! level 0 if it does not; a bucket's bit is set while it holds something, a level's bit while a bucket's is. From this
@@ -28,17 +28,19 @@ const DIGIT: u32 = 6;
 const BUCKETS: usize = 1 << DIGIT;
 /// Levels: digits of 64 bits.
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
-/// Events in a chunk. Few, as it is what a bucket in use costs; so many that links are rarely followed.
+/// Keys in a chunk. Few, as it is what a bucket in use costs; so many that links are rarely followed.
 const CHUNK: usize = 32;
+/// Room for so many chunks is made at once: enough for some hundred keys, however they are spread.
+const CHUNKS: usize = 256;
 /// The end of the list of free chunks.
 const NO_CHUNK: u32 = u32::MAX;
 
-/// Events, first chunk to last.
+/// Keys, first chunk to last.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     /// The first chunk.
     first: u32,
-    /// One past the place of the last event: at the end of a chunk if that is full, and 0 if the bucket is empty.
+    /// One past the place of the last key: at the end of a chunk if that is full, and 0 if the bucket is empty.
     end: u32,
 }
 
@@ -69,7 +71,7 @@ impl First {
     }
 }
 
-/// Events of type `E` with their keys, in no order within a bucket.
+/// Keys, in no order within a bucket.
 #[derive(Clone, Debug)]
 pub struct Far {
     base: u64,
@@ -104,7 +106,7 @@ impl Default for Far {
 }
 
 impl Far {
-    /// How many events there are.
+    /// How many keys there are.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
@@ -116,7 +118,7 @@ impl Far {
         self.levels == 0
     }
 
-    /// Puts in an event whose key is not below the base.
+    /// Puts in a key that is not below the base.
     #[inline]
     pub fn push(&mut self, key: Key) {
         self.len += 1;
@@ -125,41 +127,54 @@ impl Far {
 
     #[inline(always)]
     fn place(&mut self, key: Key) {
-        let high = key.high();
-        debug_assert!(high >= self.base && !self.buckets.is_empty(), "no key is below the base");
-        let level = (u64::BITS - 1 - ((high ^ self.base) | 1).leading_zeros()) / DIGIT;
-        let digit = (high >> (level * DIGIT)) as u32 % BUCKETS as u32;
-        let index = level as usize * BUCKETS + digit as usize;
-        let mut end = self.buckets[index].end as usize;
+        let index = self.bucket_of(key);
+        let end = self.buckets[index].end as usize;
         if end % CHUNK == 0 {
-            end = self.begin_chunk(level, digit, key);
+            // The last thing done, so that no register has to be saved before.
+            return self.place_in_new_chunk(key);
         }
         self.places[end] = key;
         self.buckets[index].end = end as u32 + 1;
     }
 
-    /// A place in a new chunk at the end of a bucket that is empty or whose last chunk is full. `one` fills it, if it was
-    /// never used.
+    /// The number of the bucket to which a key belongs.
+    #[inline(always)]
+    fn bucket_of(&self, key: Key) -> usize {
+        let high = key.high();
+        debug_assert!(high >= self.base && !self.buckets.is_empty(), "no key is below the base");
+        let level = self.level_of(high);
+        let digit = (high >> (level * DIGIT)) as usize % BUCKETS;
+        level as usize * BUCKETS + digit
+    }
+
+    /// The highest digit in which this differs from the base; 0 if it does not.
+    #[inline(always)]
+    fn level_of(&self, high: u64) -> u32 {
+        (u64::BITS - 1 - ((high ^ self.base) | 1).leading_zeros()) / DIGIT
+    }
+
+    /// Places a key whose bucket is empty, or whose last chunk is full.
     #[inline(never)]
-    fn begin_chunk(&mut self, level: u32, digit: u32, one: Key) -> usize {
-        let chunk = self.free;
-        let chunk = if chunk == NO_CHUNK {
-            self.places.resize(self.places.len() + CHUNK, one);
+    fn place_in_new_chunk(&mut self, key: Key) {
+        let index = self.bucket_of(key);
+        if self.free == NO_CHUNK {
+            self.free = self.next.len() as u32;
+            self.places.resize(self.places.len() + CHUNK, Key::NONE);
             self.next.push(NO_CHUNK);
-            self.next.len() as u32 - 1
-        } else {
-            self.free = self.next[chunk as usize];
-            chunk
-        };
-        self.levels |= 1 << level;
-        self.used[level as usize] |= 1 << digit;
-        let bucket = &mut self.buckets[level as usize * BUCKETS + digit as usize];
-        if bucket.end == 0 {
-            bucket.first = chunk;
-        } else {
-            self.next[bucket.end as usize / CHUNK - 1] = chunk;
         }
-        chunk as usize * CHUNK
+        let chunk = self.free as usize;
+        self.free = self.next[chunk];
+        let (level, digit) = (index / BUCKETS, index % BUCKETS);
+        self.levels |= 1 << level;
+        self.used[level] |= 1 << digit;
+        let Bucket { first, end } = &mut self.buckets[index];
+        if *end == 0 {
+            *first = chunk as u32;
+        } else {
+            self.next[*end as usize / CHUNK - 1] = chunk as u32;
+        }
+        self.places[chunk * CHUNK] = key;
+        *end = (chunk * CHUNK) as u32 + 1;
     }
 
     /// The bucket with the least keys; `None` if there is none.
@@ -181,7 +196,7 @@ impl Far {
         Some(First { level, digit, start, len })
     }
 
-    /// Hands all events of the first bucket to `to`, and moves the base to its beginning.
+    /// Hands all keys of the first bucket to `to`, and moves the base to its beginning.
     #[inline]
     pub fn hand_over(&mut self, first: First, mut to: impl FnMut(Key)) {
         self.base = first.start;
@@ -201,7 +216,7 @@ impl Far {
         self.empty(first, Self::place);
     }
 
-    /// Takes all events out of a bucket.
+    /// Takes all keys out of a bucket.
     #[inline(always)]
     fn empty(&mut self, bucket: First, mut take: impl FnMut(&mut Self, Key)) {
         let level = bucket.level as usize;
@@ -229,18 +244,40 @@ impl Far {
         }
     }
 
+    /// How many keys are moved if the base is moved back to `base`, and no fewer than that many chunks hold.
+    pub fn cost_of_lowering(&self, base: u64) -> usize {
+        let mut chunks = 0;
+        for level in 0..self.level_of(base) {
+            let mut used = self.used[level as usize];
+            while used != 0 {
+                let Bucket { first, end } =
+                    self.buckets[level as usize * BUCKETS + used.trailing_zeros() as usize];
+                let (mut chunk, last) = (first as usize, (end as usize - 1) / CHUNK);
+                chunks += 1;
+                while chunk != last {
+                    chunk = self.next[chunk] as usize;
+                    chunks += 1;
+                }
+                used &= used - 1;
+            }
+        }
+        chunks * CHUNK
+    }
+
     /// Moves the base back to `base`, if it is beyond, so that lower keys can be put in.
     pub fn lower(&mut self, base: u64) {
         if self.buckets.is_empty() {
             self.buckets = vec![Bucket { first: NO_CHUNK, end: 0 }; LEVELS * BUCKETS];
+            self.places.reserve(CHUNKS * CHUNK);
+            self.next.reserve(CHUNKS);
         }
         if base > self.base && !self.is_empty() {
             return;
         }
-        let before = std::mem::replace(&mut self.base, base);
         // What differs from the old base in a lower digit than the new base does now differs where that does: all these
         // go to one bucket, which was empty.
-        let level = (u64::BITS - 1 - ((before ^ base) | 1).leading_zeros()) / DIGIT;
+        let level = self.level_of(base);
+        self.base = base;
         for below in 0..level {
             while self.used[below as usize] != 0 {
                 let digit = self.used[below as usize].trailing_zeros();

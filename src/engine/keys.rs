@@ -21,14 +21,16 @@ use super::far::Far;
 use super::heap::KeyHeap;
 use super::key::Key;
 use super::row::Row;
+use crate::base::SimTime;
 
 /// So many keys are left in the heap when they move back to the row: far fewer than fit, so that it takes many events
 /// to fill it again.
 const FEW: usize = 16;
 /// A bucket with few keys is added to the row while that holds no more with it.
 const ENOUGH: usize = 8;
-/// The least size of a heap that is spread over the buckets while there is something in them.
-const CROWD: usize = 128;
+/// A heap of so many keys or more is spread over the buckets if no more than so many times its keys have to be moved
+/// within these.
+const WORTH: usize = 4;
 /// With so many keys, their events fill the caches that are near.
 const VERY_MANY: usize = 4_096;
 
@@ -99,6 +101,23 @@ impl Keys {
     /// The least key, left where it is; [`Key::NONE`] if there is none.
     #[inline]
     pub fn peek(&mut self) -> Key {
+        let least = self.row.least();
+        if least != Key::NONE { least } else { self.peek_apart() }
+    }
+
+    /// The least key, left where it is, if its time is before `end`.
+    #[inline]
+    pub fn peek_before(&mut self, end: SimTime) -> Option<Key> {
+        let least = self.row.least();
+        // The row is empty while there is a heap, and no key at all is as good as one at the end of time.
+        if least.time() < end {
+            return Some(least);
+        }
+        Some(self.peek_apart()).filter(|key| key.time() < end)
+    }
+
+    #[inline(never)]
+    fn peek_apart(&mut self) -> Key {
         if self.is_heap { self.heap.peek() } else { self.row.least() }
     }
 
@@ -139,27 +158,38 @@ impl Keys {
     #[inline(never)]
     fn insert_into_heap(&mut self, key: Key) {
         self.heap.insert(key);
-        if self.heap.len() >= self.crowd {
-            self.spread();
+        let len = self.heap.len();
+        if len >= self.crowd {
+            // Worth it only if not many more are moved for it.
+            if self.far.cost_of_lowering(self.heap.peek().high()) <= WORTH * len {
+                self.spread();
+            } else {
+                self.crowd = 2 * len;
+            }
         }
     }
 
+    // Small, and what it calls is the last thing done, so that no register has to be saved.
     #[inline(never)]
     fn take_of_many(&mut self) -> bool {
         if self.is_heap {
-            self.heap.take();
-            if self.heap.len() > FEW {
-                return false;
-            }
-            self.leave_heap();
-        } else {
-            self.row.take();
+            return self.take_from_heap();
         }
+        self.row.take();
         if !self.row.is_empty() {
             return false;
         }
-        self.refill();
-        self.far.len() >= VERY_MANY
+        self.refill()
+    }
+
+    #[inline(never)]
+    fn take_from_heap(&mut self) -> bool {
+        self.heap.take();
+        if self.heap.len() > FEW {
+            return false;
+        }
+        self.leave_heap();
+        self.row.is_empty() && self.refill()
     }
 
     /// The keys of the heap go back to the row.
@@ -180,8 +210,7 @@ impl Keys {
     #[inline(never)]
     fn fill_heap(&mut self, key: Key) {
         (self.is_heap, self.is_big, self.limit) = (true, true, 0);
-        // With nothing in the buckets, it costs little to begin with them.
-        self.crowd = if self.far.is_empty() { 0 } else { CROWD };
+        self.crowd = 0;
         self.heap.insert(key);
         while !self.row.is_empty() {
             self.heap.insert(self.row.least());
@@ -200,9 +229,9 @@ impl Keys {
         self.refill();
     }
 
-    /// Fills the row, which is empty, with the next keys.
+    /// Fills the row, which is empty, with the next keys. Says whether there are very many.
     #[inline(never)]
-    fn refill(&mut self) {
+    fn refill(&mut self) -> bool {
         self.bound = loop {
             let Some(first) = self.far.first() else {
                 self.is_big = self.is_heap;
@@ -221,12 +250,13 @@ impl Keys {
                 let heap = &mut self.heap;
                 self.far.hand_over(first, |key| heap.insert(key));
                 self.is_heap = true;
-                self.crowd = 2 * self.heap.len().max(CROWD);
+                self.crowd = 2 * self.heap.len();
             } else {
                 self.far.split(first);
             }
         };
         self.limit = if self.is_heap { 0 } else { self.bound };
+        self.far.len() >= VERY_MANY
     }
 }
 

@@ -200,11 +200,7 @@ impl<E: Pending> EventQueue<E> {
         is_dead: impl Fn(&E) -> bool,
         soon: impl Fn(&E),
     ) -> Option<(SimTime, E)> {
-        let key = self.keys.peek();
-        // No event at all is as good as one at the end of time.
-        if key.time() >= end {
-            return None;
-        }
+        let key = self.keys.peek_before(end)?;
         Some(self.take(key, is_dead, soon))
     }
 
@@ -561,7 +557,9 @@ mod tests {
     enum Step {
         Schedule { delay: u64, rank: usize },
         Lane { number: usize },
+        Many { delay: u64, rank: usize },
         Pop,
+        PopMany,
         PopUntil { ahead: u64 },
         Clear,
     }
@@ -575,6 +573,8 @@ mod tests {
             30 => (0u64..10, 0usize..8).prop_map(|(delay, rank)| Step::Schedule { delay, rank }),
             30 => (0usize..4).prop_map(|number| Step::Lane { number }),
             40 => Just(Step::Pop),
+            2 => (0u64..10_000_000, 0usize..8).prop_map(|(delay, rank)| Step::Many { delay, rank }),
+            1 => Just(Step::PopMany),
             10 => (0u64..5).prop_map(|ahead| Step::PopUntil { ahead }),
             1 => Just(Step::Clear),
         ];
@@ -625,6 +625,19 @@ mod tests {
                         queue.schedule_lane(lanes[number], event);
                     } else {
                         queue.schedule(at(plain.now + delay), rank, event);
+                    }
+                }
+                // From now to the given delay, so that the buckets behind the row are needed.
+                Step::Many { delay, rank } => {
+                    for part in 0..70 {
+                        let delay = delay * part / 70;
+                        let event = plain.schedule(delay, RANKS[rank]);
+                        queue.schedule(at(plain.now + delay), RANKS[rank], event);
+                    }
+                }
+                Step::PopMany => {
+                    for _ in 0..50 {
+                        prop_assert_eq!(queue.pop(), plain.pop_until(u64::MAX));
                     }
                 }
                 Step::Pop => prop_assert_eq!(queue.pop(), plain.pop_until(u64::MAX)),

@@ -142,7 +142,15 @@ impl PodMeter {
         })
     }
 
+    #[inline]
     fn advance(&mut self, now: SimTime) {
+        // Most is told twice at a moment: of the CPU and of the requests.
+        if now != self.since {
+            self.add_up(now);
+        }
+    }
+
+    fn add_up(&mut self, now: SimTime) {
         let ns = now.since(self.since).ns() as f64;
         let core_ns = (self.cores + self.free_cores as f64) * ns;
         let request_ns = self.requests as f64 * ns;

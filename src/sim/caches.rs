@@ -320,7 +320,9 @@ impl<O: Observer> World<'_, O> {
         let meters = store.meters;
         let is = (store.cache.live(), store.cache.evictions());
         let was = std::mem::replace(&mut store.shown, is);
-        if let Some(at) = store.cache.next_expiry()
+        // The first comparison is enough, nearly always, and needs no entry.
+        if store.alarm.is_none_or(|alarm| store.cache.due() < alarm)
+            && let Some(at) = store.cache.next_expiry()
             && store.alarm.is_none_or(|alarm| at < alarm)
         {
             store.alarm = Some(at);

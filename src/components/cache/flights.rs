@@ -64,7 +64,8 @@ impl<W: Copy> Flights<W> {
 
     /// Somebody wants a key.
     pub fn join(&mut self, key: u64, who: W) -> Joined {
-        let Some(flight) = self.index.get(key) else {
+        let flights = &self.flights;
+        let Some(flight) = self.index.get(key, |flight| flights[flight as usize].key == key) else {
             let new = Flight { key, first: NONE, last: NONE };
             let flight = put(&mut self.flights, &mut self.free_flights, new);
             self.index.insert(key, flight);
@@ -109,7 +110,7 @@ impl<W: Copy> Flights<W> {
     /// A flight that nobody waits for is over.
     pub fn end(&mut self, flight: u32) {
         debug_assert_eq!(self.flights[flight as usize].first, NONE, "all who wait are told first");
-        self.index.remove(self.flights[flight as usize].key);
+        self.index.remove(self.flights[flight as usize].key, |value| value == flight);
         self.free_flights.push(flight);
     }
 
