@@ -129,7 +129,7 @@ impl Far {
     fn place(&mut self, key: Key) {
         let index = self.bucket_of(key);
         let end = self.buckets[index].end as usize;
-        if end % CHUNK == 0 {
+        if end.is_multiple_of(CHUNK) {
             // The last thing done, so that no register has to be saved before.
             return self.place_in_new_chunk(key);
         }
