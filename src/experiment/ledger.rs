@@ -19,7 +19,7 @@ use std::ops::Range;
 use xxhash_rust::xxh64::xxh64;
 
 /// What every ledger begins with; the number is the version of the format.
-const MARK: &[u8; 16] = b"brownout runs 3\n";
+const MARK: &[u8; 16] = b"brownout runs 4\n";
 
 /// How runs draw their random numbers. Changes when the same seed gives other runs.
 pub const RANDOM: &str = "xoshiro256++ keyed by (seed, run, path, purpose), variates by libm 0.2.16";

@@ -45,18 +45,18 @@ impl<O: Observer> World<'_, O> {
 
     /// Begins a call through these of its layers.
     #[inline(always)]
-    pub(super) fn call_below(&mut self, now: SimTime, call: Call, parent: FrameId, layers: Range<u32>) {
+    pub(super) fn call_below(&mut self, now: SimTime, mut call: Call, parent: FrameId, layers: Range<u32>) {
         if layers.is_empty() {
             self.route(now, &call, parent);
         } else {
-            self.down(now, call, parent, layers);
+            self.down(now, &mut call, parent, layers);
         }
     }
 
     /// Takes a call down through `layers`.
-    fn down(&mut self, now: SimTime, mut call: Call, mut parent: FrameId, layers: Range<u32>) {
+    fn down(&mut self, now: SimTime, call: &mut Call, mut parent: FrameId, layers: Range<u32>) {
         for layer in layers {
-            match self.enter(now, &mut call, parent, layer) {
+            match self.enter(now, call, parent, layer) {
                 Passage::Through(frame) => parent = frame,
                 Passage::Waits => return,
                 Passage::Rejected => {
@@ -74,7 +74,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
         }
-        self.route(now, &call, parent);
+        self.route(now, call, parent);
     }
 
     /// A call that waited in a layer goes on below it.
@@ -107,7 +107,7 @@ impl<O: Observer> World<'_, O> {
             _ => {}
         }
         let end = self.model.routes[call.route as usize].layers.end;
-        self.down(now, call, frame, layer + 1..end);
+        self.down(now, &mut call, frame, layer + 1..end);
     }
 
     /// The key of an attempt: each has random numbers of its own, and the first has the call's. Where one retry
