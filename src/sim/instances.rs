@@ -318,7 +318,7 @@ impl<O: Observer> World<'_, O> {
             && state.queue.is_empty()
             && state.settings.workers.is_none_or(|workers| state.busy < workers)
             && !(state.asks.has(Asks::CONNECTION) && call.pool_layer == NO_POOL)
-            && !self.frames.is_tracing();
+            && !self.frames.is_traced(arrival.parent);
         if !is_plain {
             let parent = self.framed(now, arrival.parent, call);
             return self.arrive_with_care(now, Arrival { parent, ..arrival }, call);
@@ -657,7 +657,7 @@ impl<O: Observer> World<'_, O> {
             && !(exec.is_check | exec.own_connection | exec.on_free_core)
             && exec.held == 0
             && state.condition != Condition::Draining
-            && !self.frames.is_tracing();
+            && !self.frames.is_traced(id);
         if !is_plain {
             return self.end(now, id, outcome, Ending::Done);
         }

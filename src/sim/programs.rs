@@ -118,7 +118,7 @@ impl<O: Observer> World<'_, O> {
     /// A program goes on with its next step, and further until it waits or ends. Nearly every one is that of an
     /// execution, and nearly every step one of these three.
     pub(super) fn advance(&mut self, now: SimTime, id: FrameId) {
-        let is_traced = self.frames.is_tracing();
+        let is_traced = self.frames.is_traced(id);
         let Some(Frame { kind: Kind::Exec(exec), .. }) = self.frames.get_mut(id) else {
             return self.advance_with_care(now, id);
         };
@@ -148,7 +148,7 @@ impl<O: Observer> World<'_, O> {
     /// The same for other programs and steps, and where something may be in the way.
     #[inline(never)]
     fn advance_with_care(&mut self, now: SimTime, id: FrameId) {
-        if self.frames.is_tracing() {
+        if self.frames.is_traced(id) {
             self.trace_program(now, id);
         }
         let frame = self.frames.get_mut(id).map(|frame| &mut frame.kind);

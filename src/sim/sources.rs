@@ -272,7 +272,7 @@ impl<O: Observer> World<'_, O> {
         let key = mix(source.key, source.sent);
         let affinity = mix(key, AFFINITY);
         match source.plain {
-            Some(plain) if !(self.frames.is_tracing() || self.frames.samples(key)) => {
+            Some(plain) if !self.frames.samples(key) => {
                 self.send_plainly(now, client, plain, key, affinity);
             }
             _ => self.send(now, client, NO_USER, key, affinity),
@@ -428,7 +428,7 @@ impl<O: Observer> World<'_, O> {
         let is_sampled = self.frames.samples(key);
         let layers = self.model.routes[route as usize].layers.clone();
         // A timeout around all of it needs no frame of its own: the request's timer is its.
-        let is_plain = !(self.has_tables | is_sampled) && !self.frames.is_tracing();
+        let is_plain = !(self.has_tables | is_sampled);
         let own_timeout = if is_plain { own_timeout(self.model, &layers) } else { None };
         let below = layers.start + u32::from(own_timeout.is_some())..layers.end;
         let request = Request { client, request, tenant, user, at: now, key, route };

@@ -216,10 +216,15 @@ impl Frames {
         }
     }
 
-    /// Whether any request that is sampled is in flight.
+    /// Whether a frame belongs to a request that is sampled.
     #[inline]
-    pub fn is_tracing(&self) -> bool {
-        self.traced != 0
+    pub fn is_traced(&self, id: FrameId) -> bool {
+        self.traced != 0 && self.knows(id)
+    }
+
+    #[inline(never)]
+    fn knows(&self, id: FrameId) -> bool {
+        self.tracer.find(id).is_some()
     }
 
     /// Whether the request of a key is sampled.
