@@ -31,6 +31,7 @@ mod costs;
 mod databases;
 mod deadlines;
 mod deployments;
+mod endings;
 pub mod event;
 mod failures;
 mod faults;

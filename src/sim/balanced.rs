@@ -1,8 +1,9 @@
 //! Requests in balancers that watch how their tries end: whom they go to, and what becomes of the answer.
 
+use super::endings::{Ending, Sent};
 use super::event::Event;
 use super::frame::{Balanced, Call, Frame, Kind, NO_BALANCER, Place};
-use super::instances::{Arrival, Ending, Sent};
+use super::instances::Arrival;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix};
 use crate::components::nginx::Tried;

@@ -1,8 +1,8 @@
 //! What databases do beside computing: disks, locks, and queries that are ended from outside.
 
+use super::endings::Ending;
 use super::event::Event;
 use super::frame::{Frame, Kind, Stage};
-use super::instances::Ending;
 use super::programs::Host;
 use super::{FrameId, World};
 use crate::base::{Outcome, SimDuration, SimTime, mix, uniform_of};

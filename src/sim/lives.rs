@@ -1,8 +1,9 @@
 //! How instances die, start again, join, drain and follow settings that change.
 
+use super::endings::Ending;
 use super::event::Event;
 use super::frame::{Frame, Kind, LayerState};
-use super::instances::{Condition, Ending, newcomer};
+use super::instances::{Condition, newcomer};
 use super::runtimes::{cpu_cores, new_cpu};
 use super::shedding::shedder;
 use super::{FrameId, Task, World};

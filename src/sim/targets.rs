@@ -1,8 +1,9 @@
 //! Where a call goes: balancers choose among targets, direct calls among the instances that run.
 
+use super::endings::Sent;
 use super::event::Event;
 use super::frame::{Call, Frame, Kind, NO_BALANCER};
-use super::instances::{Arrival, Condition, Sent};
+use super::instances::{Arrival, Condition};
 use super::minds::Mind;
 use super::{FrameId, Task, World};
 use crate::base::{Outcome, Rng, SimDuration, SimTime, Streams, mix, salt, uniform_of};

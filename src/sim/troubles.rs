@@ -1,7 +1,7 @@
 //! What faults do to queues, caches, connections, disks and memory, beside keeping instances away.
 
+use super::endings::Ending;
 use super::frame::{Frame, Kind};
-use super::instances::Ending;
 use super::queues::QueueState;
 use super::script::{Blow, Effect};
 use super::{FrameId, World};

@@ -10,8 +10,9 @@ use crate::components::queue::Entry;
 use crate::metrics::Observer;
 use crate::model::autoscaler::KnativeSettings;
 use crate::sim::World;
+use crate::sim::endings::Ending;
 use crate::sim::frame::{Frame, Kind as FrameKind, NO_BALANCER};
-use crate::sim::instances::{Condition, Ending, newcomer};
+use crate::sim::instances::{Condition, newcomer};
 
 /// Knative's pod autoscaler as a run has it.
 #[derive(Debug)]
