@@ -21,8 +21,9 @@
 //! care, and a server that takes jobs one by one costs one event for each.
 //!
 //! Under first come first served on whole cores at speed 1 the processor is *plain*: it keeps no progress, but the
-//! nanosecond at which each job is done. Elsewhere a completion is rounded up to a whole nanosecond, and a job with less
-//! than a nanosecond to go counts as done. Only `+ - * /` are used, so that results are the same bits on all platforms.
+//! nanosecond at which each job is done. Elsewhere a completion is rounded up to a whole nanosecond, and a job with
+//! less than a nanosecond to go counts as done. Only `+ - * /` are used, so that results are the same bits on all
+//! platforms.
 //!
 //! Source: egalitarian processor sharing (Kleinrock, Time-shared Systems, 1967), by virtual time as in fair queueing
 //! (Parekh and Gallager, 1993).
