@@ -13,10 +13,11 @@
 //!  (sources.rs) (layers.rs)          (targets.rs)  (instances.rs)  (programs.rs)
 //! ```
 //!
-//! Everything that waits is a `Frame` in one arena: a request, a layer of a policy, an execution; a request with nothing
-//! but an execution has no frame beside that. A frame knows its parent, so an answer travels up; a frame that is gone
-//! leaves a stale id behind, so an answer to who has given up finds nobody. What follows from an event at the same instant is a `Task`, played first in, first out,
-//! before the next event: handlers never call each other in circles.
+//! Everything that waits is a `Frame` in one arena: a request, a layer of a policy, an execution; a request with
+//! nothing but an execution has no frame beside that. A frame knows its parent, so an answer travels up; a frame that
+//! is gone leaves a stale id behind, so an answer to who has given up finds nobody. What follows from an event at the
+//! same instant is a `Task`, played first in, first out, before the next event: handlers never call each other in
+//! circles.
 
 mod asks;
 mod autoscalers;

@@ -1,10 +1,10 @@
 //! The event queue: what happens next.
 //!
-//! Three parts. [`Keys`] orders the keys ([`super::key`]): a sorted row, and buckets behind it. A slab holds the events, so
-//! that 16 bytes are moved whatever an event weighs. And *lanes* hold what needs no sorting: events of one constant
-//! delay (timeouts, intervals, hedges) fall due in the order in which they were scheduled, so each such delay has a
-//! queue of its own, first in, first out, of which only the head is among the keys. Thirty thousand pending timeouts
-//! of 1 s then weigh as one key.
+//! Three parts. [`Keys`] orders the keys ([`super::key`]): a sorted row, and buckets behind it. A slab holds the
+//! events, so that 16 bytes are moved whatever an event weighs. And *lanes* hold what needs no sorting: events of one
+//! constant delay (timeouts, intervals, hedges) fall due in the order in which they were scheduled, so each such
+//! delay has a queue of its own, first in, first out, of which only the head is among the keys. Thirty thousand
+//! pending timeouts of 1 s then weigh as one key.
 //!
 //! ```text
 //! keys    3 ─ 5 ─ 9 ─ 12 …              least key first

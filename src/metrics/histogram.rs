@@ -6,11 +6,11 @@
 //! (Tene), without a range to be set beforehand.
 //!
 //! Invariants: count, sum, sum of squares, least and greatest are exact integers, and merging adds integers, so the
-//! order of merging never shows in a result. Octaves outside those that hold values take no memory: 512 bytes per octave
-//! between the least and the greatest, about 5 KiB for latencies from 1 ms to 1 s; nothing while empty; 30 KiB at
-//! most. Counts of buckets are half words, since every request waits for a few of them to come from memory; what is
-//! beyond 2^32 is kept apart. A bit for each bucket says whether it is in use: a second's worth of values fills few of them, and every
-//! second they are merged, cleared and asked for quantiles.
+//! order of merging never shows in a result. Octaves outside those that hold values take no memory: 512 bytes per
+//! octave between the least and the greatest, about 5 KiB for latencies from 1 ms to 1 s; nothing while empty; 30 KiB
+//! at most. Counts of buckets are half words, since every request waits for a few of them to come from memory; what
+//! is beyond 2^32 is kept apart. A bit for each bucket says whether it is in use: a second's worth of values fills
+//! few of them, and every second they are merged, cleared and asked for quantiles.
 
 use serde::{Deserialize, Serialize};
 
