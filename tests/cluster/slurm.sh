@@ -39,6 +39,12 @@ echo "installed after $((SECONDS - since)) s"
 home=$(mktemp -d)
 chmod 755 "$home"
 munge_pid=''
+# Ends a process, and waits for it to be gone: five seconds, then by force.
+end() {
+    kill "$1" 2> /dev/null || return 0
+    for _ in {1..50}; do kill -0 "$1" 2> /dev/null || return 0; sleep 0.1; done
+    kill -9 "$1" 2> /dev/null || true
+}
 stop() {
     local code=$?
     trap - EXIT INT TERM
@@ -46,15 +52,13 @@ stop() {
         echo "slurm.sh: failed; the last lines of its logs:" >&2
         tail -n 15 "$home"/*.log "$home"/work/out/jobs/* >&2 2> /dev/null || true
     fi
-    local file pid
+    local file
     for file in slurmd.pid slurmctld.pid; do
         [[ -s $home/$file ]] || continue
-        pid=$(< "$home/$file")
-        kill "$pid" 2> /dev/null || continue
-        for _ in {1..50}; do kill -0 "$pid" 2> /dev/null || break; sleep 0.1; done
-        kill -9 "$pid" 2> /dev/null || true
+        end "$(< "$home/$file")"
     done
-    [[ -z $munge_pid ]] || kill "$munge_pid" 2> /dev/null || true
+    # munged writes its seed as it ends: into a directory that must not be going yet.
+    [[ -z $munge_pid ]] || end "$munge_pid"
     rm -rf "$home"
     exit "$code"
 }
