@@ -13,6 +13,7 @@ pub mod recorder;
 pub mod rules;
 pub mod selection;
 pub mod sums;
+mod tally;
 pub mod trace;
 
 pub use estimate::{Estimate, Proportion};

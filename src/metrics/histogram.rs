@@ -8,29 +8,20 @@
 //! Invariants: count, sum, sum of squares, least and greatest are exact integers, and merging adds integers, so the
 //! order of merging never shows in a result. Octaves outside those that hold values take no memory: 512 bytes per
 //! octave between the least and the greatest, about 5 KiB for latencies from 1 ms to 1 s; nothing while empty; 30 KiB
-//! at most. Counts of buckets are half words, since every request waits for a few of them to come from memory; what
-//! is beyond 2^32 is kept apart. A bit for each bucket says whether it is in use: a second's worth of values fills
-//! few of them, and every second they are merged, cleared and asked for quantiles.
+//! at most. Counts of buckets are half words; what is beyond 2^32 is kept apart. A bit for each bucket says whether it
+//! is in use: a second's worth of values fills few of them, and every second they are merged, cleared and asked for
+//! quantiles. What a run plays is counted by a tally in front of it, which has a byte for a bucket.
 
 use serde::{Deserialize, Serialize};
 
 /// Buckets per octave, as a power of two.
-const SUB_BITS: u32 = 7;
+pub(super) const SUB_BITS: u32 = 7;
 /// Buckets per octave.
-const SUB: usize = 1 << SUB_BITS;
+pub(super) const SUB: usize = 1 << SUB_BITS;
 /// Buckets that share a word of bits.
-const WORD: usize = u64::BITS as usize;
+pub(super) const WORD: usize = u64::BITS as usize;
 /// So many buckets of a word in use, and it is quicker to go through all of them than from bit to bit.
 const DENSE: u32 = 10;
-
-/// What a float's bits are shifted by to leave those that number a bucket.
-const FLOAT_SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - SUB_BITS;
-/// That number for the float 2^7, whose bucket is number 128.
-const FLOAT_FIRST: usize = ((f64::MAX_EXP as usize - 1 + SUB_BITS as usize) << SUB_BITS) - SUB;
-/// Greater values are rare: the squares of many of them need not fit.
-const USUAL_MAX: u64 = 1 << 46;
-/// A value that is never usual.
-const UNUSUAL: u64 = u64::MAX;
 
 /// A histogram of lengths of time in whole nanoseconds, of any size up to `u64::MAX`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,15 +39,6 @@ pub struct Histogram {
     sum_squares: u128,
     min_ns: u64,
     max_ns: u64,
-    /// The range of values for which nothing has to be looked at: from here, and as many more. It may be too small.
-    #[serde(skip, default = "unusual")]
-    usual_from: u64,
-    #[serde(skip)]
-    usual_span: u64,
-}
-
-fn unusual() -> u64 {
-    UNUSUAL
 }
 
 impl Default for Histogram {
@@ -71,15 +53,13 @@ impl Default for Histogram {
             sum_squares: 0,
             min_ns: u64::MAX,
             max_ns: 0,
-            usual_from: UNUSUAL,
-            usual_span: 0,
         }
     }
 }
 
 /// The number of the bucket of `ns`, counted from zero upwards without gaps.
 #[inline]
-fn bucket_of(ns: u64) -> usize {
+pub(super) fn bucket_of(ns: u64) -> usize {
     // How many low bits the bucket ignores: none below 256 ns.
     let ignored = (ns | SUB as u64).ilog2() - SUB_BITS;
     ((ignored as usize) << SUB_BITS) + (ns >> ignored) as usize
@@ -98,45 +78,9 @@ impl Histogram {
     }
 
     /// Counts one value of `ns` nanoseconds.
-    ///
-    /// Every request comes here several times. So all that is rare is in a function of its own, and what is left are
-    /// under thirty instructions without a call. Rare are a value that is the least or the greatest so far, is below
-    /// 128 ns or above 19 hours, and one in an octave without room.
-    #[inline(always)]
+    #[inline]
     pub fn record(&mut self, ns: u64) {
-        if ns.wrapping_sub(self.usual_from) > self.usual_span {
-            return self.record_rare(ns);
-        }
-        // The exponent of a float and the first bits after its point are the number of the octave and of the bucket in
-        // it: half the instructions of counting leading zeros and shifting.
-        let index =
-            (((ns as i64 as f64).to_bits() >> FLOAT_SHIFT) as usize).wrapping_sub(self.first + FLOAT_FIRST);
-        let Some(n) = self.buckets.get_mut(index) else { return self.record_rare(ns) };
-        *n = n.wrapping_add(1);
-        if *n <= 1 {
-            let is_full = *n == 0;
-            self.mark(index);
-            if is_full {
-                self.carry(self.first + index, 1);
-            }
-        }
-        self.count += 1;
-        self.sum_ns += u128::from(ns);
-        // It does not saturate before there are 2^36 such values, more than a run has events.
-        self.sum_squares = self.sum_squares.wrapping_add(u128::from(ns) * u128::from(ns));
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn record_rare(&mut self, ns: u64) {
         self.record_n(ns, 1);
-        let (from, to) = (self.min_ns.max(SUB as u64), self.max_ns.min(USUAL_MAX));
-        // The least of all spans is one value, so there is none of no values; a sum at its limit stays there.
-        if from <= to && self.sum_squares < u128::MAX >> 1 {
-            (self.usual_from, self.usual_span) = (from, to - from);
-        } else {
-            (self.usual_from, self.usual_span) = (UNUSUAL, 0);
-        }
     }
 
     /// So many times 2^32 more were counted in a bucket.
@@ -183,7 +127,6 @@ impl Histogram {
 
     /// Counts all that `other` has counted.
     pub fn merge(&mut self, other: &Self) {
-        (self.usual_from, self.usual_span) = (UNUSUAL, 0);
         let fits = self.count.saturating_add(other.count) <= u64::from(u32::MAX);
         self.count += other.count;
         self.sum_ns += other.sum_ns;
@@ -378,6 +321,38 @@ impl Histogram {
         })
     }
 
+    /// Counts `n` values in a bucket, of which nothing is said but that.
+    pub(super) fn count_in(&mut self, bucket: usize, n: u64) {
+        self.count += n;
+        self.add(bucket, n);
+    }
+
+    /// The same for the buckets of a word, of which the first has this number; some of them have values.
+    pub(super) fn count_word(&mut self, first: usize, counts: &[u8; WORD]) {
+        let n: u16 = counts.iter().map(|n| u16::from(*n)).sum();
+        if self.count + u64::from(n) > u64::from(u32::MAX) {
+            let some = (first..).zip(counts).filter(|(_, n)| **n > 0);
+            return some.for_each(|(bucket, n)| self.count_in(bucket, u64::from(*n)));
+        }
+        if first.wrapping_sub(self.first) >= self.buckets.len() {
+            self.grow(first);
+        }
+        let word = (first - self.first) / WORD;
+        let mine = &mut self.buckets[word * WORD..][..WORD];
+        mine.iter_mut().zip(counts).for_each(|(mine, n)| *mine += u32::from(*n));
+        let eights = counts.as_chunks().0.iter().rev();
+        self.used[word] |= eights.fold(0, |used, eight| used << 8 | in_use(u64::from_le_bytes(*eight)));
+        self.count += u64::from(n);
+    }
+
+    /// What is to be said of values that were counted so: their sum, that of their squares, the least, the greatest.
+    pub(super) fn add_moments(&mut self, (sum, squares): (u128, u128), (least, greatest): (u64, u64)) {
+        self.sum_ns += sum;
+        self.sum_squares = self.sum_squares.saturating_add(squares);
+        self.min_ns = self.min_ns.min(least);
+        self.max_ns = self.max_ns.max(greatest);
+    }
+
     /// Counts `n` values in a bucket.
     #[inline]
     fn add(&mut self, bucket: usize, n: u64) {
@@ -413,6 +388,14 @@ impl Histogram {
         used.resize((end - first) / WORD, 0);
         (self.buckets, self.used, self.first) = (grown, used, first);
     }
+}
+
+/// A bit for each of eight bytes, lowest first, set if it is not zero.
+fn in_use(bytes: u64) -> u64 {
+    const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
+    // The highest bit of a byte is set if any is; the product brings all of them together.
+    let highest = ((bytes & LOW) + LOW | bytes) & !LOW;
+    (highest >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 /// The numbers of the bits that are set, from the lowest up.
@@ -459,21 +442,6 @@ mod tests {
             next = u128::from(least) + u128::from(width);
         }
         assert_eq!(next, 1 << 64);
-    }
-
-    #[test]
-    fn usual_and_rare_values_are_counted_alike() {
-        let (mut usual, mut rare) = (Histogram::new(), Histogram::new());
-        for exponent in 0..64 {
-            let octave = 1u64 << exponent;
-            let bucket = octave >> SUB_BITS;
-            for offset in [0, 1, 2, bucket, bucket.saturating_sub(1), octave >> 1, octave - 1] {
-                let ns = octave.saturating_add(offset);
-                (0..3).for_each(|_| usual.record(ns));
-                rare.record_n(ns, 3);
-                assert_eq!(facts(&usual), facts(&rare), "{ns}");
-            }
-        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The observer that keeps everything: meters by window, a time series by the second, the log of changes.
 
-use super::Histogram;
 use super::meters::{Gauges, Meters, Sizes, Source};
 use super::observer::{Change, Observer};
 use super::rules::Rows;
 use super::sums::Sums;
+use super::tally::Tally;
 use crate::base::{Outcome, SimDuration, SimTime};
 
 /// The most lines that the log of one run keeps.
@@ -30,7 +30,7 @@ pub struct Window {
 #[derive(Clone, Debug, Default)]
 struct Ended {
     /// Times of the timer, but for those of zero.
-    times: Histogram,
+    times: Tally,
     /// Times of zero: many a wait is none.
     zeros: u64,
     /// Outcomes of the red of the same number, if there is one.
@@ -123,10 +123,11 @@ impl Recorder {
         self.recent.seconds = now.since(self.recent_from).seconds();
         self.gauges.cut(now, &mut self.recent);
         for (ended, timer) in self.ended.iter_mut().zip(&mut self.recent.timers) {
-            ended.times.record_n(0, std::mem::take(&mut ended.zeros));
-            if !ended.times.is_empty() {
+            let times = ended.times.settled();
+            times.record_n(0, std::mem::take(&mut ended.zeros));
+            if !times.is_empty() {
                 // The recent meters are empty: they only lend their memory.
-                std::mem::swap(&mut ended.times, timer);
+                std::mem::swap(times, timer);
             }
         }
         for (ended, red) in self.ended.iter_mut().zip(&mut self.recent.reds) {
