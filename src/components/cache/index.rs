@@ -1,25 +1,20 @@
 //! Where a key's entry is: open addressing with linear probing, at most half full, without tombstones.
 //!
-//! Keys themselves are with their entries: a place has half of a key's hash and a number, eight bytes in place of
-//! sixteen, so that the indices of many caches share the processor's own. Who looks something up says whether the key
-//! of a number is the one.
+//! Keys themselves are with their entries. A place is a word: the number of an entry, and above it as much of its key's
+//! hash as has room, so that the indices of many caches share the processor's own; who looks something up says whether
+//! the key of a number is the one. Whole hashes are kept apart, for when places move.
 
 use crate::base::mix;
 
-/// Nothing here.
+/// Nothing here. No number has as many bits.
 const EMPTY: u32 = u32::MAX;
-
-/// A key's hash, as far as it is kept, and its number.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    hash: u32,
-    value: u32,
-}
 
 /// A map from keys to numbers. It is never walked through: its order would be an accident.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
-    places: Vec<Place>,
+    places: Vec<u32>,
+    /// The hash of each number's key.
+    hashes: Vec<u32>,
     len: usize,
 }
 
@@ -30,13 +25,13 @@ fn hash_of(key: u64) -> u32 {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { places: Vec::new(), len: 0 }
+        Self { places: Vec::new(), hashes: Vec::new(), len: 0 }
     }
 
-    /// The place where a key belongs if nothing is in the way.
+    /// The bits that number a place. Those of a place's own number are among them, those of its hash are the others.
     #[inline]
-    fn home(&self, hash: u32) -> usize {
-        hash as usize & (self.places.len() - 1)
+    fn mask(&self) -> u32 {
+        (self.places.len() as u32).wrapping_sub(1)
     }
 
     #[inline]
@@ -47,10 +42,11 @@ impl Index {
     /// The place of a key, or the free one where it would be put.
     #[inline]
     fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> usize {
-        let mut place = self.home(hash);
+        let mask = self.mask();
+        let mut place = (hash & mask) as usize;
         loop {
-            let Place { hash: found, value } = self.places[place];
-            if value == EMPTY || found == hash && is_it(value) {
+            let found = self.places[place];
+            if found == EMPTY || (found ^ hash) & !mask == 0 && is_it(found & mask) {
                 return place;
             }
             place = self.next(place);
@@ -63,25 +59,28 @@ impl Index {
         if self.places.is_empty() {
             return None;
         }
-        let value = self.places[self.find(hash_of(key), is_it)].value;
-        (value != EMPTY).then_some(value)
+        let found = self.places[self.find(hash_of(key), is_it)];
+        (found != EMPTY).then_some(found & self.mask())
     }
 
-    /// Puts a key that is not there.
-    pub(super) fn insert(&mut self, key: u64, value: u32) {
-        if 2 * (self.len + 1) > self.places.len() {
-            let size = (2 * self.places.len()).max(8);
-            let none = Place { hash: 0, value: EMPTY };
-            let old = std::mem::replace(&mut self.places, vec![none; size]);
-            old.into_iter().filter(|place| place.value != EMPTY).for_each(|place| self.put(place));
+    /// Puts a key that is not there, with a number that is not there.
+    pub(super) fn insert(&mut self, key: u64, number: u32) {
+        let needed = 2 * (self.len.max(number as usize) + 1);
+        if needed > self.places.len() {
+            let (mask, old) = (self.mask(), std::mem::take(&mut self.places));
+            self.places = vec![EMPTY; needed.next_power_of_two().max(8)];
+            self.hashes.resize(self.places.len() / 2, 0);
+            old.into_iter().filter(|place| *place != EMPTY).for_each(|place| self.put(place & mask));
         }
-        self.put(Place { hash: hash_of(key), value });
+        self.hashes[number as usize] = hash_of(key);
+        self.put(number);
         self.len += 1;
     }
 
-    fn put(&mut self, one: Place) {
-        let place = self.find(one.hash, |_| false);
-        self.places[place] = one;
+    fn put(&mut self, number: u32) {
+        let hash = self.hashes[number as usize];
+        let place = self.find(hash, |_| false);
+        self.places[place] = hash & !self.mask() | number;
     }
 
     /// Removes a key, where `is_it` says whether a number is of that key.
@@ -90,23 +89,23 @@ impl Index {
             return;
         }
         let mut hole = self.find(hash_of(key), is_it);
-        if self.places[hole].value == EMPTY {
+        if self.places[hole] == EMPTY {
             return;
         }
         self.len -= 1;
         // Those behind it move up, unless that would put them before their home.
+        let mask = self.mask();
         let mut place = self.next(hole);
-        let size = self.places.len();
-        while self.places[place].value != EMPTY {
-            let home = self.home(self.places[place].hash);
-            let way = |to: usize| to.wrapping_sub(home) & (size - 1);
+        while self.places[place] != EMPTY {
+            let home = self.hashes[(self.places[place] & mask) as usize] as usize;
+            let way = |to: usize| to.wrapping_sub(home) & mask as usize;
             if way(hole) < way(place) {
                 self.places[hole] = self.places[place];
                 hole = place;
             }
             place = self.next(place);
         }
-        self.places[hole].value = EMPTY;
+        self.places[hole] = EMPTY;
     }
 }
 
