@@ -317,6 +317,19 @@ impl Gauges {
         }
     }
 
+    /// Moves a gauge and the one after it by as much.
+    #[inline(always)]
+    pub fn add_both(&mut self, now: SimTime, first: u32, delta: i64) {
+        if let [one, other] = &mut self.now[first as usize..first as usize + 2] {
+            one.add(now, delta);
+            other.add(now, delta);
+        }
+        if !self.tracked.is_empty() {
+            self.track(now, first);
+            self.track(now, first + 1);
+        }
+    }
+
     /// Puts a gauge at a level.
     #[inline]
     pub fn set(&mut self, now: SimTime, gauge: u32, level: u64) {

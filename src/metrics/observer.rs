@@ -278,6 +278,12 @@ pub trait Observer {
     fn timed(&mut self, _timer: u32, _time: SimDuration) {}
     /// A gauge moves.
     fn moved(&mut self, _now: SimTime, _gauge: u32, _delta: i64) {}
+    /// A gauge and the one after it move by as much.
+    #[inline(always)]
+    fn both_moved(&mut self, now: SimTime, first: u32, delta: i64) {
+        self.moved(now, first, delta);
+        self.moved(now, first + 1, delta);
+    }
     /// A gauge is put at a level.
     fn level(&mut self, _now: SimTime, _gauge: u32, _level: u64) {}
     /// Something countable happens.

@@ -26,8 +26,9 @@ pub struct Window {
     pub meters: Meters,
 }
 
-/// What ends, and how long it took: what every request moves, side by side.
+/// What ends, and how long it took: what every request moves, side by side. The first line is what times move.
 #[derive(Clone, Debug, Default)]
+#[repr(C, align(64))]
 struct Ended {
     /// Times of the timer, but for those of zero.
     times: Tally,
@@ -45,7 +46,7 @@ pub struct Recorder {
     sums: Sums,
     /// Which timer has the values of each timer in the second of the last row.
     views: Vec<u32>,
-    /// What happened since the last second or window ended, but for what is in `ended` until it ends.
+    /// What happened since the last second or window ended, but for most of what is in `ended` until it ends.
     recent: Meters,
     /// What happened since then, by timer.
     ended: Vec<Ended>,
@@ -123,12 +124,8 @@ impl Recorder {
         self.recent.seconds = now.since(self.recent_from).seconds();
         self.gauges.cut(now, &mut self.recent);
         for (ended, timer) in self.ended.iter_mut().zip(&mut self.recent.timers) {
-            let times = ended.times.settled();
-            times.record_n(0, std::mem::take(&mut ended.zeros));
-            if !times.is_empty() {
-                // The recent meters are empty: they only lend their memory.
-                std::mem::swap(times, timer);
-            }
+            ended.times.settle(timer);
+            timer.record_n(0, std::mem::take(&mut ended.zeros));
         }
         for (ended, red) in self.ended.iter_mut().zip(&mut self.recent.reds) {
             red.outcomes = std::mem::take(&mut ended.outcomes);
@@ -168,13 +165,14 @@ impl Observer for Recorder {
     fn outcome(&mut self, red: u32, outcome: Outcome, latency: SimDuration) {
         let ended = &mut self.ended[red as usize];
         ended.outcomes[outcome as usize] += 1;
-        ended.times.record(latency.ns());
+        ended.times.record(latency.ns(), || &mut self.recent.timers[red as usize]);
     }
 
     #[inline(always)]
     fn outcome_apart(&mut self, red: u32, timer: u32, outcome: Outcome, latency: SimDuration) {
         self.ended[red as usize].outcomes[outcome as usize] += 1;
-        self.ended[timer as usize].times.record(latency.ns());
+        let times = &mut self.ended[timer as usize].times;
+        times.record(latency.ns(), || &mut self.recent.timers[timer as usize]);
     }
 
     #[inline(always)]
@@ -182,13 +180,18 @@ impl Observer for Recorder {
         let ended = &mut self.ended[timer as usize];
         match time.ns() {
             0 => ended.zeros += 1,
-            ns => ended.times.record(ns),
+            ns => ended.times.record(ns, || &mut self.recent.timers[timer as usize]),
         }
     }
 
     #[inline(always)]
     fn moved(&mut self, now: SimTime, gauge: u32, delta: i64) {
         self.gauges.add(now, gauge, delta);
+    }
+
+    #[inline(always)]
+    fn both_moved(&mut self, now: SimTime, first: u32, delta: i64) {
+        self.gauges.add_both(now, first, delta);
     }
 
     #[inline(always)]

@@ -55,10 +55,10 @@ pub struct GroupMeters {
     pub slowdown: u32,
     /// Gauge: requests at the instances, waiting or executed.
     pub in_flight: u32,
+    /// Gauge: requests that are executed. It is the one after `in_flight`, as mostly both move.
+    pub busy: u32,
     /// Gauge: requests that wait for a worker.
     pub queue: u32,
-    /// Gauge: requests that are executed.
-    pub busy: u32,
     /// Gauge: workers of running instances.
     pub workers: u32,
     /// Gauge: CPU in use, in thousandths of a core.
@@ -638,8 +638,8 @@ impl Builder {
             wait: self.timer(),
             slowdown: self.timer(),
             in_flight: self.gauge(),
-            queue: self.gauge(),
             busy: self.gauge(),
+            queue: self.gauge(),
             workers: self.gauge(),
             cpu: self.gauge(),
             cores: self.gauge(),

@@ -80,8 +80,7 @@ impl<O: Observer> World<'_, O> {
         }
         let (meters, somebody_waits) = (state.meters, !state.queue.is_empty());
         let latency = now.since(at);
-        self.observer.moved(now, meters.in_flight, -1);
-        self.observer.moved(now, meters.busy, -1);
+        self.observer.both_moved(now, meters.in_flight, -1);
         let mut red = self.model.catalog.endpoints[endpoint as usize];
         if balancer != NO_BALANCER {
             if measures_balancer {

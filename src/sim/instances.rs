@@ -303,8 +303,7 @@ impl<O: Observer> World<'_, O> {
             meter.holds(now, state.execs.len());
         }
         self.observer.arrival(model.catalog.endpoints[arrival.endpoint as usize]);
-        self.observer.moved(now, state.meters.in_flight, 1);
-        self.observer.moved(now, state.meters.busy, 1);
+        self.observer.both_moved(now, state.meters.in_flight, 1);
         if state.kind == GroupKind::Service {
             self.observer.timed(state.meters.wait, SimDuration::ZERO);
         }
