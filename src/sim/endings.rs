@@ -36,10 +36,10 @@ pub(super) struct Sent {
     pub ending: Ending,
 }
 
-/// How many times as long as its work a request took, as a timer counts it: in billionths.
+/// How many times as long as its work, in nanoseconds, a request took, as a timer counts it: in billionths.
 #[inline]
 fn slowdown(latency: SimDuration, demand: f32) -> SimDuration {
-    SimDuration::from_seconds(latency.seconds() / f64::from(demand))
+    SimDuration::from_seconds(latency.ns() as i64 as f64 / f64::from(demand))
 }
 
 impl<O: Observer> World<'_, O> {

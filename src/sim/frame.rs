@@ -368,7 +368,7 @@ pub struct Runner {
     pub key: u64,
     /// When the call under way began.
     pub called_at: SimTime,
-    /// CPU that it has asked for, in seconds: an execution's, that of its branches included.
+    /// CPU that it has asked for, in nanoseconds: an execution's, that of its branches included.
     pub demand: f32,
     /// Whether some answer so far was degraded.
     pub degraded: bool,
@@ -382,7 +382,7 @@ impl Runner {
     pub fn begin_work(&mut self, draw: &Draw) -> SimDuration {
         self.pc += 1;
         let work = sample(draw, self.key);
-        self.demand += work.seconds() as f32;
+        self.demand += work.ns() as i64 as f32;
         work
     }
 }

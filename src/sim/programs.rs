@@ -177,7 +177,7 @@ impl<O: Observer> World<'_, O> {
                 run.pc += 1;
                 let demand = sample(draw, run.key);
                 if is_own {
-                    run.demand += demand.seconds() as f32;
+                    run.demand += demand.ns() as f32;
                 } else {
                     self.ask_for(id, demand);
                 }
@@ -417,7 +417,7 @@ impl<O: Observer> World<'_, O> {
         let mut owner = id;
         while let Some(frame) = self.frames.get_mut(owner) {
             if let Kind::Exec(exec) = &mut frame.kind {
-                exec.run.demand += demand.seconds() as f32;
+                exec.run.demand += demand.ns() as f32;
                 return;
             }
             owner = frame.parent;
