@@ -15,8 +15,10 @@ const SEED: u64 = 42;
 
 /// The ratios that are promised of metrics.
 pub struct Ratios {
-    /// Full metrics with a series of `columns`, to nothing at all.
+    /// Full metrics, to nothing at all.
     pub full: f64,
+    /// Full metrics with a series of `columns`, to nothing at all.
+    pub both: f64,
     pub columns: usize,
     /// A series of 1,000 metrics, to full metrics without a series.
     pub series: f64,
@@ -43,7 +45,8 @@ pub fn ratios(file: &Path, seconds: u64, times: usize) -> Result<Ratios, String>
         measured.push([with, bare, long, alone]);
     }
     Ok(Ratios {
-        full: median(measured.iter().map(|[with, bare, ..]| with / bare)),
+        full: median(measured.iter().map(|[_, bare, _, alone]| alone / bare)),
+        both: median(measured.iter().map(|[with, bare, ..]| with / bare)),
         columns,
         series: median(measured.iter().map(|[.., long, alone]| long / alone)),
     })

@@ -82,7 +82,7 @@ fn play_inside(arguments: &[String]) -> Result<(), String> {
     let [file, seconds, times] = arguments else { return Err("which file?".into()) };
     let number = |text: &String| text.parse::<u64>().map_err(|_| format!("{text} is no number"));
     let ratios = inside::ratios(Path::new(file), number(seconds)?, number(times)? as usize)?;
-    println!("{} {} {}", ratios.full, ratios.columns, ratios.series);
+    println!("{} {} {} {}", ratios.full, ratios.both, ratios.columns, ratios.series);
     Ok(())
 }
 

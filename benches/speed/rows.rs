@@ -144,10 +144,11 @@ fn metrics(s: &Setting, tell: &mut dyn FnMut(Row)) -> Result<(), String> {
     let (file, seconds) = (shipped("w3").display().to_string(), W3_SECONDS.to_string());
     let told = run(&own, &["inside", &file, &seconds, &s.times.to_string()])?.output;
     let numbers: Vec<f64> = told.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-    let [full, columns, series] = numbers[..] else { return Err(format!("{told} are no ratios")) };
+    let [full, both, columns, series] = numbers[..] else { return Err(format!("{told} are no ratios")) };
+    let what = "w3: full metrics, to none (one process)";
+    tell(Row::at_most("metrics", what, full, 1.1, " x", format!("{full:.3} x")));
     let what = "w3: metrics and series, to neither (one process)";
-    let measured = format!("{full:.3} x ({columns} metrics each second)");
-    tell(Row::at_most("metrics", what, full, 1.1, " x", measured));
+    tell(Row::told("metrics", what, both, format!("{both:.3} x ({columns} metrics each second)")));
     let what = "w3: a series of 1,000 metrics, to none";
     tell(Row::at_most("metrics", what, series, 1.1, " x", format!("{series:.3} x")));
 
