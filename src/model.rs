@@ -230,6 +230,10 @@ pub struct Route {
     pub layers: Range<u32>,
     /// The edge it belongs to.
     pub edge: u32,
+    /// That edge's red, and its counter of attempts: each call moves them.
+    pub red: u32,
+    /// See [`red`](Self::red).
+    pub attempts: u32,
     /// The salt of its random numbers.
     pub salt: u64,
 }

@@ -232,7 +232,7 @@ impl<J: Copy + PartialEq> Cpu<J> {
     #[inline(always)]
     pub fn alarm(&mut self) -> Option<SimTime> {
         let mut next = self.next_completion().unwrap_or(SimTime::NEVER);
-        if self.quota.is_some() {
+        if !self.is_plain && self.quota.is_some() {
             next = next.min(self.next_turn_of_quota().unwrap_or(SimTime::NEVER));
         }
         if self.alarm <= next {

@@ -216,8 +216,8 @@ pub struct Catalog {
     pub clients: Vec<ClientMeters>,
     /// Meters of edges.
     pub edges: Vec<EdgeMeters>,
-    /// Red of each endpoint.
-    pub endpoints: Vec<u32>,
+    /// Red of the first endpoint; those of the others follow.
+    pub endpoints: u32,
     /// Meters of each layer with state: first gauge, first counter, timer.
     pub layers: Vec<LayerMeters>,
     /// Meters of autoscalers.
@@ -513,10 +513,8 @@ impl Builder {
             let red = self.red();
             self.catalog.groups.push(GroupMeters { red, ..Default::default() });
         }
-        for _ in &model.endpoints {
-            let red = self.red();
-            self.catalog.endpoints.push(red);
-        }
+        self.catalog.endpoints = self.catalog.reds;
+        self.catalog.reds += model.endpoints.len() as u32;
         for _ in &model.edges {
             let red = self.red();
             self.catalog.edges.push(EdgeMeters { red, ..Default::default() });
@@ -682,7 +680,7 @@ impl Builder {
         }
         for endpoint in group.endpoints.clone() {
             let name = &model.endpoints[endpoint as usize].name;
-            let red = self.catalog.endpoints[endpoint as usize];
+            let red = self.catalog.endpoints + endpoint;
             self.red_metrics(&format!("{path}.endpoints.{name}"), red, "requests to this endpoint");
         }
         if group.kind == GroupKind::External {

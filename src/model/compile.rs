@@ -83,6 +83,10 @@ fn compile_all(all: &[Topology], states: usize, deployed: &[Deployed]) -> Result
     }
     let slots = compiler.all_slots;
     model.catalog = catalog::build(&model, &slots);
+    for route in &mut model.routes {
+        let meters = &model.catalog.edges[route.edge as usize];
+        (route.red, route.attempts) = (meters.red, meters.attempts);
+    }
     Ok(model)
 }
 

@@ -115,6 +115,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.instances[instance as usize];
         state.settings = &epoch.groups[state.group as usize];
         state.programs = &epoch.programs;
+        state.workers = state.settings.workers.unwrap_or(u32::MAX);
         self.ask_anew(instance);
     }
 }

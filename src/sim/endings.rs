@@ -81,10 +81,10 @@ impl<O: Observer> World<'_, O> {
         let (meters, somebody_waits) = (state.meters, !state.queue.is_empty());
         let latency = now.since(at);
         self.observer.both_moved(now, meters.in_flight, -1);
-        let mut red = self.model.catalog.endpoints[endpoint as usize];
+        let mut red = self.model.catalog.endpoints + endpoint;
         if balancer != NO_BALANCER {
             if measures_balancer {
-                red = self.model.catalog.balancers[balancer as usize].sent.wrapping_add(endpoint);
+                red = self.balancers[balancer as usize].sent.wrapping_add(endpoint);
             }
             let call = Sent { balancer, instance, affinity, at, outcome, ending: Ending::Done };
             self.ends_behind_balancer(now, parent, call);
@@ -129,7 +129,7 @@ impl<O: Observer> World<'_, O> {
             // For the endpoint, its group, and the balancer if it measures what its targets do.
             let red = match exec.measures_balancer && exec.balancer != NO_BALANCER {
                 true => model.catalog.balancers[exec.balancer as usize].sent.wrapping_add(exec.endpoint),
-                false => model.catalog.endpoints[exec.endpoint as usize],
+                false => model.catalog.endpoints + exec.endpoint,
             };
             self.observer.outcome(red, outcome, latency);
             if is_rare {

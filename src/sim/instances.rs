@@ -61,8 +61,9 @@ pub(super) struct Instance<'m> {
     pub condition: Condition,
     /// Raised whenever its process dies.
     pub life: u32,
-    /// Requests it executes.
+    /// Requests it executes, and the most that it executes at once, by its settings.
     pub busy: u32,
+    pub workers: u32,
     /// Requests that wait for a worker.
     pub queue: WaitQueue<FrameId>,
     /// Its CPU; `None` for a core for everyone.
@@ -135,6 +136,7 @@ impl<'m> Instance<'m> {
                     condition: if up { Condition::Up } else { Condition::Off },
                     life: 0,
                     busy: 0,
+                    workers: u32::MAX,
                     queue: WaitQueue::new(settings.queue.clone()),
                     cpu: new_cpu(settings, SimTime::ZERO, 1.0),
                     taken: 0,
@@ -282,7 +284,7 @@ impl<O: Observer> World<'_, O> {
             && !state.asks.has(Asks::BEFORE)
             && state.condition == Condition::Up
             && state.queue.is_empty()
-            && state.settings.workers.is_none_or(|workers| state.busy < workers)
+            && state.busy < state.workers
             && !(state.asks.has(Asks::CONNECTION) && call.pool_layer == NO_POOL)
             && !self.frames.is_traced(arrival.parent);
         if !is_plain {
@@ -302,7 +304,7 @@ impl<O: Observer> World<'_, O> {
             meter.arrives();
             meter.holds(now, state.execs.len());
         }
-        self.observer.arrival(model.catalog.endpoints[arrival.endpoint as usize]);
+        self.observer.arrival(model.catalog.endpoints + arrival.endpoint);
         self.observer.both_moved(now, state.meters.in_flight, 1);
         if state.kind == GroupKind::Service {
             self.observer.timed(state.meters.wait, SimDuration::ZERO);
@@ -331,7 +333,7 @@ impl<O: Observer> World<'_, O> {
         let state = &self.instances[instance as usize];
         let (meters, asks) = (state.meters, state.asks);
         if !arrival.is_check {
-            self.observer.arrival(self.model.catalog.endpoints[arrival.endpoint as usize]);
+            self.observer.arrival(self.model.catalog.endpoints + arrival.endpoint);
         }
         if asks.has(Asks::ARRIVAL) {
             self.note_arrival(arrival);
@@ -347,7 +349,7 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let state = &self.instances[instance as usize];
-        let has_worker = state.settings.workers.is_none_or(|workers| state.busy < workers);
+        let has_worker = state.busy < state.workers;
         if !has_worker || !state.queue.is_empty() || state.is_hung || !state.answers() {
             return self.enqueue(now, id, arrival, call);
         }
@@ -611,8 +613,8 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn serve_next(&mut self, now: SimTime, instance: u32) {
         loop {
             let state = &mut self.instances[instance as usize];
-            let (workers, meters) = (state.settings.workers, state.meters);
-            if state.is_hung || !state.answers() || workers.is_some_and(|w| state.busy >= w) {
+            let meters = state.meters;
+            if state.is_hung || !state.answers() || state.busy >= state.workers {
                 return;
             }
             let Some(next) = state.queue.pop(now) else { return };

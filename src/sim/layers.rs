@@ -10,7 +10,7 @@ use crate::components::tcp::backed_off;
 use crate::engine::Rank;
 use crate::metrics::Observer;
 use crate::metrics::trace::Noted;
-use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind};
+use crate::model::{Caller, Draw, FallbackOption, Layer, LayerKind, Route};
 use std::ops::Range;
 
 /// How often a message is sent again before it is given up as delivered.
@@ -34,27 +34,40 @@ pub(super) enum Passage {
 impl<O: Observer> World<'_, O> {
     /// Begins a call for `parent`.
     #[inline(always)]
-    pub(super) fn call(&mut self, now: SimTime, call: Call, parent: FrameId) {
-        let layers = self.model.routes[call.route as usize].layers.clone();
+    pub(super) fn call(&mut self, now: SimTime, route: &Route, call: Call, parent: FrameId) {
         if self.is_too_late(now, parent) {
             self.tasks.push_back(Task::Up(parent, Outcome::Timeout));
         } else {
-            self.call_below(now, call, parent, layers);
+            self.call_below(now, route, call, parent, route.layers.clone());
         }
     }
 
     /// Begins a call through these of its layers.
     #[inline(always)]
-    pub(super) fn call_below(&mut self, now: SimTime, mut call: Call, parent: FrameId, layers: Range<u32>) {
+    pub(super) fn call_below(
+        &mut self,
+        now: SimTime,
+        route: &Route,
+        mut call: Call,
+        parent: FrameId,
+        layers: Range<u32>,
+    ) {
         if layers.is_empty() {
-            self.route(now, &call, parent);
+            self.route(now, route, &call, parent);
         } else {
-            self.down(now, &mut call, parent, layers);
+            self.down(now, route, &mut call, parent, layers);
         }
     }
 
     /// Takes a call down through `layers`.
-    fn down(&mut self, now: SimTime, call: &mut Call, mut parent: FrameId, layers: Range<u32>) {
+    fn down(
+        &mut self,
+        now: SimTime,
+        route: &Route,
+        call: &mut Call,
+        mut parent: FrameId,
+        layers: Range<u32>,
+    ) {
         for layer in layers {
             match self.enter(now, call, parent, layer) {
                 Passage::Through(frame) => parent = frame,
@@ -74,7 +87,7 @@ impl<O: Observer> World<'_, O> {
                 }
             }
         }
-        self.route(now, call, parent);
+        self.route(now, route, call, parent);
     }
 
     /// A call that waited in a layer goes on below it.
@@ -106,8 +119,8 @@ impl<O: Observer> World<'_, O> {
             LayerState::Pool { .. } => self.note_pool(&mut call, layer),
             _ => {}
         }
-        let end = self.model.routes[call.route as usize].layers.end;
-        self.down(now, &mut call, frame, layer + 1..end);
+        let route = &self.model.routes[call.route as usize];
+        self.down(now, route, &mut call, frame, layer + 1..route.layers.end);
     }
 
     /// The key of an attempt: each has random numbers of its own, and the first has the call's. Where one retry
@@ -450,9 +463,8 @@ impl<O: Observer> World<'_, O> {
             // The answer of the fallback's own call.
             let route = options.get(next as usize - 1);
             if let Some(FallbackOption::Call(route)) = route {
-                let edge = self.model.routes[*route as usize].edge as usize;
-                let meters = self.model.catalog.edges[edge];
-                self.observer.outcome(meters.red, outcome, now.since(at));
+                let red = self.model.routes[*route as usize].red;
+                self.observer.outcome(red, outcome, now.since(at));
             }
             outcome.is_success().then_some(Outcome::Degraded)
         } else if outcome.is_success() || outcome == Outcome::Cancelled {
@@ -503,11 +515,10 @@ impl<O: Observer> World<'_, O> {
             self.tasks.push_back(Task::Up(parent, Outcome::Error));
             return;
         }
-        let salt = self.model.routes[route as usize].salt;
-        let call = Call { route, key: mix(call.key, salt), pool_layer: NO_POOL, ..call };
-        let edge = self.model.routes[route as usize].edge as usize;
-        self.observer.arrival(self.model.catalog.edges[edge].red);
-        self.call(now, call, frame);
+        let place = &self.model.routes[route as usize];
+        let call = Call { route, key: mix(call.key, place.salt), pool_layer: NO_POOL, ..call };
+        self.observer.arrival(place.red);
+        self.call(now, place, call, frame);
     }
 
     /// An answer has crossed the network.

@@ -381,8 +381,8 @@ impl<O: Observer> World<'_, O> {
             tenant: host.tenant,
             is_keyed: host.is_keyed,
         };
-        self.observer.arrival(self.model.catalog.edges[place.edge as usize].red);
-        self.call(now, call, id);
+        self.observer.arrival(place.red);
+        self.call(now, place, call, id);
     }
 
     /// Starts a program inside a program.
@@ -449,13 +449,11 @@ impl<O: Observer> World<'_, O> {
                 None => return,
             },
         };
-        if self.instances[instance as usize].is_hung {
+        if self.hung > 0 && self.instances[instance as usize].is_hung {
             self.park(instance, Task::Up(id, outcome));
             return;
         }
-        let edge = self.model.routes[route as usize].edge as usize;
-        let red = self.model.catalog.edges[edge].red;
-        self.observer.outcome(red, outcome, now.since(called_at));
+        self.observer.outcome(self.model.routes[route as usize].red, outcome, now.since(called_at));
         self.resume(now, id, outcome);
     }
 

@@ -298,7 +298,7 @@ impl<O: Observer> World<'_, O> {
             tenant: 0,
             is_keyed: false,
         };
-        self.route(now, &call, FrameId::outside(client));
+        self.route(now, &self.model.routes[plain.route as usize], &call, FrameId::outside(client));
     }
 
     /// A modulated source enters its next state.
@@ -407,8 +407,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.arrival(meters.tenants + tenant);
         }
         if meters.has_edges {
-            let edge = self.model.routes[route as usize].edge as usize;
-            self.observer.arrival(self.model.catalog.edges[edge].red);
+            self.observer.arrival(self.model.routes[route as usize].red);
         }
         self.observer.moved(now, meters.in_flight, 1);
         let tally = &mut self.tallies[client as usize];
@@ -426,7 +425,8 @@ impl<O: Observer> World<'_, O> {
             is_keyed: wish.key.is_some(),
         };
         let is_sampled = self.frames.samples(key);
-        let layers = self.model.routes[route as usize].layers.clone();
+        let place = &self.model.routes[route as usize];
+        let layers = place.layers.clone();
         // A timeout around all of it needs no frame of its own: the request's timer is its.
         let is_plain = !(self.has_tables | is_sampled);
         let own_timeout = if is_plain { own_timeout(self.model, &layers) } else { None };
@@ -438,9 +438,9 @@ impl<O: Observer> World<'_, O> {
         }
         if let Some(limit) = own_timeout {
             self.after(limit, Rank::Timer, Event::Timer(frame));
-            self.call_below(now, call, frame, below);
+            self.call_below(now, place, call, frame, below);
         } else {
-            self.call(now, call, frame);
+            self.call(now, place, call, frame);
         }
     }
 
@@ -616,8 +616,7 @@ impl<O: Observer> World<'_, O> {
             self.observer.outcome(meters.tenants + request.tenant, outcome, latency);
         }
         if meters.has_edges {
-            let edge = self.model.routes[request.route as usize].edge as usize;
-            self.observer.outcome(self.model.catalog.edges[edge].red, outcome, latency);
+            self.observer.outcome(self.model.routes[request.route as usize].red, outcome, latency);
         }
         if outcome.is_success() && self.model.costs.has_answers {
             self.pay_delivery(&request);

@@ -12,7 +12,7 @@ use crate::components::balancer::{Balancer, PolicyConfig};
 use crate::components::health::{Health, TargetHealth};
 use crate::engine::Rank;
 use crate::metrics::{Change, Observer};
-use crate::model::{Balancer as BalancerSettings, Callee, Epoch, GroupShape, Model, ZoneRouting};
+use crate::model::{Balancer as BalancerSettings, Callee, Epoch, GroupShape, Model, Route, ZoneRouting};
 
 /// The salt of the shard that a key belongs to.
 const SHARD: u64 = 0x5ba4d;
@@ -61,6 +61,8 @@ pub(super) struct BalancerState {
     first: u32,
     /// Meters.
     red: u32,
+    /// Red of what its targets answer, less the number of the endpoint.
+    pub sent: u32,
     in_flight: u32,
     /// The same policy for the targets of a version that has a share of the requests of its own.
     pub second: Option<Box<Balancer>>,
@@ -171,6 +173,7 @@ impl BalancerState {
                 idle_timeout: None,
                 first: group.first,
                 red: model.catalog.balancers[index].red,
+                sent: model.catalog.balancers[index].sent,
                 in_flight: model.catalog.balancers[index].in_flight,
             }
         };
@@ -198,10 +201,8 @@ impl BalancerState {
 impl<O: Observer> World<'_, O> {
     /// Sends a call to a target.
     #[inline(always)]
-    pub(super) fn route(&mut self, now: SimTime, call: &Call, parent: FrameId) {
-        let route = &self.model.routes[call.route as usize];
-        let edge = self.model.catalog.edges[route.edge as usize];
-        self.observer.count(edge.attempts);
+    pub(super) fn route(&mut self, now: SimTime, route: &Route, call: &Call, parent: FrameId) {
+        self.observer.count(route.attempts);
         let endpoint = route.endpoint;
         match route.callee {
             Callee::Balancer(balancer) => {

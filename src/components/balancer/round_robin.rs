@@ -23,6 +23,10 @@ impl RoundRobin {
     /// The first candidate after the one served last, or the first of all.
     #[inline(always)]
     pub(super) fn pick(&mut self, candidates: &[u32]) -> u32 {
+        if let [only] = *candidates {
+            (self.last, self.at) = (Some(only), 0);
+            return only;
+        }
         let next = match self.last {
             None => 0,
             Some(last) if candidates.get(self.at) == Some(&last) => self.at + 1,

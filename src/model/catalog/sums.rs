@@ -67,7 +67,7 @@ impl Builder {
             .collect();
         let endpoints = model.groups[group].endpoints.clone();
         let sent = |endpoint: u32| through.iter().map(move |sent| sent.wrapping_add(endpoint));
-        let own = |endpoint: u32| self.catalog.endpoints[endpoint as usize];
+        let own = |endpoint: u32| self.catalog.endpoints + endpoint;
         let parts = endpoints.clone().flat_map(|endpoint| sent(endpoint).chain([own(endpoint)])).collect();
         let of_endpoints: Vec<(u32, Vec<u32>)> =
             endpoints.map(|endpoint| (own(endpoint), sent(endpoint).collect())).collect();

@@ -42,7 +42,15 @@ impl Compiler {
                 (range, edge)
             }
         };
-        self.model.routes.push(Route { callee, endpoint, layers, edge, salt: salt(path) });
+        self.model.routes.push(Route {
+            callee,
+            endpoint,
+            layers,
+            edge,
+            red: 0,
+            attempts: 0,
+            salt: salt(path),
+        });
         (self.model.routes.len() - 1) as u32
     }
 
