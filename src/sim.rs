@@ -773,7 +773,6 @@ impl<'m, O: Observer> World<'m, O> {
     /// The state of a layer that a call uses.
     #[inline]
     fn slot(&self, layer: u32, call: &Call) -> usize {
-        let layer = &self.model.layers[layer as usize];
-        (layer.slot + if layer.shared { 0 } else { call.owner }) as usize
+        self.model.layers[layer as usize].slot_of(call.owner)
     }
 }

@@ -26,8 +26,17 @@ pub struct Layer {
     pub shared: bool,
 }
 
-/// What a layer does.
+impl Layer {
+    /// The state that calls of this instance of the calling group use.
+    #[inline(always)]
+    pub fn slot_of(&self, owner: u32) -> usize {
+        (self.slot + if self.shared { 0 } else { owner }) as usize
+    }
+}
+
+/// What a layer does. As with steps, its kind is a byte of its own.
 #[derive(Clone, Debug)]
+#[repr(u8)]
 pub enum LayerKind {
     /// Answers something else when the call fails. The state is when it last saw a success.
     Fallback {

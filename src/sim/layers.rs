@@ -139,9 +139,10 @@ impl<O: Observer> World<'_, O> {
     #[inline(always)]
     fn enter(&mut self, now: SimTime, call: &mut Call, parent: FrameId, layer: u32) -> Passage {
         let model = self.model;
-        let slot = self.slot(layer, call);
+        let is = &model.layers[layer as usize];
+        let slot = is.slot_of(call.owner);
         let frame = |state| Frame::new(parent, Kind::Layer { layer, call: *call, state });
-        match &model.layers[layer as usize].kind {
+        match &is.kind {
             LayerKind::Timeout { limit, .. } => {
                 let id = self.push_frame(frame(LayerState::Plain));
                 self.after(*limit, Rank::Timer, Event::Timer(id));
@@ -309,7 +310,7 @@ impl<O: Observer> World<'_, O> {
                 Kind::Layer { layer, call, state } => {
                     let is_plain = self.hung == 0 && !self.anybody_killed;
                     let layer_of = &self.model.layers[*layer as usize];
-                    let slot = (layer_of.slot + if layer_of.shared { 0 } else { call.owner }) as usize;
+                    let slot = layer_of.slot_of(call.owner);
                     // Most answers pass most layers, for which the frame need not be copied.
                     let passes = is_plain
                         && match (&layer_of.kind, *state) {
