@@ -394,7 +394,7 @@ impl Histogram {
 fn in_use(bytes: u64) -> u64 {
     const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
     // The highest bit of a byte is set if any is; the product brings all of them together.
-    let highest = ((bytes & LOW) + LOW | bytes) & !LOW;
+    let highest = (((bytes & LOW) + LOW) | bytes) & !LOW;
     (highest >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
