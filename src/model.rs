@@ -230,9 +230,9 @@ pub struct Route {
     pub layers: Range<u32>,
     /// The edge it belongs to.
     pub edge: u32,
-    /// That edge's red, and its counter of attempts: each call moves them.
+    /// The red of that edge, which each call moves, known when the catalog is.
     pub red: u32,
-    /// See [`red`](Self::red).
+    /// Its counter of attempts, likewise.
     pub attempts: u32,
     /// The salt of its random numbers.
     pub salt: u64,

@@ -360,3 +360,31 @@ impl Gauges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_gauges_that_move_at_once_move_as_one_by_one() {
+        let sizes = Sizes { gauges: 4, tracked: 2, ..Sizes::default() };
+        let seen = |both: fn(&mut Gauges, SimTime, i64)| {
+            let (mut gauges, mut meters) = (Gauges::new(4, &[2, 3]), Meters::new(sizes));
+            gauges.add(SimTime::ZERO, 3, 5);
+            for (at, delta) in [(10, 2), (30, -1), (70, 3)] {
+                both(&mut gauges, SimTime::from_ns(at), delta);
+            }
+            gauges.cut(SimTime::from_ns(100), &mut meters);
+            let quantiles =
+                meters.occupancies.iter().map(|o| [o.quantile(0.5), o.variance()]).collect::<Vec<_>>();
+            (meters.levels, quantiles)
+        };
+        let at_once = seen(|gauges, now, delta| gauges.add_both(now, 1, delta));
+        let apart = seen(|gauges, now, delta| {
+            gauges.add(now, 1, delta);
+            gauges.add(now, 2, delta);
+        });
+        assert_eq!(at_once, apart);
+        assert_eq!(at_once.0.iter().map(|level| level.max).collect::<Vec<_>>(), [0, 4, 4, 5]);
+    }
+}

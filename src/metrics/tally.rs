@@ -60,7 +60,7 @@ impl Tally {
             whole().count_in(SUB + index, ROUND);
         }
         self.sum_ns += u128::from(ns);
-        // It does not saturate before there are 2^36 such values, more than a second has events.
+        // It does not overflow before there are 2^36 such values: a run has fewer events.
         self.sum_squares = self.sum_squares.wrapping_add(u128::from(ns) * u128::from(ns));
     }
 

@@ -654,6 +654,7 @@ impl Builder {
             replicas: self.gauge(),
             admission: self.admission(&path, index, model),
         };
+        debug_assert_eq!(meters.busy, meters.in_flight + 1, "both move at once");
         self.catalog.groups[index] = meters;
         self.red_metrics(&path, red, "requests at the instances");
         let requests = Unit::Count("requests");

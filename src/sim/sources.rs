@@ -283,10 +283,7 @@ impl<O: Observer> World<'_, O> {
     #[inline(always)]
     fn send_plainly(&mut self, now: SimTime, client: u32, plain: Plain, key: u64, affinity: u64) {
         self.observer.arrival(plain.requests);
-        self.observer.moved(now, plain.in_flight, 1);
-        let tally = &mut self.tallies[client as usize];
-        tally.sent += 1;
-        tally.in_flight += 1;
+        self.begin_tally(now, client, plain.in_flight);
         let call = Call {
             key,
             route: plain.route,
@@ -409,10 +406,7 @@ impl<O: Observer> World<'_, O> {
         if meters.has_edges {
             self.observer.arrival(self.model.routes[route as usize].red);
         }
-        self.observer.moved(now, meters.in_flight, 1);
-        let tally = &mut self.tallies[client as usize];
-        tally.sent += 1;
-        tally.in_flight += 1;
+        self.begin_tally(now, client, meters.in_flight);
         let call = Call {
             key,
             route,
@@ -591,6 +585,15 @@ impl<O: Observer> World<'_, O> {
         let timer = plain.ended + u32::from(!outcome.is_success());
         self.observer.outcome_apart(plain.requests, timer, outcome, now.since(at));
         self.end_tally(now, client, plain.in_flight, (key, outcome));
+    }
+
+    /// A request is in flight from now on.
+    #[inline(always)]
+    fn begin_tally(&mut self, now: SimTime, client: u32, in_flight: u32) {
+        self.observer.moved(now, in_flight, 1);
+        let tally = &mut self.tallies[client as usize];
+        tally.sent += 1;
+        tally.in_flight += 1;
     }
 
     /// A request is no longer in flight.
